@@ -17,13 +17,20 @@ class SegNet(nn.Module):
         self.architecture = architecture
         self.convs = nn.ModuleDict({conv.name: _convolution(conv) for conv in architecture.convolutions})
 
+    @property
+    def encoder_names(self) -> set[str]:
+        """Convolutions before the first unpooling: the part that pretrained weights fill."""
+        layers = self.architecture.layers
+        first = next((i for i, layer in enumerate(layers) if isinstance(layer, segnet.Unpool)), len(layers))
+        return {layer.name for layer in layers[:first] if isinstance(layer, segnet.Conv)} - {"scene"}
+
     def forward(self, image: Tensor) -> Tensor:
         maps: dict[str, Tensor] = {segnet.INPUT: image}
         indices: dict[str, tuple[Tensor, torch.Size]] = {}
         for layer in self.architecture.layers:
             match layer:
                 case segnet.Conv():
-                    out = self.convs[layer.name](maps[layer.source])
+                    out = self._convolve(layer, maps[layer.source])
                 case segnet.Pool():
                     source = maps[layer.source]
                     out, where = F.max_pool2d(source, 2, 2, ceil_mode=True, return_indices=True)
@@ -42,6 +49,19 @@ class SegNet(nn.Module):
                     out = F.pixel_shuffle(maps[layer.source], 2)[:, :, :height, :width]
             maps[layer.name] = out
         return maps[self.architecture.layers[-1].name]
+
+    def _convolve(self, layer: segnet.Conv, image: Tensor) -> Tensor:
+        if layer.groups > 1 and layer.kernel > 3 and not image.is_cuda:
+            # On a CPU the bfloat16 gradient of a 5x5 depthwise convolution is five times slower than the float32 one.
+            with torch.autocast("cpu", enabled=False):
+                return self.convs[layer.name](image.float())
+        return self.convs[layer.name](image)
+
+
+def normalise(image: Tensor, architecture: segnet.Architecture) -> Tensor:
+    """BGR 0..255, float [N,3,H,W] -> what the first layer sees."""
+    mean = torch.tensor(architecture.mean, device=image.device).reshape(1, 3, 1, 1)
+    return (image - mean) * architecture.scale
 
 
 def _convolution(conv: segnet.Conv) -> nn.Sequential:

@@ -1,0 +1,70 @@
+"""Numbers only: confusion matrix and scores, class shares, percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Pixel pairs (truth, predicted), int64 [C, C+1]: pixels whose truth is void (id >= C) are left out, a
+    prediction that is no class counts in the last column, as an error.
+    """
+    known = truth < classes
+    column = np.minimum(predicted[known], classes).astype(np.int64)
+    codes = truth[known].astype(np.int64) * (classes + 1) + column
+    return np.bincount(codes, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the SegNet papers report: all shares 0..1; nan for a class that never occurs in the truth or the result."""
+
+    global_accuracy: float
+    class_accuracy: float
+    mean_iou: float
+    iou: tuple[float, ...]
+    accuracy: tuple[float, ...]
+
+
+def scores(matrix: NDArray[np.int64]) -> Scores:
+    """Score a confusion matrix [C, C+1] (``confusion``).
+
+    Global accuracy: correct pixels over all. Class accuracy: mean recall of the classes that occur in the truth.
+    Mean IoU: mean over classes of correct / (truth + predicted - correct), void pixels not counted (SegNet-Tutorial
+    ``compute_test_results.m``, which the published figures come from).
+    """
+    classes = matrix.shape[0]
+    hits = np.diagonal(matrix).astype(np.float64)
+    truth = matrix.sum(axis=1)
+    union = truth + matrix[:, :classes].sum(axis=0) - hits
+    with np.errstate(invalid="ignore", divide="ignore"):
+        accuracy = np.where(truth > 0, hits / truth, np.nan)
+        iou = np.where(union > 0, hits / union, np.nan)
+    total = int(truth.sum())
+    return Scores(
+        global_accuracy=float(hits.sum() / total) if total else float("nan"),
+        class_accuracy=_mean(accuracy),
+        mean_iou=_mean(iou),
+        iou=tuple(float(value) for value in iou),
+        accuracy=tuple(float(value) for value in accuracy),
+    )
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Class pixels [C+1] -> shares of all pixels [C+1]; zeros for an empty picture."""
+    return counts / max(int(counts.sum()), 1)
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """The value below which ``share`` (0..1) of the samples lie: nearest rank, so it is a value that occurred."""
+    ordered = sorted(samples)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]

@@ -1,0 +1,107 @@
+"""Samples for training: pairs of a folder, rendered streets, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from edge_segnet.pairs import Pair
+from edge_segnet.train.augment import Recipe, View, augment
+from edge_segnet.types import Image, Labels
+
+CACHE_BYTES = 2 << 30
+"""Decoded pairs are kept up to this size; CamVid needs 0.3 GB."""
+
+
+class Pairs:
+    """Labelled pictures of two folders, decoded once while they fit into the cache."""
+
+    def __init__(self, pairs: Sequence[Pair], classes: int, void: int) -> None:
+        self._pairs, self._classes, self._void = pairs, classes, void
+        self._cache: dict[int, tuple[Image, Labels]] = {}
+        self._free = CACHE_BYTES
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def read(self, index: int) -> tuple[Image, Labels]:
+        """Picture and labels (void is id C) of pair ``index``; raises InputError as ``Pair.read``."""
+        if (known := self._cache.get(index)) is not None:
+            return known
+        image, labels = self._pairs[index].read(self._classes, self._void)
+        if image.nbytes + labels.nbytes <= self._free:
+            self._free -= image.nbytes + labels.nbytes
+            self._cache[index] = image, labels
+        return image, labels
+
+
+class Stream(Dataset[tuple[Tensor, Tensor]]):
+    """An endless, random-access stream: sample ``i`` depends on the seed and ``i`` alone, so a resumed run goes on
+    exactly where the killed one stopped. Real pairs come in shuffled epochs.
+    """
+
+    def __init__(
+        self, pairs: Pairs, view: View, void: int, *, seed: int, synthetic: float, recipe: Recipe
+    ) -> None:
+        self._pairs, self._view, self._void = pairs, view, void
+        self._seed, self._synthetic, self._recipe = seed, synthetic, recipe
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Picture float32 [3,H,W] BGR 0..255 and labels int64 [H,W], void being id C."""
+        rng = np.random.default_rng([self._seed, index])
+        image, labels = self._draw(index, rng)
+        image, labels = augment(image, labels, self._view, self._void, rng, self._recipe)
+        return to_tensor(image), torch.from_numpy(labels.astype(np.int64))
+
+    def _draw(self, index: int, rng: np.random.Generator) -> tuple[Image, Labels]:
+        if rng.random() < self._synthetic:
+            from edge_segnet.sources.street import Street
+
+            street = Street(seed=int(rng.integers(1 << 20)))
+            return street.render(int(rng.integers(1 << 20)))
+        epoch, place = divmod(index, len(self._pairs))
+        order = np.random.default_rng([self._seed, epoch, len(self._pairs)]).permutation(len(self._pairs))
+        return self._pairs.read(int(order[place]))
+
+
+def to_tensor(image: Image) -> Tensor:
+    """uint8 [H,W,3] -> float32 [3,H,W], values unchanged."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
+
+
+def limit_threads(_worker: int) -> None:
+    """A loader process must not use the cores that the network trains on."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def count_classes(pairs: Pairs, classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels of each class [C], and the pixels of all pictures in which the class occurs [C] (void left out)."""
+    pixels, frames = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    for index in range(len(pairs)):
+        counts = np.bincount(pairs.read(index)[1].ravel(), minlength=classes + 1)[:classes]
+        pixels += counts
+        frames += np.where(counts > 0, counts.sum(), 0)
+    return pixels, frames
+
+
+def class_weights(pixels: NDArray[np.int64], frames: NDArray[np.int64], power: float) -> NDArray[np.float32]:
+    """Median-frequency balancing (Eigen & Fergus 2015, arXiv 1411.4734) raised to ``power``.
+
+    Frequency is pixels of the class over pixels of the pictures that show it; a weight is median / frequency.
+    ``power`` 1 is the paper's and SegNet's, 0 is none; 0.5 keeps global accuracy and helps the rare classes.
+    Classes that never occur get weight 0.
+    """
+    seen = pixels > 0
+    frequency = np.where(seen, pixels / np.maximum(frames, 1), 1.0)
+    weights = (np.median(frequency[seen]) / frequency) ** power
+    return np.where(seen, weights, 0.0).astype(np.float32)

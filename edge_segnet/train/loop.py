@@ -1,0 +1,256 @@
+"""The training loop: draw, step, average, now and then validate, keep the best, survive a kill."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from edge_segnet.errors import ModelError
+from edge_segnet.stats import Scores, confusion, scores
+from edge_segnet.train.augment import Recipe, View
+from edge_segnet.train.data import Pairs, Stream, class_weights, count_classes, limit_threads, to_tensor
+from edge_segnet.train.loss import segmentation_loss
+from edge_segnet.train.model import SegNet, normalise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train. Either ``epochs`` or ``minutes`` bounds the run; the learning rate follows the share that is done."""
+
+    size: tuple[int, int]
+    crop: tuple[int, int]
+    epochs: float | None = None
+    minutes: float | None = None
+    batch: int = 6
+    rate: float = 2.5e-3
+    encoder_rate: float = 0.2
+    """Learning rate of the pretrained encoder, relative to the decoder's."""
+    weight_decay: float = 0.02
+    warmup: float = 0.03
+    """Share of the run in which the learning rate rises."""
+    balance: float = 0.5
+    lovasz: float = 0.5
+    average: float = 0.998
+    synthetic: float = 0.0
+    seed: int = 0
+    validations: int = 25
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of the learning curve."""
+
+    done: float
+    step: int
+    seconds: float
+    loss: float
+    validation: Scores | None
+
+
+Report = Callable[[Progress], None]
+
+
+class Trainer:
+    """Holds what a checkpoint holds: network, running average, optimiser, position, history, the best so far."""
+
+    def __init__(self, network: SegNet, train: Pairs, val: Pairs, plan: Plan, device: torch.device) -> None:
+        self.plan, self.device, self._train, self._val = plan, device, train, val
+        self.classes = network.architecture.classes
+        layout = torch.channels_last
+        self.network = network.to(device, memory_format=layout)
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
+        self._optimiser = torch.optim.AdamW(_groups(network, plan), lr=plan.rate)
+        self._precision = _amp_dtype(device)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
+        weights = class_weights(*count_classes(train, self.classes), plan.balance)
+        self._weights = torch.from_numpy(weights).to(device)
+        self.step, self.seconds = 0, 0.0
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Tensor] | None = None
+        self.best_iou = -1.0
+
+    def run(self, checkpoint: Path, report: Report) -> None:
+        """Train to the end of the plan, from where the checkpoint (or the start) stands.
+
+        Raises:
+            InputError: a training file is broken.
+            ModelError: the loss is no longer a number.
+        """
+        next_validation = (math.floor(self.done * self.plan.validations) + 1) / self.plan.validations
+        recent: list[float] = []
+        for images, labels in self._batches():
+            started = time.monotonic()
+            recent.append(self._step(images, labels))
+            self.seconds += time.monotonic() - started
+            report(Progress(self.done, self.step, self.seconds, recent[-1], None))
+            if self.done >= next_validation or self.done >= 1.0:
+                next_validation += 1 / self.plan.validations
+                self._validate(float(np.mean(recent)), report)
+                recent.clear()
+                self.save(checkpoint)
+            if self.done >= 1.0:
+                return
+
+    @property
+    def done(self) -> float:
+        """Share of the plan that is done, 0..1."""
+        if self.plan.minutes is not None:
+            return min(self.seconds / (60.0 * self.plan.minutes), 1.0)
+        total = max(round((self.plan.epochs or 1.0) * len(self._train) / self.plan.batch), 1)
+        return min(self.step / total, 1.0)
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        plan = self.plan
+        view = View(plan.size, plan.crop)
+        stream = Stream(
+            self._train, view, self.classes, seed=plan.seed, synthetic=plan.synthetic, recipe=plan.recipe
+        )
+        order = _CountFrom(self.step * plan.batch)
+        workers = 1 if self.device.type == "cpu" else 8
+        return iter(
+            DataLoader(stream, plan.batch, sampler=order, num_workers=workers, worker_init_fn=limit_threads, drop_last=True)
+        )
+
+    def _step(self, images: Tensor, labels: Tensor) -> float:
+        self.network.train()
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["peak"] * _schedule(self.done, self.plan.warmup)
+        images = images.to(self.device, memory_format=torch.channels_last)
+        labels = labels.to(self.device)
+        with self._autocast():
+            logits = self.network(normalise(images, self.network.architecture))
+        loss = segmentation_loss(logits.float(), labels, self._weights, self.plan.lovasz)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ModelError(f"the loss became {value} at step {self.step}", hint="train with a lower learning rate")
+        self._optimiser.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimiser)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        self.step += 1
+        self.average.update_parameters(self.network)
+        return value
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self._precision is not torch.float32
+        return torch.autocast(self.device.type, self._precision if enabled else None, enabled=enabled)
+
+    def _validate(self, loss: float, report: Report) -> None:
+        result = self.evaluate(self.average.module)
+        if result.mean_iou > self.best_iou:
+            self.best_iou = result.mean_iou
+            self.best = {name: value.detach().clone() for name, value in self.average.module.state_dict().items()}
+        progress = Progress(self.done, self.step, self.seconds, loss, result)
+        self.history.append(asdict(progress))
+        report(progress)
+
+    @torch.no_grad()
+    def evaluate(self, network: SegNet) -> Scores:
+        """Score a network on the validation pairs, at label size, as ``edge-segnet evaluate`` does."""
+        network.eval()
+        matrix = np.zeros((self.classes, self.classes + 1), np.int64)
+        for index in range(len(self._val)):
+            image, truth = self._val.read(index)
+            resized = cv2.resize(image, self.plan.size) if image.shape[1::-1] != self.plan.size else image
+            batch = to_tensor(np.asarray(resized, np.uint8))[None].to(self.device, memory_format=torch.channels_last)
+            with self._autocast():
+                logits = network(normalise(batch, network.architecture))
+            labels = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+            if labels.shape != truth.shape:
+                labels = np.asarray(cv2.resize(labels, truth.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+            matrix += confusion(truth, labels, self.classes)
+        return scores(matrix)
+
+    def save(self, path: Path) -> None:
+        """Write everything that ``load`` needs, beside the old checkpoint, then rename."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "position": (self.step, self.seconds),
+            "history": self.history,
+            "best": (self.best_iou, self.best),
+        }
+        beside = path.with_name(path.name + ".part")
+        torch.save(state, beside)
+        beside.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            ModelError: it is broken, or belongs to another network.
+        """
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._scaler.load_state_dict(state["scaler"])
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{path}: not a checkpoint of this network ({reason})", hint="delete it to start anew") from error
+        self.step, self.seconds = state["position"]
+        self.history = state["history"]
+        self.best_iou, self.best = state["best"]
+
+
+class _CountFrom(torch.utils.data.Sampler[int]):
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._first, 2**31))
+
+
+def _schedule(done: float, warmup: float) -> float:
+    """Linear warm-up, then a half cosine down to 1 % (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts)."""
+    if done < warmup:
+        return max(done / warmup, 0.01)
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - warmup) / (1.0 - warmup)))
+
+
+def _groups(network: SegNet, plan: Plan) -> list[dict[str, Any]]:
+    """Parameters by learning rate (encoder, rest) and weight decay (kernels, the rest)."""
+    encoder = network.encoder_names
+    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        key = (name.split(".")[1] in encoder, parameter.ndim > 1)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "peak": plan.rate * (plan.encoder_rate if in_encoder else 1.0),
+            "weight_decay": plan.weight_decay if is_kernel else 0.0,
+        }
+        for (in_encoder, is_kernel), parameters in groups.items()
+    ]
+
+
+def _amp_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively; float16 on older GPUs; float32 on other CPUs."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if torch.backends.cpu.get_cpu_capability() == "AVX512" and _has_bf16() else torch.float32
+
+
+def _has_bf16() -> bool:
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
