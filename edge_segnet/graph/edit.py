@@ -1,0 +1,85 @@
+"""Writing ONNX graphs: fresh nodes and constants, renaming, putting an edited node list back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from edge_segnet.graph.view import View, all_nodes
+
+
+def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Give a tensor of the main graph another name, wherever it is mentioned."""
+    for node in all_nodes(graph):
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for values in (graph.input, graph.output, graph.value_info):
+        for value in values:
+            if value.name == old:
+                value.name = new
+    for tensor in graph.initializer:
+        if tensor.name == old:
+            tensor.name = new
+
+
+class Writer:
+    """Collects nodes and initializers whose names no tensor of ``view`` has."""
+
+    def __init__(self, view: View) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._taken = {name for node in all_nodes(view.graph) for name in (*node.input, *node.output)}
+        self._taken |= set(view.initializers) | view.output_names | {value.name for value in view.graph.input}
+        self._shared: dict[tuple[str, bytes], str] = {}
+
+    def fresh(self, name: str) -> str:
+        """``name``, or the first of name_1, name_2, ... that is free."""
+        candidate, count = name, 0
+        while candidate in self._taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._taken.add(candidate)
+        return candidate
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """An initializer; equal values are written once."""
+        value = np.ascontiguousarray(value).reshape(value.shape)
+        key = (f"{value.dtype}{value.shape}", value.tobytes())
+        if key not in self._shared:
+            self._shared[key] = self.fresh(name)
+            self.initializers.append(numpy_helper.from_array(value, self._shared[key]))
+        return self._shared[key]
+
+    def integers(self, name: str, values: Sequence[int]) -> str:
+        """An int64 vector."""
+        return self.constant(name, np.array(values, np.int64))
+
+    def node(self, operator: str, inputs: Sequence[str], name: str, *, exact: bool = False, **settings: Any) -> str:
+        """A node with one output; ``exact`` takes ``name`` as it is (the name of a tensor that is being replaced)."""
+        output = name if exact else self.fresh(name)
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **settings))
+        return output
+
+
+def install(graph: onnx.GraphProto, writer: Writer) -> None:
+    """Replace a graph's nodes by the writer's; forget initializers that are no longer read, and all value_info."""
+    del graph.node[:]
+    del graph.value_info[:]
+    graph.node.extend(writer.nodes)
+    drop_unread(graph)
+    graph.initializer.extend(writer.initializers)
+
+
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Remove initializers that neither a node nor an output mentions."""
+    read = {name for node in all_nodes(graph) for name in node.input} | {value.name for value in graph.output}
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in read:
+            del graph.initializer[index]

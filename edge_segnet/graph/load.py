@@ -1,0 +1,146 @@
+"""Opens a model file from anywhere: nothing is believed before it was checked, and every fault is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto
+from onnx.external_data_helper import load_external_data_for_model
+
+from edge_segnet.errors import ModelError
+from edge_segnet.graph.view import all_nodes, first_line, label, subgraphs
+
+MAX_BYTES: Final = 2**31 - 1
+"""Protobuf's own limit; external data counts as well, because the model is held in one piece."""
+_DOMAINS = ("", "ai.onnx")
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read an ONNX file with its external data.
+
+    External data is read only from regular files inside the model's own folder: no absolute place, no "..", no
+    symbolic link, no more bytes than the file has.
+
+    Raises:
+        ModelError: missing, unreadable, too large, damaged, with external data elsewhere, with operators that are not
+            ONNX's own, or not valid ONNX. The message is one line that names the file.
+    """
+    model = _parse(path, _read(path))
+    external = [tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL]
+    folder = path.resolve().parent
+    room = MAX_BYTES - path.stat().st_size
+    for tensor in external:
+        room -= _check_external(path, folder, tensor)
+        if room < 0:
+            raise ModelError(f"{path}: model and external data are larger than {MAX_BYTES} bytes")
+    if external:
+        try:
+            load_external_data_for_model(model, str(folder))
+        except (OSError, ValueError, onnx.checker.ValidationError) as error:
+            raise ModelError(f"{path}: external data can't be read ({first_line(error)})") from None
+    _check_operators(path, model)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: not valid ONNX ({first_line(error)})", hint="export the model again") from None
+    return model
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise ModelError(f"{path}: {'not a file' if path.exists() else 'no such file'}", hint="give an .onnx file")
+        size = path.stat().st_size
+        if not 0 < size <= MAX_BYTES:
+            raise ModelError(f"{path}: {size} bytes can't be an ONNX model", hint=f"1 to {MAX_BYTES} bytes are allowed")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror})") from None
+
+
+def _parse(path: Path, data: bytes) -> onnx.ModelProto:
+    damaged = ModelError(f"{path}: not an ONNX model, or a damaged one", hint="copy or export the file again")
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except (DecodeError, ValueError, RuntimeError):
+        raise damaged from None
+    if not model.graph.node or not model.opset_import:
+        raise damaged
+    return model
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor that may hold data, wherever it hides."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        for node in function.node:
+            yield from _node_tensors(node)
+    for training in model.training_info:
+        yield from _graph_tensors(training.initialization)
+        yield from _graph_tensors(training.algorithm)
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        yield from _node_tensors(node)
+
+
+def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
+    for attribute in node.attribute:
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+    for body in subgraphs(node):
+        yield from _graph_tensors(body)
+
+
+def _check_external(path: Path, folder: Path, tensor: onnx.TensorProto) -> int:
+    """Bytes that an external tensor will take; raises ModelError before anything was opened."""
+    facts = {entry.key: entry.value for entry in tensor.external_data}
+    location = facts.get("location", "")
+    refused = ModelError(
+        f"{path}: weight '{tensor.name}' lies in '{location}', which is not a file in the model's own folder",
+        hint="put the data file beside the model and name it without a path or link",
+    )
+    posix, windows = PurePosixPath(location), PureWindowsPath(location)
+    if not location or "\0" in location or posix.is_absolute() or windows.drive or windows.is_absolute():
+        raise refused
+    if ".." in posix.parts or ".." in windows.parts:
+        raise refused
+    place = folder
+    for part in posix.parts:
+        place /= part
+        if place.is_symlink():
+            raise refused
+    if not place.is_file() or not place.resolve().is_relative_to(folder):
+        raise refused
+    try:
+        offset, size = int(facts.get("offset", "0")), place.stat().st_size
+        length = int(facts.get("length", size - offset))
+    except ValueError:
+        raise ModelError(f"{path}: weight '{tensor.name}' has a damaged external data entry") from None
+    if offset < 0 or length < 0 or offset + length > size:
+        raise ModelError(
+            f"{path}: weight '{tensor.name}' wants bytes {offset} to {offset + length} of '{location}' ({size} bytes)",
+            hint="the data file is truncated or belongs to another model",
+        )
+    return length
+
+
+def _check_operators(path: Path, model: onnx.ModelProto) -> None:
+    own = {(function.domain, function.name) for function in model.functions}
+    bodies = [node for function in model.functions for node in function.node]
+    for node in (*all_nodes(model.graph), *bodies):
+        if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
+            raise ModelError(
+                f"{path}: {label(node)} is a custom operator of domain '{node.domain}'",
+                hint="export the model with ONNX's own operators only",
+            )
