@@ -12,6 +12,9 @@ from onnx import helper, numpy_helper
 
 from edge_segnet.graph.view import View, all_nodes
 
+_SHARED = 16
+"""Elements of the largest constant that is worth sharing."""
+
 
 def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
     """Give a tensor of the main graph another name, wherever it is mentioned."""
@@ -37,6 +40,8 @@ class Writer:
         self.initializers: list[onnx.TensorProto] = []
         self._taken = {name for node in all_nodes(view.graph) for name in (*node.input, *node.output)}
         self._taken |= set(view.initializers) | view.output_names | {value.name for value in view.graph.input}
+        # ONNX Runtime refuses two nodes of one name; exporters seldom name a node as its output, this package always.
+        self._node_names = {node.name for node in all_nodes(view.graph) if node.name not in node.output}
         self._shared: dict[tuple[str, bytes], str] = {}
 
     def fresh(self, name: str) -> str:
@@ -49,8 +54,11 @@ class Writer:
         return candidate
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        """An initializer; equal values are written once."""
+        """An initializer; small ones with equal values are written once."""
         value = np.ascontiguousarray(value).reshape(value.shape)
+        if value.size > _SHARED:
+            self.initializers.append(numpy_helper.from_array(value, self.fresh(name)))
+            return self.initializers[-1].name
         key = (f"{value.dtype}{value.shape}", value.tobytes())
         if key not in self._shared:
             self._shared[key] = self.fresh(name)
@@ -64,7 +72,8 @@ class Writer:
     def node(self, operator: str, inputs: Sequence[str], name: str, *, exact: bool = False, **settings: Any) -> str:
         """A node with one output; ``exact`` takes ``name`` as it is (the name of a tensor that is being replaced)."""
         output = name if exact else self.fresh(name)
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **settings))
+        node_name = f"{output}.{operator}" if output in self._node_names else output
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=node_name, **settings))
         return output
 
 

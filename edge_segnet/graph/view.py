@@ -132,11 +132,10 @@ class View:
     def elem_type(self, name: str) -> int:
         """``onnx.TensorProto`` data type of a tensor; UNDEFINED when nobody knows."""
         if name in self.initializers:
-            return self.initializers[name].data_type
+            return int(self.initializers[name].data_type)
         if name not in self._types:
-            return onnx.TensorProto.UNDEFINED
-        found: int = self._types[name].tensor_type.elem_type
-        return found
+            return int(onnx.TensorProto.UNDEFINED)
+        return int(self._types[name].tensor_type.elem_type)
 
     def dims(self, name: str) -> list[int | str] | None:
         """Dimensions, dynamic ones as a name or "?"; None when the rank is unknown."""

@@ -1,0 +1,168 @@
+"""Canonical (or any other) ONNX graph -> the form that one runtime executes, with the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import onnx
+from onnx import TensorProto, helper
+
+from edge_segnet.errors import ModelError
+from edge_segnet.graph.edit import drop_unread
+from edge_segnet.graph.precision import to_half
+from edge_segnet.graph.resize import resize
+from edge_segnet.graph.unpool import rewrite
+from edge_segnet.graph.view import View, first_line, infer, opset
+
+Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
+Precision = Literal["fp32", "fp16"]
+Head = Literal["logits", "labels"]
+MIN_OPSET: Final = 11
+"""The first with Pad, DepthToSpace and Clip as this package writes them."""
+MIN_IR: Final = 4
+"""The first in which an initializer need not be an input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A graph for one target, and what was done to it: ``report`` for people, ``counts`` for programs."""
+
+    model: onnx.ModelProto
+    target: Target
+    report: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+def lower(
+    model: onnx.ModelProto,
+    target: Target,
+    *,
+    precision: Precision = "fp32",
+    head: Head = "logits",
+    size: tuple[int, int] | None = None,
+) -> Lowered:
+    """Write ``model`` for ``target``.
+
+    Args:
+        model: canonical, or any ONNX model of opset 11 or later with static shapes; it is not changed.
+        target: "onnxruntime" keeps MaxPool Indices and MaxUnpool and pads where ceil mode meets an odd map; the other
+            three get operators that their parsers read (see ``unpool``).
+        precision: "fp16" makes weights, maps and float outputs float16 (see ``precision``).
+        head: "labels" replaces the logits [1,C,H,W] by an output ``labels`` uint8 [1,H,W]: their argmax over C, the
+            first class winning a tie.
+        size: (width, height) that a canonical model is re-derived for first (see ``resize``).
+
+    Returns:
+        The checked model; names of inputs and outputs and the metadata are those of ``model`` (but for ``labels``).
+
+    Raises:
+        ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid.
+    """
+    lines: list[str] = []
+    work = _prepared(model)
+    if size is not None:
+        work = resize(work, size)
+        lines.append(f"shapes re-derived for {size[0]}x{size[1]}")
+    _check_static(work)
+    work, pooling = rewrite(work, "native" if target == "onnxruntime" else "operators")
+    counts = {"pools": pooling.pools, "unpools": pooling.unpools, "padded": pooling.padded}
+    lines += _describe_pooling(target, counts)
+    if head == "labels":
+        _append_labels(work)
+        lines.append("argmax over the classes appended: output 'labels' uint8")
+    if precision == "fp16":
+        work, half = to_half(work)
+        counts |= {"fp16_constants": half.constants, "fp16_values": half.values, "fp16_saturated": half.saturated}
+        lines.append(f"{half.constants} constants ({half.values} values) in float16, {half.casts} casts")
+        if half.islands:
+            kept = ", ".join(f"{count} {kind}" for kind, count in sorted(half.islands.items()))
+            lines.append(f"kept in float32: {kept}")
+    _finish(work)
+    return Lowered(work, target, tuple(lines), counts)
+
+
+def _describe_pooling(target: Target, counts: Mapping[str, int]) -> list[str]:
+    pools, unpools, padded = (counts[key] for key in ("pools", "unpools", "padded"))
+    if not pools:
+        return ["no index pooling found: nothing to rewrite"]
+    what = f"{pools} index poolings and {unpools} unpoolings"
+    if target != "onnxruntime":
+        return [f"{what} written as slices, comparisons and selections", f"{padded} odd maps padded and cut"]
+    return [f"{what} kept as they are, {padded} of them padded and cut for ceil mode on odd maps"]
+
+
+def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without functions and without initializers among the inputs.
+
+    Raises:
+        ModelError: the opset is too old.
+    """
+    if opset(model) < MIN_OPSET:
+        hint = f"export it at opset {MIN_OPSET} or later, or convert it with onnx.version_converter"
+        raise ModelError(f"the model uses opset {opset(model)}", hint=hint)
+    if model.functions:
+        from onnx import inliner  # since onnx 1.15, needed for few models
+
+        model = inliner.inline_local_functions(model)
+    work = onnx.ModelProto()
+    work.CopyFrom(model)
+    weights = {tensor.name for tensor in work.graph.initializer}
+    for index in reversed(range(len(work.graph.input))):
+        if work.graph.input[index].name in weights:
+            del work.graph.input[index]
+    work.ir_version = max(work.ir_version, MIN_IR)
+    return work
+
+
+def _check_static(model: onnx.ModelProto) -> None:
+    for value in model.graph.input:
+        dims: list[Any] = [dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim]
+        if not all(isinstance(dim, int) for dim in dims):
+            batch = bool(dims) and not isinstance(dims[0], int)
+            raise ModelError(
+                f"input '{value.name}' has {'a dynamic batch' if batch else 'dynamic dimensions'}: {dims}",
+                hint="export the model with batch 1 and a fixed size",
+            )
+
+
+def _append_labels(model: onnx.ModelProto) -> None:
+    """Put ArgMax -> uint8 in the place of the logits output."""
+    graph = model.graph
+    outputs = [value for value in graph.output if value.name == "logits"] or list(graph.output)
+    if len(outputs) != 1:
+        names = [value.name for value in outputs]
+        raise ModelError(f"which of the outputs {names} are the logits?", hint="call it 'logits', or keep one output")
+    view = View(model)
+    name = outputs[0].name
+    shape = view.shape(name)
+    if (
+        len(shape) != 4
+        or not 1 <= shape[1] <= 256
+        or view.elem_type(name) not in (TensorProto.FLOAT, TensorProto.FLOAT16)
+    ):
+        raise ModelError(f"output '{name}' {list(shape)} is not logits [N,C,H,W] of up to 256 classes")
+    if "labels" in view.producer or "labels" in view.initializers or any(v.name == "labels" for v in view.inputs):
+        raise ModelError("the model has a tensor called 'labels' already", hint="use --head logits")
+    index = "labels.index"
+    graph.node.append(helper.make_node("ArgMax", [name], [index], name=index, axis=1, keepdims=0))
+    graph.node.append(helper.make_node("Cast", [index], ["labels"], name="labels", to=TensorProto.UINT8))
+    outputs[0].CopyFrom(helper.make_tensor_value_info("labels", TensorProto.UINT8, [shape[0], *shape[2:]]))
+
+
+def _finish(model: onnx.ModelProto) -> None:
+    """Remove what nobody reads, write the inferred shapes of the outputs' maps, and check everything.
+
+    Raises:
+        ModelError: the result is not valid ONNX.
+    """
+    drop_unread(model.graph)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        raise ModelError(f"the rewritten graph is not valid ONNX: {first_line(error)}") from None
+    shapes = infer(model)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(value for value in shapes.value_info if value.name not in weights)
