@@ -36,12 +36,16 @@ class ClassMap:
         if len(self.names) != len(self.colours):
             raise UsageError(f"class map {self.name}: {len(self.names)} names but {len(self.colours)} colours")
         if not 1 <= len(self.names) <= MAX_CLASSES:
-            raise UsageError(f"class map {self.name}: {len(self.names)} classes", hint=f"1 to {MAX_CLASSES} are possible")
+            raise UsageError(
+                f"class map {self.name}: {len(self.names)} classes", hint=f"1 to {MAX_CLASSES} are possible"
+            )
         if repeated := _repeated([*self.names, "void"]):
             raise UsageError(f"class map {self.name}: the name {repeated[0]!r} stands twice")
         for name, colour in zip(self.names, self.colours, strict=True):
             if len(colour) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in colour):
-                raise UsageError(f"class map {self.name}: {name} has colour {colour!r}", hint="give three numbers 0 to 255")
+                raise UsageError(
+                    f"class map {self.name}: {name} has colour {colour!r}", hint="give three numbers 0 to 255"
+                )
         for colour in dict.fromkeys(_repeated(self.colours)):
             same = ", ".join(name for name, other in zip(self.names, self.colours, strict=True) if other == colour)
             warnings.warn(f"class map {self.name}: {same} share the colour {list(colour)}", stacklevel=3)

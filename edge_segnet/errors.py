@@ -5,6 +5,7 @@
     |   `-- ConfigError        2  wrong configuration
     |-- ModelError             3  model or engine unusable
     |-- InputError             4  picture, video, folder or camera unusable
+    |   |-- BadFrame           4  one frame can't be decoded, the next may be good
     |   |-- SourceLost         4  a source that worked stopped working
     |   `-- EndOfStream        -  not a failure: there are no more frames
     |-- OutputError            4  a result could not be written
@@ -48,6 +49,10 @@ class ModelError(EdgeSegnetError):
 
 class InputError(EdgeSegnetError):
     exit_code = 4
+
+
+class BadFrame(InputError):
+    pass
 
 
 class SourceLost(InputError):

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_segnet.errors import InputError
-from edge_segnet.imaging import read_image, read_labels
+from edge_segnet.imaging import IMAGE_SUFFIXES, read_image, read_labels
 from edge_segnet.types import Image, Labels
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ Labels = NDArray[np.uint8]
 """uint8 [H,W], class ids; the class map's void id where nothing is known."""
 Counts = NDArray[np.int64]
 """int64 [C+1], pixels per class id; the last entry counts void and invalid pixels."""
+Fit = Literal["stretch", "crop"]
+"""How a picture comes to the network's size: stretched, as the original demo did, or its middle cut out first."""
 
 
 @dataclass(frozen=True, eq=False)

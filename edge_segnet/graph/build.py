@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -63,7 +64,7 @@ class _Canonical:
         for layer in architecture.layers:
             self._add(layer)
 
-    def _node(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object) -> None:
+    def _node(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
         self.nodes.append(helper.make_node(operator, list(inputs), list(outputs), name=outputs[0], **attributes))
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
@@ -75,7 +76,7 @@ class _Canonical:
 
     def _preprocess(self, architecture: segnet.Architecture) -> None:
         # Cast comes first: TensorRT takes a uint8 input only into a Cast.
-        steps: list[tuple[str, list[str], dict[str, object]]] = [("Cast", [], {"to": TensorProto.FLOAT})]
+        steps: list[tuple[str, list[str], dict[str, Any]]] = [("Cast", [], {"to": TensorProto.FLOAT})]
         steps.append(("Transpose", [], {"perm": [0, 3, 1, 2]}))
         if any(architecture.mean):
             mean = np.array(architecture.mean, np.float32).reshape(1, 3, 1, 1)

@@ -103,10 +103,8 @@ def _degrade(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.2:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)), np.uint8)
     if rng.random() < 0.25:
-        noise = np.empty(image.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(2**31 - 1)))
-        cv2.randn(noise, (0, 0, 0), (rng.uniform(2, 14),) * 3)
-        image = np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
+        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(2, 14))
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.2:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 80))])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from edge_segnet.imaging import fit_image
 from edge_segnet.pairs import Pair
 from edge_segnet.train.augment import Recipe, View, augment
 from edge_segnet.types import Image, Labels
@@ -46,9 +47,7 @@ class Stream(Dataset[tuple[Tensor, Tensor]]):
     exactly where the killed one stopped. Real pairs come in shuffled epochs.
     """
 
-    def __init__(
-        self, pairs: Pairs, view: View, void: int, *, seed: int, synthetic: float, recipe: Recipe
-    ) -> None:
+    def __init__(self, pairs: Pairs, view: View, void: int, *, seed: int, synthetic: float, recipe: Recipe) -> None:
         self._pairs, self._view, self._void = pairs, view, void
         self._seed, self._synthetic, self._recipe = seed, synthetic, recipe
 
@@ -71,6 +70,13 @@ class Stream(Dataset[tuple[Tensor, Tensor]]):
         epoch, place = divmod(index, len(self._pairs))
         order = np.random.default_rng([self._seed, epoch, len(self._pairs)]).permutation(len(self._pairs))
         return self._pairs.read(int(order[place]))
+
+
+def sample_batches(pairs: Pairs, size: tuple[int, int], batch: int, count: int) -> Iterator[Tensor]:
+    """``count`` batches of unchanged pictures, float32 [batch,3,H,W] BGR 0..255, spread evenly over the pairs."""
+    indices = np.linspace(0, len(pairs) - 1, batch * count).astype(int)
+    for group in np.split(indices, count):
+        yield torch.stack([to_tensor(fit_image(pairs.read(int(index))[0], size)) for index in group])
 
 
 def to_tensor(image: Image) -> Tensor:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from edge_segnet.errors import ModelError
+from edge_segnet.imaging import fit_image, unfit_labels
 from edge_segnet.stats import Scores, confusion, scores
 from edge_segnet.train.augment import Recipe, View
 from edge_segnet.train.data import Pairs, Stream, class_weights, count_classes, limit_threads, to_tensor
@@ -26,7 +26,7 @@ from edge_segnet.train.model import SegNet, normalise
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train. Either ``epochs`` or ``minutes`` bounds the run; the learning rate follows the share that is done."""
+    """How to train. ``epochs`` or ``minutes`` bounds the run; the learning rate follows the share that is done."""
 
     size: tuple[int, int]
     crop: tuple[int, int]
@@ -68,9 +68,9 @@ class Trainer:
     def __init__(self, network: SegNet, train: Pairs, val: Pairs, plan: Plan, device: torch.device) -> None:
         self.plan, self.device, self._train, self._val = plan, device, train, val
         self.classes = network.architecture.classes
-        layout = torch.channels_last
-        self.network = network.to(device, memory_format=layout)
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
+        self.network = network.to(device)
+        average = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+        self._averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self._optimiser = torch.optim.AdamW(_groups(network, plan), lr=plan.rate)
         self._precision = _amp_dtype(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
@@ -80,6 +80,18 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] | None = None
         self.best_iou = -1.0
+
+    @property
+    def average(self) -> SegNet:
+        """The network with exponentially averaged weights: the one that is validated and exported."""
+        module = self._averaged.module
+        assert isinstance(module, SegNet)
+        return module
+
+    @property
+    def pairs(self) -> dict[str, int]:
+        """How many pairs it trains and validates on."""
+        return {"train": len(self._train), "val": len(self._val)}
 
     def run(self, checkpoint: Path, report: Report) -> None:
         """Train to the end of the plan, from where the checkpoint (or the start) stands.
@@ -114,14 +126,10 @@ class Trainer:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         plan = self.plan
         view = View(plan.size, plan.crop)
-        stream = Stream(
-            self._train, view, self.classes, seed=plan.seed, synthetic=plan.synthetic, recipe=plan.recipe
-        )
+        stream = Stream(self._train, view, self.classes, seed=plan.seed, synthetic=plan.synthetic, recipe=plan.recipe)
         order = _CountFrom(self.step * plan.batch)
         workers = 1 if self.device.type == "cpu" else 8
-        return iter(
-            DataLoader(stream, plan.batch, sampler=order, num_workers=workers, worker_init_fn=limit_threads, drop_last=True)
-        )
+        return iter(DataLoader(stream, plan.batch, sampler=order, num_workers=workers, worker_init_fn=limit_threads))
 
     def _step(self, images: Tensor, labels: Tensor) -> float:
         self.network.train()
@@ -136,13 +144,13 @@ class Trainer:
         if not math.isfinite(value):
             raise ModelError(f"the loss became {value} at step {self.step}", hint="train with a lower learning rate")
         self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimiser)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self.step += 1
-        self.average.update_parameters(self.network)
+        self._averaged.update_parameters(self.network)
         return value
 
     def _autocast(self) -> torch.autocast:
@@ -150,10 +158,10 @@ class Trainer:
         return torch.autocast(self.device.type, self._precision if enabled else None, enabled=enabled)
 
     def _validate(self, loss: float, report: Report) -> None:
-        result = self.evaluate(self.average.module)
+        result = self.evaluate(self.average)
         if result.mean_iou > self.best_iou:
             self.best_iou = result.mean_iou
-            self.best = {name: value.detach().clone() for name, value in self.average.module.state_dict().items()}
+            self.best = {name: value.detach().clone() for name, value in self.average.state_dict().items()}
         progress = Progress(self.done, self.step, self.seconds, loss, result)
         self.history.append(asdict(progress))
         report(progress)
@@ -165,21 +173,20 @@ class Trainer:
         matrix = np.zeros((self.classes, self.classes + 1), np.int64)
         for index in range(len(self._val)):
             image, truth = self._val.read(index)
-            resized = cv2.resize(image, self.plan.size) if image.shape[1::-1] != self.plan.size else image
-            batch = to_tensor(np.asarray(resized, np.uint8))[None].to(self.device, memory_format=torch.channels_last)
+            batch = to_tensor(fit_image(image, self.plan.size))[None]
+            batch = batch.to(self.device, memory_format=torch.channels_last)
             with self._autocast():
                 logits = network(normalise(batch, network.architecture))
             labels = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
-            if labels.shape != truth.shape:
-                labels = np.asarray(cv2.resize(labels, truth.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
-            matrix += confusion(truth, labels, self.classes)
+            fitted = unfit_labels(labels, (truth.shape[1], truth.shape[0]), self.classes)
+            matrix += confusion(truth, fitted, self.classes)
         return scores(matrix)
 
     def save(self, path: Path) -> None:
         """Write everything that ``load`` needs, beside the old checkpoint, then rename."""
         state = {
             "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self._averaged.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
             "position": (self.step, self.seconds),
@@ -199,12 +206,13 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             self.network.load_state_dict(state["network"])
-            self.average.load_state_dict(state["average"])
+            self._averaged.load_state_dict(state["average"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._scaler.load_state_dict(state["scaler"])
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{path}: not a checkpoint of this network ({reason})", hint="delete it to start anew") from error
+            message = f"{path}: not a checkpoint of this network ({reason})"
+            raise ModelError(message, hint="delete it to start anew") from error
         self.step, self.seconds = state["position"]
         self.history = state["history"]
         self.best_iou, self.best = state["best"]

@@ -15,7 +15,13 @@ class SegNet(nn.Module):
     def __init__(self, architecture: segnet.Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.convs = nn.ModuleDict({conv.name: _convolution(conv) for conv in architecture.convolutions})
+        self.blocks = nn.ModuleDict({conv.name: Block(conv) for conv in architecture.convolutions})
+
+    def block(self, name: str) -> Block:
+        """The convolution of a layer, with its BatchNorm."""
+        block = self.blocks[name]
+        assert isinstance(block, Block)
+        return block
 
     @property
     def encoder_names(self) -> set[str]:
@@ -37,7 +43,7 @@ class SegNet(nn.Module):
                     indices[layer.name] = (where, source.shape[2:])
                 case segnet.Unpool():
                     where, size = indices[layer.pool]
-                    out = F.max_unpool2d(maps[layer.source], where, 2, 2, output_size=size)
+                    out = F.max_unpool2d(maps[layer.source], where, [2, 2], [2, 2], output_size=size)
                 case segnet.Add():
                     out = maps[layer.left] + maps[layer.right]
                 case segnet.LocalResponseNorm():
@@ -51,11 +57,12 @@ class SegNet(nn.Module):
         return maps[self.architecture.layers[-1].name]
 
     def _convolve(self, layer: segnet.Conv, image: Tensor) -> Tensor:
+        block = self.block(layer.name)
         if layer.groups > 1 and layer.kernel > 3 and not image.is_cuda:
             # On a CPU the bfloat16 gradient of a 5x5 depthwise convolution is five times slower than the float32 one.
             with torch.autocast("cpu", enabled=False):
-                return self.convs[layer.name](image.float())
-        return self.convs[layer.name](image)
+                return block.forward(image.float())
+        return block.forward(image)
 
 
 def normalise(image: Tensor, architecture: segnet.Architecture) -> Tensor:
@@ -64,20 +71,30 @@ def normalise(image: Tensor, architecture: segnet.Architecture) -> Tensor:
     return (image - mean) * architecture.scale
 
 
-def _convolution(conv: segnet.Conv) -> nn.Sequential:
-    parts: list[nn.Module] = [
-        nn.Conv2d(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel,
-            conv.stride,
-            conv.kernel // 2,
-            groups=conv.groups,
-            bias=not conv.batch_norm,
+class Block(nn.Module):
+    """Convolution, BatchNorm where the layer has one, activation."""
+
+    def __init__(self, layer: segnet.Conv) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel,
+            layer.stride,
+            layer.kernel // 2,
+            groups=layer.groups,
+            bias=not layer.batch_norm,
         )
-    ]
-    if conv.batch_norm:
-        parts.append(nn.BatchNorm2d(conv.out_channels))
-    if conv.activation != "none":
-        parts.append(nn.ReLU6() if conv.activation == "relu6" else nn.ReLU())
-    return nn.Sequential(*parts)
+        self.norm = nn.BatchNorm2d(layer.out_channels) if layer.batch_norm else None
+        self._activation = layer.activation
+
+    def forward(self, image: Tensor) -> Tensor:
+        out: Tensor = self.conv(image)
+        if self.norm is not None:
+            out = self.norm(out)
+        match self._activation:
+            case "relu":
+                return F.relu(out)
+            case "relu6":
+                return F.relu6(out)
+        return out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_segnet.errors import ModelError
-from edge_segnet.train.model import SegNet, normalise
+from edge_segnet.train.model import Block, SegNet, normalise
 
 Arrays = dict[str, NDArray[np.float32]]
 LITE0_BLOCKS = 15
@@ -49,15 +48,21 @@ def _load_lite0(network: SegNet, path: Path) -> int:
         for ours, conv, norm in parts:
             names[f"block{block}_{ours}"] = (f"_blocks.{block}.{conv}", f"_blocks.{block}.{norm}")
     for ours, (conv, norm) in names.items():
-        try:
-            weight = state[f"{conv}.weight"].flip(1) if ours == "stem" else state[f"{conv}.weight"]
-            values = {"0.weight": weight}
-            for key in ("weight", "bias", "running_mean", "running_var"):
-                values[f"1.{key}"] = state[f"{norm}.{key}"]
-            network.convs[ours].load_state_dict(values, strict=False)
-        except (KeyError, RuntimeError) as error:
-            raise ModelError(f"{path}: no EfficientNet-Lite0 weights for {ours} ({error})") from error
+        values = {"conv.weight": state.get(f"{conv}.weight")}
+        for key in ("weight", "bias", "running_mean", "running_var"):
+            values[f"norm.{key}"] = state.get(f"{norm}.{key}")
+        _fill(network.block(ours), ours, values, path)
     return len(names)
+
+
+def _fill(block: Block, name: str, values: dict[str, Tensor | None], path: Path) -> None:
+    """Copy named tensors into a block; the stem's RGB kernels become BGR."""
+    targets = block.state_dict()
+    for key, value in values.items():
+        if value is None or value.shape != targets[key].shape:
+            found = "nothing" if value is None else list(value.shape)
+            raise ModelError(f"{path}: {name}.{key} needs {list(targets[key].shape)}, found {found}")
+        targets[key].copy_(value.flip(1) if (name, key) == ("stem", "conv.weight") else value)
 
 
 def _load_vgg16(network: SegNet, path: Path) -> int:
@@ -73,10 +78,10 @@ def _load_vgg16(network: SegNet, path: Path) -> int:
         if kernel.shape != shape:
             raise ModelError(f"{path}: {owner} has shape {list(kernel.shape)}, {conv.name} needs {list(shape)}")
         with torch.no_grad():
-            parts = network.convs[conv.name]
-            parts[0].weight.copy_(torch.from_numpy(kernel.copy()))
-            if (bias := biases.get(owner)) is not None and bias.shape == (conv.out_channels,):
-                parts[1].bias.copy_(torch.from_numpy(bias.copy()))
+            block = network.block(conv.name)
+            block.conv.weight.copy_(torch.from_numpy(kernel.copy()))
+            if block.norm is not None and (bias := biases.get(owner)) is not None:
+                block.norm.bias.copy_(torch.from_numpy(bias.copy()))
     return len(encoder)
 
 
@@ -91,19 +96,26 @@ def _initializers(path: Path) -> Iterable[tuple[str, NDArray[np.float32]]]:
 def fold(network: SegNet) -> Arrays:
     """``<layer>.weight`` and ``<layer>.bias`` with BatchNorm folded in, float32; the network is left as it is."""
     arrays: Arrays = {}
-    for name, parts in network.convs.items():
-        conv: nn.Conv2d = parts[0]
-        weight = conv.weight.detach().double()
-        if conv.bias is not None:
-            bias = conv.bias.detach().double()
+    for layer in network.architecture.convolutions:
+        block = network.block(layer.name)
+        weight = block.conv.weight.detach().double()
+        if block.norm is None:
+            assert block.conv.bias is not None
+            bias = block.conv.bias.detach().double()
         else:
-            norm: nn.BatchNorm2d = parts[1]
-            factor = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+            mean, variance = _running(block.norm)
+            factor = block.norm.weight.detach().double() / torch.sqrt(variance.double() + block.norm.eps)
             weight = weight * factor[:, None, None, None]
-            bias = norm.bias.detach().double() - norm.running_mean.double() * factor
-        arrays[f"{name}.weight"] = weight.float().cpu().numpy()
-        arrays[f"{name}.bias"] = bias.float().cpu().numpy()
+            bias = block.norm.bias.detach().double() - mean.double() * factor
+        arrays[f"{layer.name}.weight"] = weight.float().cpu().numpy()
+        arrays[f"{layer.name}.bias"] = bias.float().cpu().numpy()
     return arrays
+
+
+def _running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 @torch.no_grad()
@@ -117,51 +129,52 @@ def unfold(network: SegNet, arrays: Mapping[str, NDArray[np.float32]], batches: 
     Raises:
         ModelError: a weight is missing or has another shape.
     """
-    for name, parts in network.convs.items():
-        conv: nn.Conv2d = parts[0]
-        _copy(conv.weight, arrays, f"{name}.weight")
-        if conv.bias is not None:
-            _copy(conv.bias, arrays, f"{name}.bias")
-            continue
-        norm: nn.BatchNorm2d = parts[1]
-        _copy(norm.bias, arrays, f"{name}.bias")
-        norm.weight.fill_(1.0)
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1.0 - norm.eps)
-    _measure_statistics(network, batches)
+    for layer in network.architecture.convolutions:
+        block = network.block(layer.name)
+        _copy(block.conv.weight, arrays, f"{layer.name}.weight")
+        bias = block.conv.bias if block.norm is None else block.norm.bias
+        assert bias is not None
+        _copy(bias, arrays, f"{layer.name}.bias")
+        if block.norm is not None:
+            mean, variance = _running(block.norm)
+            block.norm.weight.fill_(1.0)
+            mean.zero_()
+            variance.fill_(1.0 - block.norm.eps)
+    for norm, (mean, square) in _measure(network, batches).items():
+        running_mean, running_variance = _running(norm)
+        spread = torch.sqrt((square - mean.square()).clamp_min(0.0) + norm.eps)
+        running_mean.copy_(mean)
+        running_variance.copy_(spread.square() - norm.eps)
+        norm.bias.add_(mean)
+        norm.weight.copy_(spread)
 
 
 def _copy(target: Tensor, arrays: Mapping[str, NDArray[np.float32]], name: str) -> None:
     value = arrays.get(name)
     if value is None or value.shape != tuple(target.shape):
         found = "missing" if value is None else f"of shape {list(value.shape)}"
-        raise ModelError(f"weight {name} is {found}, the network needs {list(target.shape)}", hint="check --arch and --classes")
+        raise ModelError(
+            f"weight {name} is {found}, the network needs {list(target.shape)}", hint="check --arch and --classes"
+        )
     target.copy_(torch.from_numpy(np.array(value)))
 
 
-def _measure_statistics(network: SegNet, batches: Iterable[Tensor]) -> None:
-    sums: dict[str, list[Tensor]] = {}
+def _measure(network: SegNet, batches: Iterable[Tensor]) -> dict[nn.BatchNorm2d, tuple[Tensor, Tensor]]:
+    """Mean and mean square of every BatchNorm's input, per channel, in evaluation mode."""
+    moments: dict[nn.BatchNorm2d, list[Tensor]] = {}
 
-    def record(name: str, value: Tensor) -> None:
-        moments = torch.stack([value.mean((0, 2, 3)), value.square().mean((0, 2, 3))])
-        sums.setdefault(name, []).append(moments)
+    def record(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        value = inputs[0]
+        moments.setdefault(norm, []).append(torch.stack([value.mean((0, 2, 3)), value.square().mean((0, 2, 3))]))
 
-    norms = {name: parts[1] for name, parts in network.convs.items() if len(parts) > 1 and isinstance(parts[1], nn.BatchNorm2d)}
-    hooks = [
-        norm.register_forward_pre_hook(lambda _, inputs, name=name: record(name, inputs[0])) for name, norm in norms.items()
-    ]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(record) for norm in norms]
     network.eval()
     for batch in batches:
         network(normalise(batch, network.architecture))
     for hook in hooks:
         hook.remove()
-    if not sums:
-        warnings.warn("no batches to measure BatchNorm statistics on", stacklevel=2)
-    for name, moments in sums.items():
-        norm = norms[name]
-        mean, square = torch.stack(moments).mean(0)
-        spread = torch.sqrt((square - mean.square()).clamp_min(0.0) + norm.eps)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(spread.square() - norm.eps)
-        norm.bias.add_(mean)
-        norm.weight.copy_(spread)
+    return {
+        norm: (stacked[0], stacked[1]) for norm, values in moments.items() for stacked in [torch.stack(values).mean(0)]
+    }

@@ -1,0 +1,1 @@
+"""What each command of ``cli.py`` wires together and prints."""

@@ -1,0 +1,148 @@
+"""What commands share: sizes, class maps, models, JSON output, progress bars."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edge_segnet import classes as class_maps
+from edge_segnet.classes import CLASS_MAPS, ClassMap
+from edge_segnet.errors import ModelError, OutputError, UsageError
+from edge_segnet.files import written_beside
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.bundle import Bundle
+from edge_segnet.imaging import read_lut
+
+logger = logging.getLogger(__name__)
+Choice = TypeVar("Choice", bound=str)
+
+
+def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
+    """``480x360`` -> (480, 360); raises UsageError."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise UsageError(f"{flag} {text}: not a size", hint="give WIDTHxHEIGHT, for example 480x360")
+    return int(width), int(height)
+
+
+def choose(flag: str, value: str, choices: Any) -> Any:
+    """Check ``value`` against a ``Literal``; raises UsageError that lists what is possible."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise UsageError(f"{flag} {value}: unknown", hint=f"one of: {', '.join(allowed)}")
+    return value
+
+
+def read_classes(text: str) -> ClassMap:
+    """A class map by name, from a YAML file or from a palette PNG; raises UsageError or InputError."""
+    if text in CLASS_MAPS:
+        return CLASS_MAPS[text]
+    path = Path(text)
+    if path.suffix.lower() == ".png":
+        return class_maps.from_lut(read_lut(path), None, path.stem)
+    if path.suffix.lower() not in {".yaml", ".yml"}:
+        raise UsageError(
+            f"--classes {text}: no such class map", hint=f"{', '.join(CLASS_MAPS)}, a .yaml or a palette .png"
+        )
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    return class_maps.from_dict(data, str(path))
+
+
+def open_model(model: str, size: str | None = None, colours: Path | None = None) -> Bundle:
+    """Load a model, at another network size and with other colours if asked; says its licence in one log line.
+
+    Raises:
+        ModelError: it is missing, damaged or can't have that size.
+        UsageError, InputError: the size or palette is wrong.
+    """
+    bundle = bundles.load(model)
+    if size is not None:
+        bundle = resized(bundle, parse_size(size))
+    if colours is not None:
+        bundle = dataclasses.replace(bundle, classes=recoloured(bundle.classes, colours))
+    if bundle.licence:
+        logger.info("%s: %s", bundle.name, bundle.licence)
+    return bundle
+
+
+def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
+    """The same model at another network size (width, height); raises ModelError."""
+    if size == bundle.size:
+        return bundle
+    from edge_segnet.graph.build import MIN_SIZE
+    from edge_segnet.graph.resize import resize
+
+    if min(size) < MIN_SIZE:
+        raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
+    return dataclasses.replace(bundle, model=resize(bundle.model, size), size=size)
+
+
+def recoloured(classes: ClassMap, palette: Path) -> ClassMap:
+    """The class map with a palette's colours.
+
+    Raises:
+        ModelError: the palette is for another number of classes (CamVid's 11 and 12, say).
+    """
+    lut = class_maps.from_lut(read_lut(palette), None, palette.stem)
+    if len(lut) != len(classes):
+        raise ModelError(
+            f"{palette}: {len(lut)} colours, but the model has {len(classes)} classes ({classes.name})",
+            hint="a palette shifted by one class would colour cars as fences",
+        )
+    return dataclasses.replace(classes, colours=lut.colours)
+
+
+@contextmanager
+def json_lines(target: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that writes one document as one line to a file (whole or not at all), to ``-``, or nowhere.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+    if target is None:
+        yield lambda _document: None
+    elif target == "-":
+        yield lambda document: print(json.dumps(document), flush=True)  # noqa: T201
+    else:
+        with written_beside(Path(target)) as beside, beside.open("w", encoding="utf-8") as file:
+            yield lambda document: _write_line(Path(target), file, document)
+
+
+def _write_line(path: Path, file: Any, document: dict[str, Any]) -> None:
+    try:
+        file.write(json.dumps(document) + "\n")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}", hint="check the disk's free space") from error
+
+
+def console(json_target: str | None) -> Console:
+    """Where people's tables go: standard output, or standard error while JSON has the former."""
+    return Console(stderr=json_target == "-", highlight=False)
+
+
+@contextmanager
+def progress_bar(label: str, total: float | None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error if that is a terminal; gives a function that advances it by one or sets ``completed``."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+
+        def advance(completed: float | None = None, description: str | None = None) -> None:
+            bar.update(task, advance=1 if completed is None else None, completed=completed, description=description)
+
+        yield advance

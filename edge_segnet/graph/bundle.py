@@ -1,0 +1,147 @@
+"""What travels inside the .onnx: class map, input fit, provenance and licence, as metadata; checked at every load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import onnx
+from onnx import TensorProto, helper
+
+from edge_segnet.classes import ClassMap, from_dict
+from edge_segnet.errors import ModelError, UsageError
+from edge_segnet.files import write_bytes
+from edge_segnet.graph.load import load_model
+from edge_segnet.types import Fit
+
+KEY: Final = "edge_segnet."
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A canonical model and what it says about itself."""
+
+    model: onnx.ModelProto
+    name: str
+    classes: ClassMap
+    size: tuple[int, int]
+    """(width, height) of the network input."""
+    fit: Fit
+    licence: str
+    provenance: dict[str, Any]
+    """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
+
+
+def attach(
+    model: onnx.ModelProto,
+    *,
+    name: str,
+    classes: ClassMap,
+    fit: Fit = "stretch",
+    licence: str = "",
+    provenance: dict[str, Any] | None = None,
+) -> Bundle:
+    """Write the metadata into ``model`` (in place) and check that both agree.
+
+    Raises:
+        ModelError: the model is not canonical, or has another number of classes.
+    """
+    described = {
+        "name": name,
+        "classes": json.dumps(classes.to_dict()),
+        "fit": fit,
+        "licence": licence,
+        "provenance": json.dumps(provenance or {}),
+    }
+    others = {entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith(KEY)}
+    helper.set_model_props(model, others | {KEY + key: value for key, value in described.items()})
+    return read(model, name)
+
+
+def read(model: onnx.ModelProto, where: str) -> Bundle:
+    """Check a canonical model and its metadata; ``where`` names it in errors.
+
+    Raises:
+        ModelError: no metadata, wrong input or output, or a class map of another length than the logits.
+    """
+    found = {entry.key.removeprefix(KEY): entry.value for entry in model.metadata_props if entry.key.startswith(KEY)}
+    if missing := {"name", "classes", "fit", "licence", "provenance"} - found.keys():
+        raise ModelError(
+            f"{where}: this ONNX file carries no {sorted(missing)[0]!r} of its own",
+            hint="make it a model of this project with: edge-segnet convert --spec FILE.yaml",
+        )
+    size, channels = _interface(model, where)
+    try:
+        classes = from_dict(json.loads(found["classes"]), where)
+        provenance = json.loads(found["provenance"])
+    except (json.JSONDecodeError, UsageError) as error:
+        raise ModelError(f"{where}: damaged metadata ({error})") from error
+    if channels != len(classes):
+        raise ModelError(
+            f"{where}: {channels} output channels, but its class map {classes.name} has {len(classes)} classes",
+            hint="CamVid comes with 11 classes and with 12 (Road_marking); the map must be the one it was trained with",
+        )
+    if found["fit"] not in get_args(Fit) or not isinstance(provenance, dict):
+        raise ModelError(f"{where}: damaged metadata (fit {found['fit']!r})")
+    fit: Fit = "crop" if found["fit"] == "crop" else "stretch"
+    return Bundle(model, found["name"], classes, size, fit, found["licence"], provenance)
+
+
+def _interface(model: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int]:
+    """((width, height), channels) of a canonical model."""
+    weights = {initializer.name for initializer in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    outputs = list(model.graph.output)
+    hint = "the form is frame uint8 [1,H,W,3] -> logits [1,C,H,W]; 'convert --spec' makes it"
+    if [value.name for value in inputs] != ["frame"] or [value.name for value in outputs] != ["logits"]:
+        names = f"{[value.name for value in inputs]} -> {[value.name for value in outputs]}"
+        raise ModelError(f"{where}: inputs and outputs are {names}", hint=hint)
+    frame, logits = _shape(inputs[0]), _shape(outputs[0])
+    good = len(frame) == len(logits) == 4 and frame[0] == logits[0] == 1 and frame[3] == 3
+    if not good or frame[1:3] != logits[2:4] or min(frame + logits) < 1:
+        raise ModelError(f"{where}: frame is {frame} and logits is {logits}", hint=hint)
+    if inputs[0].type.tensor_type.elem_type != TensorProto.UINT8:
+        raise ModelError(f"{where}: frame is not uint8", hint=hint)
+    return (frame[2], frame[1]), logits[1]
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int]:
+    """Dimensions; 0 where one is dynamic."""
+    return [int(dimension.dim_value) for dimension in value.type.tensor_type.shape.dim]
+
+
+def load(model: str) -> Bundle:
+    """Open a shipped model by name, or a file.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged or not one of this project's.
+    """
+    path = find_model(model)
+    return read(load_model(path), str(path))
+
+
+def save(bundle: Bundle, path: Path) -> None:
+    """Write the model file, whole or not at all; raises OutputError."""
+    write_bytes(path, bundle.model.SerializeToString())
+
+
+def shipped_models() -> dict[str, Path]:
+    """Names and files of the models in this package."""
+    folder = Path(str(resources.files("edge_segnet") / "models"))
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+
+
+def find_model(model: str) -> Path:
+    """The file of a shipped NAME or of a path; raises ModelError."""
+    shipped = shipped_models()
+    if model in shipped:
+        return shipped[model]
+    path = Path(model)
+    if path.suffix == ".engine":
+        raise ModelError(f"{model}: TensorRT engines need the tensorrt backend", hint="use --backend tensorrt on a GPU")
+    if path.is_file():
+        return path
+    raise ModelError(f"{model}: no such model", hint=f"give an .onnx file or one of: {', '.join(shipped) or '(none)'}")

@@ -1,0 +1,163 @@
+"""What a result looks like, and the files that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_segnet.classes import ClassMap
+from edge_segnet.errors import OutputError
+from edge_segnet.files import written_beside
+from edge_segnet.imaging import blend, colourise, draw_legend, unfit_labels, write_image
+from edge_segnet.stats import shares
+from edge_segnet.types import Fit, Result
+
+Visual = Literal["overlay", "mask", "labels"]
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov"})
+FOURCC = {".avi": "MJPG"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How results are drawn: colours over the picture, colours alone, or raw ids; ``alpha`` is the colours' share."""
+
+    visual: Visual = "overlay"
+    alpha: float = 0.5
+    legend: bool = False
+    fit: Fit = "stretch"
+
+
+class Writer(Protocol):
+    """Takes finished pictures, in order."""
+
+    def write(self, seq: int, picture: NDArray[np.uint8]) -> None: ...
+
+
+def draw(result: Result, classes: ClassMap, look: Look) -> NDArray[np.uint8]:
+    """The picture of a result at source size: uint8 [h,w,3] BGR, or [h,w] ids for ``labels``."""
+    frame, segmentation = result.frame, result.segmentation
+    labels = unfit_labels(segmentation.labels, frame.source_size, classes.void, look.fit)
+    if look.visual == "labels":
+        return labels
+    picture = colourise(labels, classes.lut_bgr)
+    if look.visual == "overlay":
+        picture = blend(frame.image if frame.original is None else frame.original, picture, look.alpha)
+    if not look.legend:
+        return picture
+    values = shares(segmentation.counts)
+    rows = [
+        (name, f"{100 * share:.1f} %", (colour[2], colour[1], colour[0]))
+        for name, colour, share in zip(classes.names, classes.colours, values, strict=False)
+    ]
+    return draw_legend(picture, rows)
+
+
+def picture_targets(files: Sequence[Path], out: Path, visual: Visual, names_file: bool) -> list[Path]:
+    """Where each picture's result goes: ``out`` itself if it names a file, else the same name in the folder ``out``.
+    Masks and labels are always PNG, because JPEG would invent classes at their edges.
+
+    Raises:
+        OutputError: two pictures would write the same file, or a result would replace its own picture.
+    """
+    lossless = visual != "overlay"
+    if names_file and lossless and out.suffix.lower() != ".png":
+        raise OutputError(f"{out}: {visual} pictures are loss-free", hint="use a name that ends in .png")
+    targets = [out] if names_file else [out / (file.stem + (".png" if lossless else file.suffix)) for file in files]
+    taken: dict[Path, Path] = {}
+    for file, target in zip(files, targets, strict=True):
+        if target in taken:
+            raise OutputError(f"{file} and {taken[target]} would both become {target}", hint="segment them separately")
+        if target.exists() and target.samefile(file):
+            raise OutputError(f"{target}: would replace its own input", hint="choose another -o")
+        taken[target] = file
+    return targets
+
+
+@contextmanager
+def image_files(paths: Sequence[Path]) -> Iterator[Writer]:
+    """Writes frame ``seq`` to ``paths[seq]``."""
+    yield _ImageFiles(paths)
+
+
+class _ImageFiles:
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def write(self, seq: int, picture: NDArray[np.uint8]) -> None:
+        write_image(self._paths[seq], picture)
+
+
+@contextmanager
+def numbered_files(folder: Path) -> Iterator[Writer]:
+    """Writes frame ``seq`` to ``folder/000seq.png``: the loss-free form of a video's labels."""
+    yield _NumberedFiles(folder)
+
+
+class _NumberedFiles:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, seq: int, picture: NDArray[np.uint8]) -> None:
+        write_image(self._folder / f"{seq:06d}.png", picture)
+
+
+@contextmanager
+def video_file(path: Path, fps: float) -> Iterator[Writer]:
+    """Writes a video, whole or not at all; its size is the first picture's.
+
+    Raises:
+        OutputError: the format is unknown, or the finished file does not hold every frame (a full disk: OpenCV itself
+            reports no write errors).
+    """
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise OutputError(f"{path}: unknown video format", hint=f"use one of: {', '.join(sorted(VIDEO_SUFFIXES))}")
+    with written_beside(path) as beside:
+        video = _VideoFile(beside, fps)
+        try:
+            yield video
+        finally:
+            video.release()
+        _check_video(beside, path, video.frames)
+
+
+class _VideoFile:
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._writer: cv2.VideoWriter | None = None
+        self.frames = 0
+
+    def write(self, seq: int, picture: NDArray[np.uint8]) -> None:  # noqa: ARG002 - a video has no gaps
+        if self._writer is None:
+            self._writer = self._open(picture.shape[1], picture.shape[0])
+        self._writer.write(picture)
+        self.frames += 1
+
+    def _open(self, width: int, height: int) -> cv2.VideoWriter:
+        code = cv2.VideoWriter.fourcc(*FOURCC.get(self._path.suffix.lower(), "mp4v"))
+        writer = cv2.VideoWriter(str(self._path), code, self._fps, (width, height))
+        if not writer.isOpened():
+            raise OutputError(f"{self._path.parent}: can't write a {width}x{height} {self._path.suffix} video")
+        return writer
+
+    def release(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+
+def _check_video(beside: Path, path: Path, frames: int) -> None:
+    capture = cv2.VideoCapture(str(beside))
+    try:
+        written = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    finally:
+        capture.release()
+    if written < frames:
+        raise OutputError(f"{path}: only {written} of {frames} frames reached the disk", hint="is the disk full?")

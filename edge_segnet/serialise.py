@@ -1,0 +1,47 @@
+"""One result as JSON, the same for every way out (contract: "One result, serialised the same way everywhere")."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from edge_segnet.classes import ClassMap
+from edge_segnet.stats import shares
+from edge_segnet.types import Result
+
+
+def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any]:
+    """A JSON-ready dict; ``source`` loses its credentials. Shares are rounded to 0.0001, times to 0.1 ms."""
+    frame, segmentation = result.frame, result.segmentation
+    height, width = segmentation.labels.shape
+    share = shares(segmentation.counts)
+    captured = datetime.fromtimestamp(frame.captured_at, timezone.utc)
+    low_margin = segmentation.low_margin
+    return {
+        "seq": frame.seq,
+        "camera": frame.camera,
+        "captured_at": captured.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "age_ms": round(result.age_ms, 1),
+        "stale": result.stale,
+        "synthetic": frame.synthetic,
+        "source": without_credentials(source),
+        "model": result.model,
+        "backend": result.backend,
+        "network_size": [width, height],
+        "source_size": list(frame.source_size),
+        "classes": {
+            name: {"id": index, "pixels": int(segmentation.counts[index]), "share": round(float(share[index]), 4)}
+            for index, name in enumerate(classes.names)
+        },
+        "void_pixels": int(segmentation.counts[len(classes)]),
+        "low_margin": None if low_margin is None else round(low_margin, 4),
+        "regions": {name: dict(region) for name, region in result.regions.items()},
+        "stages_ms": {stage: round(time_ms, 1) for stage, time_ms in segmentation.stages_ms.items()},
+        "dropped": result.dropped,
+    }
+
+
+def without_credentials(source: str) -> str:
+    """``rtsp://user:secret@cam/1`` -> ``rtsp://cam/1``."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", source)

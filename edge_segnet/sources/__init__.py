@@ -1,0 +1,128 @@
+"""Sources by URI. ``open_source`` is the one place that chooses."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from edge_segnet.errors import InputError, UsageError
+from edge_segnet.imaging import IMAGE_SUFFIXES
+from edge_segnet.types import Fit, Frame
+
+Kind = Literal["image", "images", "video", "camera", "synthetic"]
+
+
+class FiniteSource(Protocol):
+    """A ``Source`` that also knows its frame rate and, if it ends, its number of frames."""
+
+    fps: float
+
+    @property
+    def length(self) -> int | None: ...
+
+    def read(self, timeout_s: float = 0.0) -> Frame | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a URI means: its kind, and the files or parameters behind it."""
+
+    uri: str
+    kind: Kind
+    files: tuple[Path, ...] = ()
+    device: int = 0
+    fps: float = 30.0
+    seed: int = 0
+
+
+def describe(uri: str) -> Input:
+    """Understand an INPUT: a picture, a folder or glob of pictures, a video file, a camera index, synthetic://drive.
+
+    Raises:
+        InputError: nothing is there, or the folder has no pictures.
+        UsageError: an unknown scheme or parameter.
+    """
+    if uri.isdecimal():
+        return Input(uri, "camera", device=int(uri))
+    if uri.startswith("v4l2:///dev/video") and uri[17:].isdecimal():
+        return Input(uri, "camera", device=int(uri[17:]))
+    if "://" in uri:
+        return _synthetic(uri)
+    path = Path(uri)
+    if path.is_dir():
+        return Input(uri, "images", files=_pictures(path))
+    if not path.exists() and any(mark in uri for mark in "*?["):
+        files = tuple(
+            sorted(
+                Path(name)
+                for name in glob.glob(uri)  # noqa: PTH207 - Path.glob takes no absolute patterns
+                if Path(name).suffix.lower() in IMAGE_SUFFIXES
+            )
+        )
+        if not files:
+            raise InputError(f"{uri}: no picture matches")
+        return Input(uri, "images", files=files)
+    if not path.exists():
+        raise InputError(f"{uri}: no such file or folder")
+    is_picture = path.suffix.lower() in IMAGE_SUFFIXES
+    return Input(uri, "image" if is_picture else "video", files=(path,))
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    try:
+        files = tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from error
+    if not files:
+        raise InputError(f"{folder}: no pictures in this folder")
+    return files
+
+
+def _synthetic(uri: str) -> Input:
+    parts = urlsplit(uri)
+    if parts.scheme != "synthetic":
+        raise UsageError(
+            f"{uri}: unknown scheme {parts.scheme!r}", hint="known: files, folders, a camera index, synthetic://drive"
+        )
+    if parts.netloc != "drive":
+        raise UsageError(f"{uri}: unknown synthetic scene {parts.netloc!r}", hint="there is synthetic://drive")
+    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(parameters.keys() - {"fps", "seed"}):
+        raise UsageError(f"{uri}: unknown parameter {unknown[0]!r}", hint="known: fps, seed")
+    try:
+        fps, seed = float(parameters.get("fps", "30")), int(parameters.get("seed", "0"))
+    except ValueError as error:
+        raise UsageError(f"{uri}: fps and seed are numbers") from error
+    if not 0.1 <= fps <= 1000.0 or seed < 0:
+        raise UsageError(f"{uri}: fps must be 0.1 to 1000, seed not negative")
+    return Input(uri, "synthetic", fps=fps, seed=seed)
+
+
+def open_source(
+    source: Input, size: tuple[int, int], fit: Fit = "stretch", *, camera: str = "camera", paced: bool = True
+) -> FiniteSource:
+    """Open what ``describe`` found; frames come at ``size`` (width, height).
+
+    ``paced`` (synthetic only): frames come at their rate, late ones are skipped; otherwise every frame, at once.
+
+    Raises:
+        InputError: it can't be opened.
+    """
+    match source.kind:
+        case "image" | "images":
+            from edge_segnet.sources.images import ImageSource
+
+            return ImageSource(source.files, size, fit, camera)
+        case "video" | "camera":
+            from edge_segnet.sources.opencv import VideoSource
+
+            return VideoSource(source.device if source.kind == "camera" else source.files[0], size, fit, camera)
+        case "synthetic":
+            from edge_segnet.sources.synthetic import SyntheticSource
+
+            return SyntheticSource(size=size, fps=source.fps, seed=source.seed, paced=paced, camera=camera)

@@ -1,0 +1,32 @@
+"""A PNG of the learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_segnet.files import written_beside
+
+
+def plot(history: Sequence[dict[str, Any]], path: Path, title: str) -> None:
+    """Loss, mean IoU and global accuracy over the steps, from ``Trainer.history``; raises OutputError."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    steps = [entry["step"] for entry in history]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    figure.suptitle(title)
+    left.plot(steps, [entry["loss"] for entry in history], color="tab:red")
+    left.set(xlabel="step", ylabel="training loss")
+    for key, label in (("mean_iou", "mean IoU"), ("global_accuracy", "global accuracy")):
+        right.plot(steps, [100 * entry["validation"][key] for entry in history], marker=".", label=label)
+    right.set(xlabel="step", ylabel="validation, %", ylim=(0, 100))
+    right.legend(loc="lower right")
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    with written_beside(path) as beside:
+        figure.savefig(beside, dpi=110)
+    pyplot.close(figure)
