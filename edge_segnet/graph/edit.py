@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_segnet.graph.view import View, all_nodes
+from edge_segnet.errors import ModelError
+from edge_segnet.graph.view import View, all_nodes, opset, subgraphs
 
+MIN_OPSET: Final = 11
+"""The first with Pad, DepthToSpace and Clip as this package writes them."""
+MIN_IR: Final = 4
+"""The first in which an initializer need not be an input."""
 _SHARED = 16
 """Elements of the largest constant that is worth sharing."""
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without functions and without initializers among the inputs.
+
+    Raises:
+        ModelError: the opset is too old.
+    """
+    if opset(model) < MIN_OPSET:
+        hint = f"export it at opset {MIN_OPSET} or later, or convert it with onnx.version_converter"
+        raise ModelError(f"the model uses opset {opset(model)}", hint=hint)
+    if model.functions:
+        from onnx import inliner  # since onnx 1.15, needed for few models
+
+        model = inliner.inline_local_functions(model)
+    work = onnx.ModelProto()
+    work.CopyFrom(model)
+    weights = {tensor.name for tensor in work.graph.initializer}
+    for index in reversed(range(len(work.graph.input))):
+        if work.graph.input[index].name in weights:
+            del work.graph.input[index]
+    work.ir_version = max(work.ir_version, MIN_IR)
+    return work
 
 
 def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
@@ -79,8 +107,7 @@ class Writer:
 
 def install(graph: onnx.GraphProto, writer: Writer) -> None:
     """Replace a graph's nodes by the writer's; forget initializers that are no longer read, and all value_info."""
-    del graph.node[:]
-    del graph.value_info[:]
+    del graph.node[:], graph.value_info[:]
     graph.node.extend(writer.nodes)
     drop_unread(graph)
     graph.initializer.extend(writer.initializers)
@@ -92,3 +119,18 @@ def drop_unread(graph: onnx.GraphProto) -> None:
     for index in reversed(range(len(graph.initializer))):
         if graph.initializer[index].name not in read:
             del graph.initializer[index]
+
+
+def drop_unreached(graph: onnx.GraphProto) -> None:
+    """Remove nodes that no output needs, then initializers that nobody reads."""
+    needed = {value.name for value in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            needed.update(name for body in subgraphs(node) for inner in all_nodes(body) for name in inner.input)
+    kept.reverse()
+    del graph.node[:]
+    graph.node.extend(kept)
+    drop_unread(graph)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import onnx
 from onnx import TensorProto, helper
 
 from edge_segnet.errors import ModelError
-from edge_segnet.graph.edit import drop_unread
+from edge_segnet.graph.edit import drop_unread, prepared
 from edge_segnet.graph.precision import to_half
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.unpool import rewrite
-from edge_segnet.graph.view import View, first_line, infer, opset
+from edge_segnet.graph.view import View, first_line, infer
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
 Precision = Literal["fp32", "fp16"]
 Head = Literal["logits", "labels"]
-MIN_OPSET: Final = 11
-"""The first with Pad, DepthToSpace and Clip as this package writes them."""
-MIN_IR: Final = 4
-"""The first in which an initializer need not be an input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +57,7 @@ def lower(
         ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid.
     """
     lines: list[str] = []
-    work = _prepared(model)
+    work = prepared(model)
     if size is not None:
         work = resize(work, size)
         lines.append(f"shapes re-derived for {size[0]}x{size[1]}")
@@ -88,32 +84,8 @@ def _describe_pooling(target: Target, counts: Mapping[str, int]) -> list[str]:
     if not pools:
         return ["no index pooling found: nothing to rewrite"]
     what = f"{pools} index poolings and {unpools} unpoolings"
-    if target != "onnxruntime":
-        return [f"{what} written as slices, comparisons and selections", f"{padded} odd maps padded and cut"]
-    return [f"{what} kept as they are, {padded} of them padded and cut for ceil mode on odd maps"]
-
-
-def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without functions and without initializers among the inputs.
-
-    Raises:
-        ModelError: the opset is too old.
-    """
-    if opset(model) < MIN_OPSET:
-        hint = f"export it at opset {MIN_OPSET} or later, or convert it with onnx.version_converter"
-        raise ModelError(f"the model uses opset {opset(model)}", hint=hint)
-    if model.functions:
-        from onnx import inliner  # since onnx 1.15, needed for few models
-
-        model = inliner.inline_local_functions(model)
-    work = onnx.ModelProto()
-    work.CopyFrom(model)
-    weights = {tensor.name for tensor in work.graph.initializer}
-    for index in reversed(range(len(work.graph.input))):
-        if work.graph.input[index].name in weights:
-            del work.graph.input[index]
-    work.ir_version = max(work.ir_version, MIN_IR)
-    return work
+    how = "kept as they are" if target == "onnxruntime" else "written as slices, comparisons and selections"
+    return [f"{what} {how}", *([f"{padded} odd maps padded, and cut after unpooling"] if padded else [])]
 
 
 def _check_static(model: onnx.ModelProto) -> None:

@@ -1,0 +1,110 @@
+"""What a foreign ONNX model does not say about itself, as its owner writes it down in YAML.
+
+input: {layout: nchw, channels: rgb, range: 1, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
+size: 480x360                  # only where the input's size is dynamic
+output: {kind: logits, layout: nchw}
+classes: cityscapes-19         # or a file
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from edge_segnet.errors import ConfigError
+
+Layout = Literal["nchw", "nhwc"]
+Triple = tuple[float, float, float]
+_MAX_BYTES: Final = 1 << 20
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputSpec(_Strict):
+    """How the network wants a picture: ``(x - mean) / std``, where x is in 0..``range`` or 0..255 times ``scale``.
+
+    ``mean`` and ``std`` are in the order of ``channels``. ``name`` is needed only where a model has several inputs.
+    """
+
+    name: str | None = None
+    layout: Layout = "nchw"
+    channels: Literal["rgb", "bgr"]
+    range: Literal[1, 255] | None = None
+    scale: float | None = Field(default=None, gt=0)
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+
+    @field_validator("std")
+    @classmethod
+    def _divides(cls, std: Triple) -> Triple:
+        if min(std) <= 0:
+            raise ValueError("every std must be above 0")
+        return std
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> InputSpec:
+        if (self.range is None) == (self.scale is None):
+            raise ValueError("give range (1 or 255) or scale, one of them")
+        return self
+
+
+class OutputSpec(_Strict):
+    """What comes out: scores per class, or class ids."""
+
+    name: str | None = None
+    kind: Literal["logits", "labels"]
+    layout: Layout = "nchw"
+
+
+class ForeignSpec(_Strict):
+    """A whole spec file; ``size`` is (width, height); ``classes`` names a class map or its file."""
+
+    input: InputSpec
+    output: OutputSpec
+    classes: str
+    size: tuple[int, int] | None = None
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _width_by_height(cls, size: object) -> object:
+        if size is None:
+            return None
+        match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size) if isinstance(size, str) else None
+        if match is None:
+            raise ValueError("write WIDTHxHEIGHT, as in 480x360")
+        return int(match[1]), int(match[2])
+
+
+def load_spec(path: Path) -> ForeignSpec:
+    """Read a spec file.
+
+    Raises:
+        ConfigError: missing, not YAML, an unknown or missing key, a wrong value; one line that names the place.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise ConfigError(f"{path}: {size} bytes are too many for a spec file", hint="give the YAML file")
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file", hint="give the YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: not YAML ({getattr(error, 'problem', None) or 'syntax error'})") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: no keys found", hint="a spec has the keys input, output and classes")
+    try:
+        return ForeignSpec.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "spec"
+        raise ConfigError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from None
