@@ -1,0 +1,46 @@
+# One verb each, the same here and in CI. Every verb makes the environment it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# On a Jetson the environment must see JetPack's own tensorrt and gi.
+VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: run test check bench wheels clean
+
+run: $(VENV)/.core  ## segment 150 frames of a rendered street into a video, with statistics
+	$(BIN)/edge-segnet segment synthetic://drive --frames 150 --legend --counts -o out/drive.mp4
+
+test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.core  ## the figures of the README, as a table and out/bench.json
+	$(BIN)/python -m benchmarks --json out/bench.json
+
+wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and 7 (aarch64, Python 3.10 and 3.12)?
+	$(BIN)/python -m tools.jetson_wheels
+
+clean:
+	rm -rf $(VENV) out build *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[test]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.check: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[dev,train]'
+	touch $@ $(VENV)/.core $(VENV)/.test

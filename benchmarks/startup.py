@@ -1,0 +1,37 @@
+"""How long a person waits for the first answer; whole processes, from exec to exit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.figure import Figure
+from edge_segnet.imaging import write_image
+from edge_segnet.sources.street import Street
+
+REPEATS = 5
+
+
+def run(model: str, folder: Path) -> list[Figure]:
+    """Median of five, after one run that fills the disk cache."""
+    photo = folder / "one.jpg"
+    write_image(photo, Street().render(0)[0])
+    program = [sys.executable, "-m", "edge_segnet.cli"]
+    segment = [*program, "segment", str(photo), "-o", str(folder / "out.jpg"), "-m", model]
+    return [
+        Figure("edge-segnet segment one.jpg, process start to end", _seconds(segment), "s", 1.5),
+        Figure("edge-segnet --help", _seconds([*program, "--help"]), "s", 0.4),
+    ]
+
+
+def _seconds(command: list[str]) -> float:
+    times = []
+    for _ in range(REPEATS + 1):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "COLUMNS": "100"})
+        times.append(time.perf_counter() - started)
+    return median(times[1:])

@@ -1,0 +1,226 @@
+"""The training room, with real torch on tiny networks and rendered data."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
+
+import onnxruntime  # noqa: E402
+
+from edge_segnet.classes import CAMVID_11  # noqa: E402
+from edge_segnet.graph import bundle as bundles  # noqa: E402
+from edge_segnet.graph import segnet  # noqa: E402
+from edge_segnet.graph.build import build_model  # noqa: E402
+from edge_segnet.graph.lower import lower  # noqa: E402
+from edge_segnet.imaging import write_image  # noqa: E402
+from edge_segnet.pairs import find_pairs  # noqa: E402
+from edge_segnet.sources.street import Street  # noqa: E402
+from edge_segnet.train.augment import Recipe, View, augment  # noqa: E402
+from edge_segnet.train.data import Pairs, Stream, class_weights, count_classes  # noqa: E402
+from edge_segnet.train.export import export  # noqa: E402
+from edge_segnet.train.loss import lovasz_softmax  # noqa: E402
+from edge_segnet.train.model import SegNet, normalise  # noqa: E402
+from edge_segnet.train.weights import fold, unfold  # noqa: E402
+
+SIZE = (96, 64)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Twelve rendered pictures and their labels."""
+    root = tmp_path_factory.mktemp("street")
+    scene = Street(SIZE, seed=5)
+    for number in range(12):
+        image, labels = scene.render(25 * number)
+        write_image(root / "images" / f"{number:02d}.png", image)
+        write_image(root / "labels" / f"{number:02d}.png", labels)
+    return root / "images", root / "labels"
+
+
+def _randomise(network: SegNet) -> None:
+    """Give BatchNorm statistics that folding could get wrong."""
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(0, 0.2, generator=generator)
+            module.running_var.uniform_(0.5, 2.0, generator=generator)
+            with torch.no_grad():
+                module.weight.uniform_(0.7, 1.3, generator=generator)
+                module.bias.normal_(0, 0.2, generator=generator)
+
+
+@pytest.mark.parametrize("arch", list(segnet.ARCHITECTURES))
+@pytest.mark.parametrize("size", [(64, 48), (75, 53)], ids=["even", "odd"])
+def test_exported_labels_agree_with_torch(arch: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(1)
+    network = SegNet(segnet.ARCHITECTURES[arch](11))
+    _randomise(network)
+    network.eval()
+    bundle = export(network, CAMVID_11, size, licence="", provenance={})
+    session = onnxruntime.InferenceSession(lower(bundle.model, "onnxruntime").model.SerializeToString())
+    frame = Street(size).render(7)[0]
+    (logits,) = session.run(["logits"], {"frame": frame[None]})
+    batch = torch.from_numpy(frame.transpose(2, 0, 1).copy()).float()[None]
+    with torch.no_grad():
+        expected = network(normalise(batch, network.architecture)).numpy()
+    np.testing.assert_allclose(logits, expected, atol=2e-3 * np.abs(expected).max())
+    top = np.sort(expected[0], axis=0)
+    clear = top[-1] - top[-2] > 1e-3 * np.ptp(expected)
+    assert (logits.argmax(1) == expected.argmax(1))[0][clear].all()
+
+
+def test_init_from_a_model_file_is_the_same_function(folders: tuple[Path, Path]) -> None:
+    torch.manual_seed(2)
+    first = SegNet(segnet.segnet_lite(11))
+    _randomise(first)
+    first.eval()
+    second = SegNet(segnet.segnet_lite(11))
+    pairs = Pairs(find_pairs(*folders), 11, 11)
+    batch = torch.from_numpy(
+        np.stack([pairs.read(index)[0] for index in range(4)]).transpose(0, 3, 1, 2).copy()
+    ).float()
+    unfold(second, fold(first), [batch])
+    second.eval()
+    with torch.no_grad():
+        inputs = normalise(batch, first.architecture)
+        before, after = first(inputs), second(inputs)
+        torch.testing.assert_close(after, before, atol=1e-3 * float(before.abs().max()), rtol=0)
+        # Training mode normalises by the batch itself, which is what the statistics were measured on.
+        second.train()
+        training = second(inputs)
+    agreement = (training.argmax(1) == before.argmax(1)).float().mean()
+    assert agreement > 0.9
+
+
+def test_fold_and_build_refuse_weights_of_another_network() -> None:
+    arrays = fold(SegNet(segnet.segnet_lite(11)))
+    with pytest.raises(Exception, match=r"weight classifier.weight has shape \[44, 32, 3, 3\], the network needs \[48"):
+        build_model(segnet.segnet_lite(12), arrays, SIZE)
+
+
+def test_stream_is_random_access_and_reproducible(folders: tuple[Path, Path]) -> None:
+    def stream() -> Stream:
+        pairs = Pairs(find_pairs(*folders), 11, 11)
+        return Stream(pairs, View(SIZE, (64, 32)), 11, seed=3, synthetic=0.5, recipe=Recipe())
+
+    one, two = stream(), stream()
+    forwards = [one[index] for index in range(6)]
+    backwards = [two[index] for index in reversed(range(6))][::-1]
+    for (image, labels), (again, labels_again) in zip(forwards, backwards, strict=True):
+        assert image.shape == (3, 32, 64)
+        assert torch.equal(image, again)
+        assert torch.equal(labels, labels_again)
+        assert int(labels.max()) <= 11
+
+
+def test_augmentation_keeps_picture_and_labels_together() -> None:
+    labels = np.zeros((60, 80), np.uint8)
+    labels[20:40, 30:60] = 3
+    image = np.where(labels[..., None] == 3, 220, 20).astype(np.uint8).repeat(3, axis=2)
+    plain = Recipe(gamma=(1.0, 1.0), brightness=(1.0, 1.0), channel_gain=0.0, saturation=(1.0, 1.0))
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        seen, ids = augment(image, labels, View((80, 60), (64, 48)), 11, rng, plain)
+        inside = ids != 11
+        bright = seen.mean(axis=2) > 120
+        # The rim is interpolated, and blur and noise widen it.
+        assert ((ids == 3) == bright)[inside].mean() > 0.9
+
+
+def test_class_weights_follow_median_frequency() -> None:
+    pixels, frames = np.array([800, 150, 50, 0]), np.array([1000, 1000, 500, 0])
+    weights = class_weights(pixels, frames, 1.0)
+    np.testing.assert_allclose(weights, [0.15 / 0.8, 1.0, 0.15 / 0.1, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(class_weights(pixels, frames, 0.5), np.sqrt(weights), rtol=1e-6)
+
+
+def test_counting_classes(folders: tuple[Path, Path]) -> None:
+    pairs = Pairs(find_pairs(*folders), 11, 11)
+    pixels, frames = count_classes(pairs, 11)
+    assert pixels.sum() <= 12 * SIZE[0] * SIZE[1]
+    assert (frames >= pixels).all()
+
+
+def test_lovasz_is_the_jaccard_loss_at_the_corners() -> None:
+    """On hard predictions the extension equals 1 - IoU (the paper's definition of an extension)."""
+    truth = torch.tensor([[[0, 0, 1, 1, 1, 0]]])
+    guess = torch.tensor([[[0, 1, 1, 1, 0, 0]]])
+    logits = torch.nn.functional.one_hot(guess, 2).permute(0, 3, 1, 2).float() * 200 - 100
+    expected = 1 - np.mean([2 / 4, 2 / 4])
+    assert float(lovasz_softmax(logits, truth)) == pytest.approx(expected, abs=1e-5)
+
+
+def _train(out: Path, folders: tuple[Path, Path], *more: str) -> list[str]:
+    images, labels = map(str, folders)
+    command = [sys.executable, "-m", "edge_segnet.cli", "train", "-o", str(out), "--size", "96x64", "--batch", "4"]
+    data = ["--images", images, "--labels", labels, "--val-images", images, "--val-labels", labels]
+    return [*command, *data, "--device", "cpu", *more]
+
+
+def test_train_learns_and_can_be_continued(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    out = tmp_path / "model.onnx"
+    first = _train(out, folders, "--epochs", "12", "--json", str(tmp_path / "first.json"), "--synthetic", "0.25")
+    done = subprocess.run(first, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    history = json.loads((tmp_path / "first.json").read_text())["history"]
+    assert history[-1]["validation"]["global_accuracy"] > history[0]["validation"]["global_accuracy"]
+    assert out.with_suffix(".curves.png").stat().st_size > 5000
+    bundle = bundles.load(str(out))
+    assert bundle.classes.names == CAMVID_11.names
+    assert bundle.provenance["architecture"] == "segnet-lite"
+
+    second = _train(tmp_path / "more.onnx", folders, "--epochs", "0.1", "--init", str(out), "--rate", "1e-5")
+    done = subprocess.run(second, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after = (bundles.load(str(path)).provenance["validation"] for path in (out, tmp_path / "more.onnx"))
+    assert after["mean_iou"] == pytest.approx(before["mean_iou"], abs=0.05)
+
+
+def test_train_goes_on_after_a_kill(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    out = tmp_path / "model.onnx"
+    command = _train(out, folders, "--epochs", "40")
+    checkpoint = out.with_suffix(".ckpt")
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert checkpoint.exists()
+    assert not out.exists()
+    done = subprocess.run(_train(out, folders, "--epochs", "0.5"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "going on from" in done.stderr
+    assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--epochs", "1", "--minutes", "1"], 2, "give either --epochs or --minutes"),
+        (["--epochs", "1", "--arch", "unet"], 2, "--arch unet: unknown"),
+        (["--epochs", "1", "--classes", "camvid-99"], 2, "no such class map"),
+        (["--epochs", "1", "--init", "nowhere.onnx"], 3, "no such model"),
+        (["--epochs", "1", "--encoder-weights", "/etc/hostname"], 3, "no torch state dict"),
+        (["--epochs", "1", "--images", "/nonexistent"], 4, "/nonexistent: No such file or directory"),
+    ],
+)
+def test_wrong_flags_are_one_line(
+    tmp_path: Path, folders: tuple[Path, Path], flags: list[str], code: int, message: str
+) -> None:
+    done = subprocess.run(_train(tmp_path / "m.onnx", folders, *flags), capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "m.onnx").exists()

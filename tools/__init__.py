@@ -1,0 +1,1 @@
+"""Checks for developers that are no tests."""
