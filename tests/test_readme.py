@@ -1,0 +1,63 @@
+"""Every command in the README is run, in order, in one folder that has the files which it names."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_segnet.imaging import write_image
+from edge_segnet.outputs import video_file
+from edge_segnet.sources.street import Street
+
+README = Path(__file__).parent.parent / "README.md"
+NEEDS = re.compile(r"\s+# needs: (?P<what>.+)$")
+SET_UP = re.compile(r"^(make|pip) ")
+"""Run by .ci/run itself; inside a test they would rebuild the environment that they run in."""
+
+
+def _commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("readme")
+    scene = Street(seed=1)
+    with video_file(root / "drive.mp4", 30.0) as writer:
+        for number in range(12):
+            image, labels = scene.render(20 * number)
+            writer.write(number, image)
+            write_image(root / "frames" / f"{number:02d}.jpg", image)
+            write_image(root / "truth" / f"{number:02d}.png", labels)
+    write_image(root / "photo.jpg", scene.render(99)[0])
+    return root
+
+
+@pytest.mark.parametrize("line", _commands())
+def test_command(line: str, folder: Path) -> None:
+    needed = NEEDS.search(line)
+    command = line.split("    #")[0]
+    if SET_UP.match(command):
+        pytest.skip(f"{command}: set-up, which .ci/run does")
+    if needed and needed["what"] == "torch" and importlib.util.find_spec("torch") is None:
+        pytest.skip(f"{command}: needs torch")
+    if needed and needed["what"] != "torch":
+        pytest.skip(f"{command}: needs {needed['what']}")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_that_the_readme_links_to_exist() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (README.parent / link).exists()] == []
