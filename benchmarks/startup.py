@@ -20,7 +20,7 @@ def run(model: str, folder: Path) -> list[Figure]:
     """Median of five, after one run that fills the disk cache."""
     photo = folder / "one.jpg"
     write_image(photo, Street().render(0)[0])
-    program = [sys.executable, "-m", "edge_segnet.cli"]
+    program = [sys.executable, "-m", "edge_segnet"]
     segment = [*program, "segment", str(photo), "-o", str(folder / "out.jpg"), "-m", model]
     return [
         Figure("edge-segnet segment one.jpg, process start to end", _seconds(segment), "s", 1.5),

@@ -164,7 +164,7 @@ def test_lovasz_is_the_jaccard_loss_at_the_corners() -> None:
 
 def _train(out: Path, folders: tuple[Path, Path], *more: str) -> list[str]:
     images, labels = map(str, folders)
-    command = [sys.executable, "-m", "edge_segnet.cli", "train", "-o", str(out), "--size", "96x64", "--batch", "4"]
+    command = [sys.executable, "-m", "edge_segnet", "train", "-o", str(out), "--size", "96x64", "--batch", "4"]
     data = ["--images", images, "--labels", labels, "--val-images", images, "--val-labels", labels]
     return [*command, *data, "--device", "cpu", *more]
 

@@ -1,0 +1,6 @@
+"""``python -m edge_segnet``."""
+
+from edge_segnet.cli import main
+
+if __name__ == "__main__":
+    main()
