@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_segnet.errors import ModelError
 from edge_segnet.graph.edit import Writer, drop_unreached, prepared, rename
 from edge_segnet.graph.spec import ForeignSpec, InputSpec, OutputSpec, load_spec
-from edge_segnet.graph.view import View, first_line, label
+from edge_segnet.graph.view import View, first_line, label, type_name
 
 __all__ = ["ForeignSpec", "canonicalise", "load_spec"]
 
@@ -77,7 +77,7 @@ def _fix_input(model: onnx.ModelProto, name: str, spec: ForeignSpec) -> tuple[in
     value = model.graph.input[0]
     kind = value.type.tensor_type
     if kind.elem_type != TensorProto.FLOAT:
-        found = TensorProto.DataType.Name(kind.elem_type)
+        found = type_name(kind.elem_type)
         raise ModelError(f"input '{name}' is {found}, not float32", hint="export the model with a float32 picture")
     given = [dim.dim_value for dim in kind.shape.dim] if kind.HasField("shape") else [0, 0, 0, 0]
     rows, columns, colours = (2, 3, 1) if spec.input.layout == "nchw" else (1, 2, 3)
@@ -153,7 +153,7 @@ class _Finish:
     def logits(self, name: str, spec: OutputSpec, class_count: int | None) -> tuple[str, int]:
         """Name and channels of the logits."""
         shape, elem_type = self._view.shape(name), self._view.elem_type(name)
-        found = f"output '{name.removesuffix('.model')}' is {TensorProto.DataType.Name(elem_type)} {list(shape)}"
+        found = f"output '{name.removesuffix('.model')}' is {type_name(elem_type)} {list(shape)}"
         if spec.layout == "nhwc" and len(shape) == 4:
             shape = (shape[0], shape[3], shape[1], shape[2])
             name = self._write.node("Transpose", [name], "output.planes", perm=[0, 3, 1, 2])

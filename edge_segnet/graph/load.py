@@ -8,15 +8,17 @@ from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model
 
 from edge_segnet.errors import ModelError
-from edge_segnet.graph.view import all_nodes, first_line, label, subgraphs
+from edge_segnet.graph.view import View, all_nodes, first_line, label, subgraphs
 
 MAX_BYTES: Final = 2**31 - 1
 """Protobuf's own limit; external data counts as well, because the model is held in one piece."""
 _DOMAINS = ("", "ai.onnx")
+_INVALID = (onnx.checker.ValidationError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What onnx and NumPy raise on content that contradicts itself."""
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -42,10 +44,17 @@ def load_model(path: Path) -> onnx.ModelProto:
             load_external_data_for_model(model, str(folder))
         except (OSError, ValueError, onnx.checker.ValidationError) as error:
             raise ModelError(f"{path}: external data can't be read ({first_line(error)})") from None
-    _check_operators(path, model)
     try:
+        _check_operators(path, model)
         onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        # The checker believes names and sizes that only fail when somebody reads them.
+        for tensor in _tensors(model):
+            numpy_helper.to_array(tensor)
+        View(model)
+    except ModelError as error:
+        prefix = "" if error.message.startswith(str(path)) else f"{path}: "
+        raise ModelError(f"{prefix}{error.message}", hint=error.hint) from None
+    except _INVALID as error:
         raise ModelError(f"{path}: not valid ONNX ({first_line(error)})", hint="export the model again") from None
     return model
 
@@ -95,8 +104,11 @@ def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
     for attribute in node.attribute:
-        yield from (attribute.t, *attribute.tensors)
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        single = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+        for sparse in (*single, *attribute.sparse_tensors):
             yield from (sparse.values, sparse.indices)
     for body in subgraphs(node):
         yield from _graph_tensors(body)

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto
 
 from edge_segnet.errors import ModelError
-from edge_segnet.graph.view import View, all_nodes, attributes, label, subgraphs
+from edge_segnet.graph.view import View, all_nodes, attributes, label, subgraphs, type_name
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -77,8 +77,7 @@ def _pairing(view: View, pool: onnx.NodeProto, unpools: list[onnx.NodeProto]) ->
     shape = view.shape(source)
     elem_type = view.elem_type(source)
     if len(shape) != 4 or elem_type not in _FLOATS:
-        kind = TensorProto.DataType.Name(elem_type)
-        raise ModelError(f"{label(pool)} pools {kind} {list(shape)}, not a float map [N,C,H,W]")
+        raise ModelError(f"{label(pool)} pools {type_name(elem_type)} {list(shape)}, not a float map [N,C,H,W]")
     ceil = bool(attributes(pool).get("ceil_mode", 0))
     pairing = Pairing(pool, tuple(unpools), shape[2], shape[3], elem_type, ceil)
     for unpool in unpools:

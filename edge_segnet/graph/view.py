@@ -31,6 +31,12 @@ def label(node: onnx.NodeProto) -> str:
     return f"{node.op_type} '{node.name or next(iter(node.output), '?')}'"
 
 
+def type_name(elem_type: int) -> str:
+    """Name of a data type, as FLOAT."""
+    known = onnx.TensorProto.DataType.items()
+    return next((name for name, value in known if value == elem_type), f"type {elem_type}")
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error that onnx or protobuf raised, for a message of one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
