@@ -39,8 +39,12 @@ class ClassMap:
             raise UsageError(
                 f"class map {self.name}: {len(self.names)} classes", hint=f"1 to {MAX_CLASSES} are possible"
             )
-        if repeated := _repeated([*self.names, "void"]):
-            raise UsageError(f"class map {self.name}: the name {repeated[0]!r} stands twice")
+        if not all(name.strip() for name in self.names):
+            raise UsageError(f"class map {self.name}: class {[n.strip() for n in self.names].index('')} has no name")
+        if repeated := _repeated([name.lower() for name in ("void", *self.names)]):
+            clash = next(name for name in reversed(self.names) if name.lower() == repeated[0])
+            reason = "is taken by the unlabelled pixels" if repeated[0] == "void" else "stands twice"
+            raise UsageError(f"class map {self.name}: the name {clash!r} {reason}", hint="class names must differ")
         for name, colour in zip(self.names, self.colours, strict=True):
             if len(colour) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in colour):
                 raise UsageError(
@@ -68,6 +72,13 @@ class ClassMap:
         if name.lower() not in lower:
             raise UsageError(f"{self.name} has no class {name!r}", hint=f"it has {', '.join(self.names)}")
         return lower.index(name.lower())
+
+    @property
+    def lut_rgb(self) -> NDArray[np.uint8]:
+        """The palette that ``from_lut`` reads, uint8 [256,3] RGB: black from id C on."""
+        lut = np.zeros((LUT_SIZE, 3), np.uint8)
+        lut[: len(self)] = self.colours
+        return lut
 
     @cached_property
     def lut_bgr(self) -> NDArray[np.uint8]:
@@ -118,9 +129,12 @@ def _colour(value: object, where: str) -> Colour:
 def from_lut(rgb: NDArray[np.uint8], names: Sequence[str] | None, where: str, count: int | None = None) -> ClassMap:
     """A class map from a palette such as ``camvid12.png``.
 
+    A palette with the colours of one of the maps here gets its names. One that has them with red and blue swapped
+    (a BGR array written as if it were RGB) is put right, with a warning.
+
     Args:
         rgb: uint8 [256,3], RGB: the colour of each id; unused ids are black.
-        names: class names; without them ``class_0`` and so on.
+        names: class names; without them a known map's, or ``class_0`` and so on.
         count: how many classes; without it, up to the last colour that is not black.
 
     Raises:
@@ -133,9 +147,19 @@ def from_lut(rgb: NDArray[np.uint8], names: Sequence[str] | None, where: str, co
     count = count or (len(names) if names else found)
     if found > count:
         raise UsageError(f"{where}: {found} colours for {count} classes", hint="the palette belongs to another model")
-    labels = tuple(names) if names else tuple(f"class_{number}" for number in range(count))
+    known = _recognised(rgb)
+    if known is None and (known := _recognised(rgb[:, ::-1])) is not None:
+        warnings.warn(f"{where}: {known.name}'s palette with red and blue swapped; it is read as meant", stacklevel=2)
+        rgb = rgb[:, ::-1]
+    own = known.names if known is not None and len(known) == count else None
+    labels = tuple(names or own or (f"class_{number}" for number in range(count)))
     colours = tuple((int(r), int(g), int(b)) for r, g, b in rgb[:count])
     return ClassMap(where, labels, colours)
+
+
+def _recognised(rgb: NDArray[np.uint8]) -> ClassMap | None:
+    """The map that comes along with exactly these colours."""
+    return next((known for known in CLASS_MAPS.values() if np.array_equal(known.lut_rgb, rgb)), None)
 
 
 def _known(name: str, table: dict[str, Colour]) -> ClassMap:

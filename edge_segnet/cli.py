@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -18,33 +20,75 @@ EXIT_CODES = (
     "missed; 130 and 143 interrupted."
 )
 
+_BAD_ARGUMENTS: type[Exception] = typer.BadParameter.__mro__[2]
+"""Click's ``ClickException``; newer typers carry a click of their own."""
+
 app = typer.Typer(
     name="edge-segnet",
     help="Real-time SegNet segmentation: pictures, videos and cameras in; class maps, colours and statistics out.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+class _Line(logging.Formatter):
+    """One record, one line: names from files and models may hold line breaks and terminal codes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "edge-segnet: " + "".join(
+            mark if mark.isprintable() else " " for mark in super().format(record).replace("\n", " ")
+        )
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is now: a progress bar stands in for it, and lets lines pass above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def _prepare() -> None:
+    """Standard error for people, and tidy ends on signals."""
+    if sys.stderr is not None:
+        # A descriptor of our own: descriptor 2 is silenced while a picture is decoded (imaging.quiet_decoders).
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
+    handler = _Handler()
+    handler.setFormatter(_Line())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    warnings.showwarning = lambda message, *_args, **_more: logging.getLogger(__name__).warning("warning: %s", message)
+    # Unwinding removes temporary files; 128 + N is what a shell reports for a signal.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, lambda got, _frame: sys.exit(128 + got))
+
+
 def main() -> NoReturn:
     """Entry point: runs a command; every expected error becomes one line and its exit code."""
-    logging.basicConfig(format="edge-segnet: %(message)s", level=logging.INFO, stream=sys.stderr)
-    # Unwinding on SIGTERM removes temporary files; 143 is what a shell reports for it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    _prepare()
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], prog_name="edge-segnet", standalone_mode=False)
     except EdgeSegnetError as error:
-        print(f"edge-segnet: error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone; stdout must not complain again at exit.
-        sys.stdout = None
-        sys.exit(141)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(0)
+        code = _fail(str(error), error.exit_code)
+    except _BAD_ARGUMENTS as error:
+        code = _fail(_usage(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except OSError as error:
+        # Files are checked where they are opened; this is standard output, full or closed.
+        code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 4)
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int) -> int:
+    logging.getLogger(__name__).error("error: %s", message)
+    return code
+
+
+def _usage(error: Any) -> str:
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "edge-segnet"
+    return f"{error.format_message().strip().rstrip('.')}: see {path} --help"
 
 
 def _print_version(wanted: bool) -> None:
@@ -64,8 +108,8 @@ def _root(
     pass
 
 
-Model = Annotated[str, typer.Option("--model", "-m", help="A shipped model's NAME, or an .onnx file.")]
-BackendName = Annotated[str, typer.Option("--backend", help="auto, onnx or tensorrt.")]
+Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")]
+BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx or tensorrt.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]
 """Typer reads these at run time, so they are plain module constants."""
@@ -75,29 +119,39 @@ Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writ
 def segment(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, videos, a camera index, synthetic://drive."),
+        typer.Argument(metavar="INPUT", help="Pictures, folders, globs, videos, a camera's number, synthetic://drive."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A file for one input, else a folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", help="A file for one input, else a folder; without: numbers only."),
+    ] = None,
     model: Model = "segnet-lite",
     backend: BackendName = "auto",
-    visualize: Annotated[str, typer.Option(help="overlay, mask or labels (raw ids, loss-free).")] = "overlay",
-    alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the colours in an overlay.")] = 0.5,
+    visualize: Annotated[
+        str, typer.Option(metavar="KIND", help="overlay, mask, or labels (raw ids, loss-free).")
+    ] = "overlay",
+    alpha: Annotated[float, typer.Option(metavar="A", help="Share of the colours in an overlay, 0 to 1.")] = 0.5,
     size: Size = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames of each input.")] = None,
-    colours: Annotated[Path | None, typer.Option(help="A 256x1 palette PNG such as camvid12.png.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop after this many frames of each input.")
+    ] = None,
+    colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None,
     counts: Annotated[bool, typer.Option("--counts", help="Print label, class, colour, pixels and share.")] = False,
     legend: Annotated[bool, typer.Option("--legend", help="Draw a legend with shares beside the picture.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one per core.")] = 0,
+    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0,
     json: Json = None,
 ) -> None:
     """Segment pictures, videos or a camera into pictures and videos.
 
-    Pictures become pictures, folders folders, videos and cameras videos. With --json every frame is a line, and the
-    last line is a summary.
+    Pictures become pictures, folders folders, videos and cameras videos.
 
-        edge-segnet segment photo.jpg -o overlay.jpg --counts
+    With --json every frame is one line of JSON, and the last line is a summary.
 
-        edge-segnet segment drive.mp4 -o coloured.mp4 --visualize mask --json stats.jsonl
+        edge-segnet segment photo.jpg -o overlay.jpg --counts --legend
+
+        edge-segnet segment frames/ -o labels/ --visualize labels
+
+        edge-segnet segment drive.mp4 -o coloured.mp4 --json stats.jsonl
     """
     from edge_segnet.commands import segment as command
 
@@ -120,12 +174,15 @@ def segment(
 
 @app.command()
 def evaluate(
-    images: Annotated[Path, typer.Option(help="Folder of pictures.")],
-    labels: Annotated[Path, typer.Option(help="Folder of label PNGs of the same names.")],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures.")],
+    labels: Annotated[Path, typer.Option(metavar="DIR", help="Folder of label PNGs of the same names.")],
     model: Model = "segnet-lite",
     backend: BackendName = "auto",
     size: Size = None,
-    void: Annotated[int | None, typer.Option(help="Label value to ignore; the model's void (11 in CamVid-11).")] = None,
+    void: Annotated[
+        int | None,
+        typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Score a model on labelled pictures: global and class accuracy, mean and per-class IoU, confusion matrix."""
@@ -139,10 +196,13 @@ def convert(
     model: Annotated[Path, typer.Argument(metavar="IN.onnx")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx")],
     target: Annotated[
-        str | None, typer.Option("--for", help="onnxruntime, tensorrt, openvino or opencv; left out: canonical.")
+        str | None,
+        typer.Option("--for", metavar="TARGET", help="onnxruntime, tensorrt, openvino or opencv; left out: canonical."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32 or fp16.")] = "fp32",
-    head: Annotated[str, typer.Option(help="logits, or labels (ArgMax to uint8 at the end).")] = "logits",
+    precision: Annotated[str, typer.Option(metavar="KIND", help="fp32 or fp16.")] = "fp32",
+    head: Annotated[
+        str, typer.Option(metavar="KIND", help="logits, or labels (ArgMax to uint8 at the end).")
+    ] = "logits",
     size: Size = None,
     spec: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Describes a foreign model; makes it canonical first.")
@@ -151,7 +211,7 @@ def convert(
 ) -> None:
     """Write the form of a model that a runtime can run: index pooling is rewritten exactly.
 
-    edge-segnet convert segnet.onnx -o segnet.trt.onnx --for tensorrt --precision fp16
+    edge-segnet convert in.onnx -o out.onnx --for tensorrt --precision fp16
 
     edge-segnet convert foreign.onnx --spec foreign.yaml -o model.onnx
     """

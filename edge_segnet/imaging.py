@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -9,34 +13,108 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_segnet.containers import fault, palette_as_grey
 from edge_segnet.errors import InputError, OutputError
 from edge_segnet.files import write_bytes
 from edge_segnet.types import Fit, Image, Labels
 
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 JPEG_QUALITY: Final = 90
+LEGEND_ROW: Final = 14
+"""Pixels; smaller letters can't be read."""
+
+
+# Their chatter would stand beside our one line about the same file; -8 is FFmpeg's AV_LOG_QUIET.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class _Quiet:
+    """Sends the process's standard error to nowhere while anyone is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept = -1
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._kept = _divert()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0 and self._kept >= 0:
+                    os.dup2(self._kept, 2)
+                    os.close(self._kept)
+
+
+def _divert() -> int:
+    """Standard error to /dev/null; returns a duplicate of what it was, or -1 if it is closed."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        return -1
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return kept
+
+
+quiet_decoders: Final = _Quiet()
+"""``with quiet_decoders():`` around a decode: libpng and libjpeg print to file descriptor 2 and offer no other way
+(through OpenCV) to say "iCCP: known incorrect sRGB profile" or, at every frame of a cheap camera, "extraneous bytes
+before marker". Python's own messages are safe: ``cli.main`` gives them a descriptor of their own."""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, sorted by name; hidden ones (a copying Mac's ``._x.png``) don't count.
+
+    Raises:
+        InputError: the folder can't be read, or has no pictures.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+        files = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+        folders = [path for path in entries if path.is_dir()]
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}", hint="check the folder and its rights") from error
+    if not files:
+        hint = f"it has folders; name one of them, or use '{folder}/*/*'" if folders else "it must hold .png or .jpg"
+        raise InputError(f"{folder}: no pictures in this folder", hint=hint)
+    return files
 
 
 def read_image(path: Path) -> Image:
-    """A picture file as uint8 [H,W,3] BGR; grey and alpha are converted, EXIF rotation is applied.
+    """A picture file as uint8 [H,W,3] BGR; grey, alpha and 16 bits are converted, EXIF rotation is applied.
 
     Raises:
         InputError: the file can't be read or is not a whole picture.
     """
-    return _decode(path, cv2.IMREAD_COLOR)
+    image = _decode(path, _read(path), cv2.IMREAD_COLOR)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        kind = f"{image.dtype} {'x'.join(map(str, image.shape))}"
+        raise InputError(f"{path}: {kind} is no colour picture", hint="convert it to 8 or 16 bits a channel")
+    return image
 
 
 def read_labels(path: Path) -> Labels:
-    """A label PNG as uint8 [H,W] ids.
+    """A label PNG as uint8 [H,W] ids; of a palette PNG (CVAT, VOC) the palette's indices.
 
     Raises:
         InputError: the file can't be read, or holds colours where ids are expected.
     """
-    labels = _decode(path, cv2.IMREAD_UNCHANGED)
+    data, factor = palette_as_grey(_read(path))
+    labels = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
         raise InputError(f"{path}: {kind} is no label image", hint="label images are 8-bit grey, one class id a pixel")
-    return labels
+    return labels if factor == 1 else labels // np.uint8(factor)
 
 
 def read_lut(path: Path) -> NDArray[np.uint8]:
@@ -52,27 +130,33 @@ def read_lut(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image.reshape(256, 3)[:, ::-1])
 
 
-def _decode(path: Path, flags: int) -> NDArray[np.uint8]:
+def write_lut(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write colours uint8 [256,3] RGB (``ClassMap.lut_rgb``) as a palette PNG that ``read_lut``, and the original
+    demo, read; raises OutputError.
+    """
+    write_image(path, np.ascontiguousarray(rgb[np.newaxis, :, ::-1]))
+
+
+def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    if not data:
-        raise InputError(f"{path}: the file is empty")
-    if _truncated_jpeg(data):
-        raise InputError(f"{path}: the JPEG is cut off", hint="copy or download it again")
+        raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    if wrong := fault(data):
+        raise InputError(f"{path}: {wrong}", hint="copy or download it again")
+    return data
+
+
+def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with quiet_decoders():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise InputError(f"{path}: not a picture that can be decoded ({error.err})") from error
+        reason = " ".join(str(error.err).split())
+        raise InputError(f"{path}: not a picture that can be decoded ({reason})") from error
     if image is None:
-        raise InputError(f"{path}: not a whole picture", hint="PNG, JPEG, WebP, BMP and TIFF can be read")
+        raise InputError(f"{path}: not a picture that can be decoded", hint="PNG, JPEG, WebP, BMP and TIFF can be read")
     return image  # type: ignore[return-value]  # uint8 but for IMREAD_UNCHANGED, which read_labels checks
-
-
-def _truncated_jpeg(data: bytes) -> bool:
-    """libjpeg fills what is missing with grey and only warns; such a picture must not be counted as seen."""
-    return data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
 
 
 def encode(image: NDArray[np.uint8], suffix: str) -> bytes:
@@ -94,6 +178,12 @@ def encode(image: NDArray[np.uint8], suffix: str) -> bytes:
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Write a picture or label image, whole or not at all; raises OutputError."""
     write_bytes(path, encode(image, path.suffix))
+
+
+def read_only(image: Image) -> Image:
+    """Marks a finished picture: from here on nobody may write to it. Returns it."""
+    image.setflags(write=False)
+    return image
 
 
 def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:
@@ -143,10 +233,11 @@ def blend(image: Image, colours: Image, alpha: float) -> Image:
 def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]]) -> Image:
     """A copy of the picture with a panel at its right: one row per entry (name, value, BGR colour).
 
-    The panel's width depends on the names alone, so that the frames of a video keep one size.
+    The panel's width depends on the names alone, so that the frames of a video keep one size; a picture that is too
+    low for all rows gets a dark margin below.
     """
-    height = image.shape[0]
-    row = max(12, min(28, height // max(len(entries), 1)))
+    row = max(LEGEND_ROW, min(image.shape[0] // max(len(entries), 1), max(28, image.shape[0] // 30)))
+    height = max(image.shape[0], row * len(entries))
     scale = row / 40.0
     font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(2 * scale))
 
@@ -155,10 +246,12 @@ def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]
 
     names = max((width(name) for name, _, _ in entries), default=0)
     right = row + row // 3 + names + row // 3 + width("100.0 %")
-    panel = np.full((height, right + row // 3, 3), 24, np.uint8)
+    canvas = np.full((height, image.shape[1] + right + row // 3, 3), 24, np.uint8)
+    canvas[: image.shape[0], : image.shape[1]] = image
+    panel = canvas[:, image.shape[1] :]
     for index, (name, value, colour) in enumerate(entries):
         top, base = index * row, index * row + round(row * 0.72)
         cv2.rectangle(panel, (row // 4, top + row // 5), (row, top + row - row // 5), colour, cv2.FILLED)
         for text, left in ((name, row + row // 3), (value, right - width(value))):
             cv2.putText(panel, text, (left, base), font, scale, (235, 235, 235), thickness, cv2.LINE_AA)
-    return np.hstack([image, panel])
+    return canvas

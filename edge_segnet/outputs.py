@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -14,14 +16,16 @@ from numpy.typing import NDArray
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.errors import OutputError
-from edge_segnet.files import written_beside
-from edge_segnet.imaging import blend, colourise, draw_legend, unfit_labels, write_image
+from edge_segnet.files import output_error, written_beside
+from edge_segnet.imaging import IMAGE_SUFFIXES, blend, colourise, draw_legend, quiet_decoders, unfit_labels, write_image
 from edge_segnet.stats import shares
 from edge_segnet.types import Fit, Result
 
 Visual = Literal["overlay", "mask", "labels"]
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov"})
-FOURCC = {".avi": "MJPG"}
+VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov"})
+FOURCC: Final = {".avi": "MJPG"}
+SPACE_CHECK_FRAMES: Final = 16
+"""How often a video's disk is asked whether it is full; OpenCV itself reports no write errors."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +68,14 @@ def picture_targets(files: Sequence[Path], out: Path, visual: Visual, names_file
     Masks and labels are always PNG, because JPEG would invent classes at their edges.
 
     Raises:
-        OutputError: two pictures would write the same file, or a result would replace its own picture.
+        OutputError: the name has no picture's suffix, or JPEG's where that would damage the ids.
     """
     lossless = visual != "overlay"
     if names_file and lossless and out.suffix.lower() != ".png":
         raise OutputError(f"{out}: {visual} pictures are loss-free", hint="use a name that ends in .png")
-    targets = [out] if names_file else [out / (file.stem + (".png" if lossless else file.suffix)) for file in files]
-    taken: dict[Path, Path] = {}
-    for file, target in zip(files, targets, strict=True):
-        if target in taken:
-            raise OutputError(f"{file} and {taken[target]} would both become {target}", hint="segment them separately")
-        if target.exists() and target.samefile(file):
-            raise OutputError(f"{target}: would replace its own input", hint="choose another -o")
-        taken[target] = file
-    return targets
+    if names_file and out.suffix.lower() not in IMAGE_SUFFIXES:
+        raise OutputError(f"{out}: not a picture's suffix", hint="use a name that ends in .png or .jpg, or a folder")
+    return [out] if names_file else [out / (file.stem + (".png" if lossless else file.suffix)) for file in files]
 
 
 @contextmanager
@@ -113,13 +111,12 @@ def video_file(path: Path, fps: float) -> Iterator[Writer]:
     """Writes a video, whole or not at all; its size is the first picture's.
 
     Raises:
-        OutputError: the format is unknown, or the finished file does not hold every frame (a full disk: OpenCV itself
-            reports no write errors).
+        OutputError: the format is unknown, or the disk is full (the finished file does not hold every frame).
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise OutputError(f"{path}: unknown video format", hint=f"use one of: {', '.join(sorted(VIDEO_SUFFIXES))}")
     with written_beside(path) as beside:
-        video = _VideoFile(beside, fps)
+        video = _VideoFile(beside, path, fps)
         try:
             yield video
         finally:
@@ -128,22 +125,35 @@ def video_file(path: Path, fps: float) -> Iterator[Writer]:
 
 
 class _VideoFile:
-    def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
+    def __init__(self, beside: Path, path: Path, fps: float) -> None:
+        self._beside, self._path, self._fps = beside, path, fps
         self._writer: cv2.VideoWriter | None = None
+        self._shape: tuple[int, ...] = ()
         self.frames = 0
 
     def write(self, seq: int, picture: NDArray[np.uint8]) -> None:  # noqa: ARG002 - a video has no gaps
+        if picture.shape[0] % 2 or picture.shape[1] % 2:
+            # 4:2:0 video has even sizes; FFmpeg's writer would cut the last row or column off.
+            right, below = picture.shape[1] % 2, picture.shape[0] % 2
+            picture = np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
         if self._writer is None:
+            self._shape = picture.shape
             self._writer = self._open(picture.shape[1], picture.shape[0])
+        if picture.shape != self._shape:
+            # OpenCV drops such a frame without a word.
+            picture = np.asarray(cv2.resize(picture, self._shape[1::-1]), np.uint8)
+        if self.frames % SPACE_CHECK_FRAMES == 0 and _disk_is_full(self._beside):
+            raise output_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         self._writer.write(picture)
         self.frames += 1
 
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
         code = cv2.VideoWriter.fourcc(*FOURCC.get(self._path.suffix.lower(), "mp4v"))
-        writer = cv2.VideoWriter(str(self._path), code, self._fps, (width, height))
+        with quiet_decoders():
+            writer = cv2.VideoWriter(str(self._beside), code, self._fps, (width, height))
         if not writer.isOpened():
-            raise OutputError(f"{self._path.parent}: can't write a {width}x{height} {self._path.suffix} video")
+            what = f"a {width}x{height} {self._path.suffix} video at {self._fps:g} frames/s"
+            raise OutputError(f"{self._path}: can't write {what}", hint="try an .avi, or a smaller picture")
         return writer
 
     def release(self) -> None:
@@ -153,11 +163,21 @@ class _VideoFile:
             self._writer = None
 
 
+def _disk_is_full(path: Path) -> bool:
+    space = os.statvfs(path)
+    return space.f_bfree == 0 or (space.f_bavail == 0 and os.geteuid() != 0)
+
+
 def _check_video(beside: Path, path: Path, frames: int) -> None:
-    capture = cv2.VideoCapture(str(beside))
+    if not beside.is_file():
+        return  # a device
+    with quiet_decoders():
+        capture = cv2.VideoCapture(str(beside))
     try:
         written = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     finally:
         capture.release()
     if written < frames:
-        raise OutputError(f"{path}: only {written} of {frames} frames reached the disk", hint="is the disk full?")
+        raise OutputError(
+            f"{path}: only {written} of {frames} frames reached the disk", hint="is the disk full? free some space"
+        )

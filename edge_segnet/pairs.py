@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_segnet.errors import InputError
-from edge_segnet.imaging import IMAGE_SUFFIXES, read_image, read_labels
+from edge_segnet.imaging import pictures_in, read_image, read_labels
 from edge_segnet.types import Image, Labels
 
 
@@ -28,12 +28,14 @@ class Pair:
         image, labels = read_image(self.image), read_labels(self.labels)
         if image.shape[:2] != labels.shape:
             sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (image.shape, labels.shape))
-            raise InputError(f"{self.image.name} and {self.labels.name} differ in size: {sizes}")
+            raise InputError(
+                f"{self.image} and {self.labels} differ in size: {sizes}", hint="labels need their picture's size"
+            )
         present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
         unknown = [int(value) for value in present if value >= classes and value != void]
         if unknown:
             raise InputError(
-                f"{self.labels}: label value {unknown[0]} is neither one of the {classes} classes nor void ({void})",
+                f"{self.labels}: label value {_some(unknown)} is no class (0 to {classes - 1}) and not void ({void})",
                 hint="check --classes and --void",
             )
         if void != classes:
@@ -50,17 +52,20 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     left, right = _by_stem(images), _by_stem(labels)
     if lonely := sorted(left.keys() ^ right.keys()):
         first = lonely[0]
-        kind, folder = ("labels", labels) if first in left else ("picture", images)
-        more = f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else ""
-        raise InputError(f"{first} has no {kind} in {folder}{more}", hint="file names must match, without the suffix")
+        file, kind, folder = (left[first], "labels", labels) if first in left else (right[first], "picture", images)
+        more = f" (and {len(lonely) - 1} more have no partner)" if len(lonely) > 1 else ""
+        raise InputError(f"{file} has no {kind} in {folder}{more}", hint="file names must match, without the suffix")
     return [Pair(left[stem], right[stem]) for stem in sorted(left)]
 
 
+def _some(values: list[int]) -> str:
+    return ", ".join(map(str, values[:3])) + (", ..." if len(values) > 3 else "")
+
+
 def _by_stem(folder: Path) -> dict[str, Path]:
-    try:
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}") from error
-    if not files:
-        raise InputError(f"{folder}: no pictures in this folder")
-    return {path.stem: path for path in files}
+    found: dict[str, Path] = {}
+    for path in pictures_in(folder):
+        if path.stem in found:
+            raise InputError(f"{path} and {found[path.stem].name} have the same name", hint="remove one of them")
+        found[path.stem] = path
+    return found

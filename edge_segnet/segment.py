@@ -13,13 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from edge_segnet.errors import BadFrame, EndOfStream, InputError, OutputError, UsageError
+from edge_segnet.files import output_error
 from edge_segnet.outputs import Look, Writer, draw, image_files, numbered_files, picture_targets, video_file
 from edge_segnet.sources import FiniteSource, Input
 from edge_segnet.types import Backend, Counts, Frame, Result
@@ -65,12 +66,13 @@ def segment(
     source: FiniteSource,
     backend: Backend,
     model: str,
-    writer: AbstractContextManager[Writer],
+    writer: AbstractContextManager[Writer | None],
     look: Look,
     on_result: OnResult,
     limit: int | None = None,
 ) -> Summary:
-    """Segment every frame of ``source``, at most ``limit``; bad frames are reported and skipped.
+    """Segment every frame of ``source``, at most ``limit``; bad frames are reported and skipped. Without a writer
+    nothing is drawn.
 
     Ctrl-C ends the run early, with everything up to there written. ``on_result`` is called in order, on the writer's
     thread.
@@ -82,8 +84,9 @@ def segment(
     summary = Summary(np.zeros(len(backend.classes) + 1, np.int64))
     started = time.perf_counter()
 
-    def finish(result: Result, to: Writer) -> None:
-        to.write(result.frame.seq, draw(result, backend.classes, look))
+    def finish(result: Result, to: Writer | None) -> None:
+        if to is not None:
+            to.write(result.frame.seq, draw(result, backend.classes, look))
         on_result(result)
 
     with writer as sink, ThreadPoolExecutor(1, "writer") as pool:
@@ -99,6 +102,7 @@ def segment(
                     waiting.popleft().result()
         except KeyboardInterrupt:
             summary.interrupted = True
+            logger.info("interrupted: finishing what was begun")
         finally:
             frames.close()
         while waiting:
@@ -144,7 +148,8 @@ class _Frames(Iterator[Frame]):
         try:
             return self._source.read(timeout_s=1.0)
         except BadFrame as error:
-            logger.warning("skipped %s", error)
+            if self._source.length != 1:
+                logger.warning("skipped %s", error)
             self._summary.bad.append(str(error))
             return None
 
@@ -160,7 +165,8 @@ class _Frames(Iterator[Frame]):
         item = self._queue.get()
         if isinstance(item, InputError):
             # What was decoded before the source broke is still good, and is kept.
-            logger.warning("%s", item)
+            if self._summary.frames:
+                logger.warning("%s", item)
             self._summary.bad.append(str(item))
             raise StopIteration
         if isinstance(item, Exception):
@@ -181,44 +187,68 @@ class Job:
     """One input and where its results go."""
 
     source: Input
-    target: Path
-    writer: Callable[[float], AbstractContextManager[Writer]]
+    targets: tuple[Path, ...]
+    """Files, or a folder for a video's label images; none if only the numbers are wanted."""
+    writer: Callable[[float], AbstractContextManager[Writer | None]]
     """Opens the target, given the frame rate."""
+    shown: Path | None
+    """What to call the target in a message."""
 
 
-def plan(inputs: Sequence[Input], out: Path, look: Look) -> list[Job]:
+def together(inputs: Sequence[Input]) -> list[Input]:
+    """Single pictures joined into one input, so that ``*.jpg`` is one run and not hundreds."""
+    pictures = [file for source in inputs if source.kind == "image" for file in source.files]
+    if len(pictures) < 2:
+        return list(inputs)
+    first = next(index for index, source in enumerate(inputs) if source.kind == "image")
+    others = [source for source in inputs if source.kind != "image"]
+    return [*others[:first], Input(f"{len(pictures)} pictures", "images", files=tuple(pictures)), *others[first:]]
+
+
+def plan(inputs: Sequence[Input], out: Path | None, look: Look) -> list[Job]:
     """Pictures become pictures, folders folders, videos and cameras videos; a video's labels a folder of PNGs.
 
-    ``out`` names the result itself if there is one input and it fits, else the folder for the results.
+    ``out`` names the result itself if there is one input and it fits, else the folder for the results (in which each
+    of several folders gets one of its own); None: nothing is written.
 
     Raises:
-        UsageError: several inputs but ``out`` is a file.
-        OutputError: two inputs would write the same file, or a result would replace its own input.
+        UsageError: a folder is needed, but ``out`` is a file.
+        OutputError: two inputs would write the same file, or a result would replace an input.
     """
-    single = len(inputs) == 1
-    jobs = [_job(source, out, look, single) for source in inputs]
-    taken: dict[Path, str] = {}
+    if out is None:
+        return [Job(source, (), lambda _fps: nullcontext(), None) for source in inputs]
+    jobs = [_job(source, out, look, single=len(inputs) == 1) for source in inputs]
+    read = {file.resolve() for source in inputs for file in source.files}
+    taken: set[Path] = set()
     for job in jobs:
-        if job.target in taken and job.source.kind != "images":
-            raise OutputError(f"{job.source.uri} and {taken[job.target]} would both become {job.target}")
-        taken[job.target] = job.source.uri
+        for target in job.targets:
+            if target in taken:
+                raise OutputError(f"two inputs would both become {target}", hint="segment them separately")
+            if target.resolve() in read:
+                raise OutputError(f"{target}: would replace an input", hint="choose another -o")
+            taken.add(target)
     return jobs
 
 
 def _job(source: Input, out: Path, look: Look, single: bool) -> Job:
-    names_file = bool(out.suffix) and not out.is_dir()
-    if names_file and not single:
-        raise UsageError(f"-o {out}: several inputs need a folder", hint=f"use -o {out.with_suffix('')}")
+    try:
+        names_file = bool(out.suffix) and not out.is_dir()
+        is_folder = source.kind == "images" and Path(source.uri).is_dir()
+    except OSError as error:
+        raise output_error(out, error) from error
+    needs = "several inputs need" if not single else "a folder of pictures becomes" if source.kind == "images" else ""
+    if source.kind in ("video", "camera", "synthetic") and look.visual == "labels":
+        needs = needs or "a video's label images, loss-free, become"
+    if names_file and needs:
+        raise UsageError(f"-o {out}: {needs} a folder", hint=f"use -o {out.with_suffix('')}")
     if source.kind in ("image", "images"):
-        if names_file and source.kind == "images":
-            raise UsageError(f"-o {out}: a folder of pictures becomes a folder", hint=f"use -o {out.with_suffix('')}")
-        paths = picture_targets(source.files, out, look.visual, names_file)
-        return Job(source, paths[0] if len(paths) == 1 else out, lambda _fps: image_files(paths))
+        place = out / Path(source.uri).resolve().name if is_folder and not single else out
+        paths = picture_targets(source.files, place, look.visual, names_file)
+        shown = paths[0] if len(paths) == 1 else place
+        return Job(source, tuple(paths), lambda _fps: image_files(paths), shown)
     stem = source.files[0].stem if source.files else source.kind
     if look.visual == "labels":
-        folder = out.with_suffix("") if names_file else out / stem
-        return Job(source, folder, lambda _fps: numbered_files(folder))
+        folder = out if single else out / stem
+        return Job(source, (folder,), lambda _fps: numbered_files(folder), folder)
     video = out if names_file else out / f"{stem}.mp4"
-    if source.files and video.exists() and video.samefile(source.files[0]):
-        raise OutputError(f"{video}: would replace its own input", hint="choose another -o")
-    return Job(source, video, lambda fps: video_file(video, fps))
+    return Job(source, (video,), lambda fps: video_file(video, fps), video)

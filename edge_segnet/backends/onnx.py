@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime
@@ -15,6 +16,8 @@ from edge_segnet.errors import ModelError
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import lower
 from edge_segnet.types import Frame, Segmentation
+
+MAX_REASON: Final = 240
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,19 @@ def make_session(model: bytes, options: CpuOptions) -> onnxruntime.InferenceSess
     """
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4  # an error comes as an exception as well, and is said once
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1" if options.spinning else "0")
     try:
         return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
-        reason = str(error).replace("\n", " ")
-        raise ModelError(f"ONNX Runtime refuses the model: {reason}") from error
+        hint = "export the model again, or try: edge-segnet convert --for onnxruntime"
+        raise ModelError(f"ONNX Runtime refuses the model ({_reason(error)})", hint=hint) from error
+
+
+def _reason(error: Exception) -> str:
+    """ONNX Runtime's words without its error number and with one line's breath."""
+    words = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+    return words if len(words) <= MAX_REASON else f"{words[:MAX_REASON]}..."
 
 
 class OnnxBackend:
@@ -60,10 +69,21 @@ class OnnxBackend:
         self._lock = threading.Lock()
 
     def infer(self, frame: Frame) -> Segmentation:
-        """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``."""
+        """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
+
+        Raises:
+            ModelError: ONNX Runtime fails, for want of memory say.
+        """
         started = time.perf_counter()
         with self._lock:
-            labels = self._session.run(["labels"], {"frame": frame.image[np.newaxis]})[0][0]
+            try:
+                labels = self._session.run(["labels"], {"frame": frame.image[np.newaxis]})[0][0]
+            except Exception as error:
+                width, height = self.input_size
+                hint = "is there memory enough? a smaller --size takes less"
+                raise ModelError(
+                    f"{self.model_name} fails at {width}x{height} ({_reason(error)})", hint=hint
+                ) from error
         inferred = time.perf_counter()
         counts = np.bincount(labels.reshape(-1), minlength=len(self.classes) + 1).astype(np.int64, copy=False)
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TextIO, get_args
 
 import yaml
 from rich.console import Console
@@ -17,22 +19,35 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edge_segnet import classes as class_maps
 from edge_segnet.classes import CLASS_MAPS, ClassMap
-from edge_segnet.errors import ModelError, OutputError, UsageError
-from edge_segnet.files import written_beside
+from edge_segnet.errors import ModelError, UsageError
+from edge_segnet.files import output_error, written_beside
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.imaging import read_lut
 
 logger = logging.getLogger(__name__)
-Choice = TypeVar("Choice", bound=str)
+READER_GONE: Final = 141
+"""What a shell reports for a program that wrote into a pipe nobody read any more."""
+MAX_SIZE: Final = 8192
+"""Pixels a side; SegNet's maps at this size take tens of gigabytes already."""
 
 
 def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
     """``480x360`` -> (480, 360); raises UsageError."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+    match = re.fullmatch(r"0*([1-9]\d{0,8})[xX]0*([1-9]\d{0,8})", text, re.ASCII)
+    if match is None:
         raise UsageError(f"{flag} {text}: not a size", hint="give WIDTHxHEIGHT, for example 480x360")
-    return int(width), int(height)
+    width, height = int(match[1]), int(match[2])
+    if max(width, height) > MAX_SIZE:
+        raise UsageError(f"{flag} {text} is too large", hint=f"use at most {MAX_SIZE} a side")
+    return width, height
+
+
+def check_share(flag: str, value: float) -> float:
+    """0..1, and no "nan"; raises UsageError."""
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"{flag} {value}: not a share", hint="give 0 to 1")
+    return value
 
 
 def choose(flag: str, value: str, choices: Any) -> Any:
@@ -43,17 +58,18 @@ def choose(flag: str, value: str, choices: Any) -> Any:
     return value
 
 
-def read_classes(text: str) -> ClassMap:
-    """A class map by name, from a YAML file or from a palette PNG; raises UsageError or InputError."""
+def read_classes(text: str, folder: Path | None = None, flag: str = "--classes ") -> ClassMap:
+    """A class map by name, from a YAML file or from a palette PNG; raises UsageError or InputError.
+
+    ``folder``: where a relative path starts; ``flag``: where the text stands, for messages.
+    """
     if text in CLASS_MAPS:
         return CLASS_MAPS[text]
-    path = Path(text)
+    path = (folder or Path()) / text
     if path.suffix.lower() == ".png":
         return class_maps.from_lut(read_lut(path), None, path.stem)
     if path.suffix.lower() not in {".yaml", ".yml"}:
-        raise UsageError(
-            f"--classes {text}: no such class map", hint=f"{', '.join(CLASS_MAPS)}, a .yaml or a palette .png"
-        )
+        raise UsageError(f"{flag}{text}: no such class map", hint=f"{', '.join(CLASS_MAPS)}, a .yaml or a palette .png")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -117,17 +133,35 @@ def json_lines(target: str | None) -> Iterator[Callable[[dict[str, Any]], None]]
     if target is None:
         yield lambda _document: None
     elif target == "-":
-        yield lambda document: print(json.dumps(document), flush=True)  # noqa: T201
+        yield _print_line
     else:
         with written_beside(Path(target)) as beside, beside.open("w", encoding="utf-8") as file:
-            yield lambda document: _write_line(Path(target), file, document)
+            yield lambda document: _write_line(target, file, document)
 
 
-def _write_line(path: Path, file: Any, document: dict[str, Any]) -> None:
+def _print_line(document: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(document), flush=True)  # noqa: T201
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(READER_GONE)
+    except OSError as error:
+        discard_output()
+        raise output_error("standard output", error) from error
+
+
+def discard_output() -> None:
+    """Standard output to nowhere: what is still buffered must not fail again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _write_line(path: str, file: TextIO, document: dict[str, Any]) -> None:
     try:
         file.write(json.dumps(document) + "\n")
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}", hint="check the disk's free space") from error
+        raise output_error(path, error) from error
 
 
 def console(json_target: str | None) -> Console:

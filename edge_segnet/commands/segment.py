@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from rich.table import Table
 from edge_segnet import segment as segmenting
 from edge_segnet.backends import BackendKind, BackendOptions, open_backend
 from edge_segnet.classes import ClassMap
-from edge_segnet.commands.common import choose, console, json_lines, open_model, progress_bar
-from edge_segnet.errors import InputError, PartialFailure
+from edge_segnet.commands.common import check_share, choose, console, json_lines, open_model, progress_bar
+from edge_segnet.errors import InputError, PartialFailure, UsageError
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.outputs import Look, Visual
 from edge_segnet.segment import Job, Summary
 from edge_segnet.serialise import to_document, without_credentials
-from edge_segnet.sources import describe, open_source
+from edge_segnet.sources import Input, describe, open_source
 from edge_segnet.stats import shares
 from edge_segnet.types import Backend, Counts, Result
 
@@ -29,7 +30,7 @@ Emit = Callable[[dict[str, Any]], None]
 
 def run(
     inputs: Sequence[str],
-    out: Path,
+    out: Path | None,
     *,
     model: str,
     backend: str,
@@ -43,21 +44,28 @@ def run(
     threads: int,
     json_target: str | None,
 ) -> None:
-    """Segment every input; broken ones are reported and skipped.
+    """Segment every input; broken ones are reported and skipped. Without ``out`` only numbers come out.
 
     Raises:
+        UsageError: nothing would come out.
         InputError: nothing could be read.
         PartialFailure: something could not be read, the rest is written.
     """
+    if out is None and not counts and json_target is None:
+        raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
     kind = choose("--backend", backend, BackendKind)
+    look = Look(choose("--visualize", visual, Visual), check_share("--alpha", alpha), legend)
+    bad: list[str] = []
+    sources = _describe(inputs, bad)
+    segmenting.plan(sources, out, look)  # so that a wrong -o is known before the model is opened
     bundle = open_model(model, size, colours)
-    look = Look(choose("--visualize", visual, Visual), alpha, legend, bundle.fit)
-    jobs = segmenting.plan([describe(uri) for uri in inputs], out, look)
+    look = replace(look, fit=bundle.fit)
+    jobs = segmenting.plan(sources, out, look)
     engine = open_backend(bundle, kind, BackendOptions(threads=threads, spinning=True))
-    total = Summary(np.zeros(len(bundle.classes) + 1, np.int64))
+    total = Summary(np.zeros(len(bundle.classes) + 1, np.int64), bad=bad)
     with json_lines(json_target) as emit:
         for job in jobs:
-            _run_job(job, engine, bundle, look, frames, emit, total)
+            _run_job(job, engine, bundle, look, frames, emit, total, alone=len(inputs) == 1)
             if total.interrupted:
                 break
         emit({"summary": _summary(total, bundle.classes)})
@@ -67,14 +75,35 @@ def run(
     _finish(total)
 
 
+def _describe(uris: Sequence[str], bad: list[str]) -> list[Input]:
+    """What the inputs are; of several, those that aren't there are reported and left out."""
+    found = []
+    for uri in uris:
+        try:
+            found.append(describe(uri))
+        except InputError as error:
+            if len(uris) == 1:
+                raise
+            _skip(error, bad)
+    if not found:
+        raise _nothing(bad)
+    return segmenting.together(found)
+
+
+def _skip(error: InputError, bad: list[str]) -> None:
+    logger.warning("skipped %s", error)
+    bad.append(str(error))
+
+
 def _run_job(
-    job: Job, backend: Backend, bundle: Bundle, look: Look, limit: int | None, emit: Emit, total: Summary
+    job: Job, backend: Backend, bundle: Bundle, look: Look, limit: int | None, emit: Emit, total: Summary, alone: bool
 ) -> None:
     try:
         source = open_source(job.source, backend.input_size, bundle.fit, camera=job.source.kind, paced=False)
     except InputError as error:
-        logger.warning("skipped %s", error)
-        total.bad.append(str(error))
+        if alone:
+            raise
+        _skip(error, total.bad)
         return
     length = limit if source.length is None else min(source.length, limit or source.length)
     with progress_bar(Path(job.source.uri).name or job.source.uri, length) as advance:
@@ -87,11 +116,13 @@ def _run_job(
         try:
             done = segmenting.segment(source, backend, bundle.name, job.writer(source.fps), look, on_result, limit)
         except segmenting.NothingDecoded as error:
-            total.bad.extend(error.bad)
+            if len(error.bad) == 1 and not alone:
+                logger.warning("skipped %s", error)
+            total.bad.extend(error.bad or [f"{job.source.uri}: {error}"])
             return
     total.add(done)
-    where = f"{without_credentials(job.source.uri)} -> {job.target}"
-    logger.info("%s: %d frames, %.1f frames/s", where, done.frames, done.fps)
+    where = without_credentials(job.source.uri) + (f" -> {job.shown}" if job.shown else "")
+    logger.info("%s: %d frame%s, %.1f frames/s", where, done.frames, "s" * (done.frames != 1), done.fps)
 
 
 def _summary(total: Summary, classes: ClassMap) -> dict[str, Any]:
@@ -128,7 +159,17 @@ def _finish(total: Summary) -> None:
     if total.interrupted:
         raise KeyboardInterrupt
     if total.bad and total.frames == 0:
-        more = f" (and {len(total.bad) - 1} more)" if len(total.bad) > 1 else ""
-        raise InputError(f"nothing could be segmented; {total.bad[0]}{more}")
+        raise _nothing(total.bad)
     if total.bad:
-        raise PartialFailure(f"{len(total.bad)} inputs failed, {total.frames} frames are done")
+        failed, done = _number(len(total.bad), "picture or video"), _number(total.frames, "frame")
+        raise PartialFailure(f"{failed} failed, the rest is done ({done})", hint=f"the first was {total.bad[0]}")
+
+
+def _nothing(bad: list[str]) -> InputError:
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    return InputError(f"nothing could be segmented: {bad[0]}{more}")
+
+
+def _number(count: int, what: str) -> str:
+    words = what.split(" or ")
+    return f"{count} {' or '.join(word + 's' * (count != 1) for word in words)}"

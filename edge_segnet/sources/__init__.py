@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from edge_segnet.errors import InputError, UsageError
-from edge_segnet.imaging import IMAGE_SUFFIXES
+from edge_segnet.imaging import IMAGE_SUFFIXES, pictures_in
 from edge_segnet.types import Fit, Frame
 
 Kind = Literal["image", "images", "video", "camera", "synthetic"]
@@ -53,42 +53,45 @@ def describe(uri: str) -> Input:
         return Input(uri, "camera", device=int(uri[17:]))
     if "://" in uri:
         return _synthetic(uri)
-    path = Path(uri)
-    if path.is_dir():
-        return Input(uri, "images", files=_pictures(path))
-    if not path.exists() and any(mark in uri for mark in "*?["):
-        files = tuple(
-            sorted(
-                Path(name)
-                for name in glob.glob(uri)  # noqa: PTH207 - Path.glob takes no absolute patterns
-                if Path(name).suffix.lower() in IMAGE_SUFFIXES
-            )
+    if not uri:
+        raise UsageError(
+            "INPUT is empty", hint="give a picture, a folder, a video, a camera index or synthetic://drive"
         )
-        if not files:
-            raise InputError(f"{uri}: no picture matches")
-        return Input(uri, "images", files=files)
-    if not path.exists():
+    path = Path(uri)
+    try:
+        if path.is_dir():
+            return Input(uri, "images", files=tuple(pictures_in(path)))
+        exists = path.exists()
+    except OSError as error:
+        raise InputError(f"{uri}: {error.strerror or error}", hint="check the file and its rights") from error
+    if not exists and any(mark in uri for mark in "*?["):
+        return Input(uri, "images", files=_matches(uri))
+    if not exists:
         raise InputError(f"{uri}: no such file or folder")
     is_picture = path.suffix.lower() in IMAGE_SUFFIXES
     return Input(uri, "image" if is_picture else "video", files=(path,))
 
 
-def _pictures(folder: Path) -> tuple[Path, ...]:
-    try:
-        files = tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES))
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}") from error
+def _matches(pattern: str) -> tuple[Path, ...]:
+    """Pictures that a glob matches (``**`` any folders), sorted."""
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+    files = sorted(Path(name) for name in found if Path(name).suffix.lower() in IMAGE_SUFFIXES)
     if not files:
-        raise InputError(f"{folder}: no pictures in this folder")
-    return files
+        raise InputError(f"{pattern}: no picture matches")
+    return tuple(files)
 
 
 def _synthetic(uri: str) -> Input:
-    parts = urlsplit(uri)
-    if parts.scheme != "synthetic":
+    scheme = uri.partition("://")[0]
+    if scheme != "synthetic":
+        # Not the whole URI: it may hold a password.
         raise UsageError(
-            f"{uri}: unknown scheme {parts.scheme!r}", hint="known: files, folders, a camera index, synthetic://drive"
+            f"{scheme}://: unknown scheme", hint="known: files, folders, globs, a camera index, synthetic://drive"
         )
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise UsageError(f"{uri}: not a URI ({error})", hint="there is synthetic://drive") from error
     if parts.netloc != "drive":
         raise UsageError(f"{uri}: unknown synthetic scene {parts.netloc!r}", hint="there is synthetic://drive")
     parameters = dict(parse_qsl(parts.query, keep_blank_values=True))

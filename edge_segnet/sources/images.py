@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_segnet.errors import BadFrame, EndOfStream, InputError
-from edge_segnet.imaging import fit_image, read_image
+from edge_segnet.imaging import fit_image, read_image, read_only
 from edge_segnet.types import Fit, Frame
 
 
@@ -42,8 +42,8 @@ class ImageSource:
         except InputError as error:
             raise BadFrame(error.message, hint=error.hint) from error
         return Frame(
-            image=fit_image(original, self._size, self._fit),
-            original=original,
+            image=read_only(fit_image(original, self._size, self._fit)),
+            original=read_only(original),
             seq=seq,
             captured_ns=time.monotonic_ns(),
             captured_at=time.time(),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import math
 import time
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
 
 from edge_segnet.errors import EndOfStream, InputError, SourceLost
-from edge_segnet.imaging import fit_image
+from edge_segnet.imaging import fit_image, quiet_decoders, read_only
 from edge_segnet.types import Fit, Frame
 
-# FFmpeg's own chatter about a broken file would stand beside our one line; -8 is its AV_LOG_QUIET.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-DEFAULT_FPS = 30.0
-COUNT_TOLERANCE = 0.95
-"""Containers without an index only estimate their frame count."""
+DEFAULT_FPS: Final = 30.0
+MAX_FPS: Final = 1000.0
+"""A container that knows no rate announces its time base, up to 90000 a second."""
+EXACT_COUNTS: Final = frozenset({".mp4", ".mov", ".m4v"})
+"""Other containers estimate their frame count; these count, but an edit list may hide some frames."""
+TEXT_PROBE: Final = 4096
+NOT_VIDEO: Final = "videos are .mp4, .avi, .mkv and the like; pictures need a picture's suffix"
 
 
 class VideoSource:
@@ -33,18 +36,20 @@ class VideoSource:
         self._seq = 0
         if isinstance(video, Path):
             _check_file(video)
-        self._capture = cv2.VideoCapture(video if isinstance(video, int) else str(video))
+        with quiet_decoders():
+            self._capture = cv2.VideoCapture(video if isinstance(video, int) else str(video))
         if not self._capture.isOpened():
             raise self._unusable()
-        self.fps = float(self._capture.get(cv2.CAP_PROP_FPS)) or DEFAULT_FPS
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.length = count if isinstance(video, Path) and count > 0 else None
+        fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.fps = fps if math.isfinite(fps) and 0.0 < fps <= MAX_FPS else DEFAULT_FPS
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.length = int(count) if isinstance(video, Path) and 0 < count < 2**31 else None
 
     def _unusable(self) -> InputError:
         if isinstance(self._video, int):
             hint = "list cameras with: ls /dev/video*; you must be in the group 'video'"
             return InputError(f"no USB camera {self._video}", hint=hint)
-        return InputError(f"{self._video}: not a video that can be decoded")
+        return InputError(f"{self._video}: not a video that can be decoded", hint=f"{NOT_VIDEO}, or is it cut off?")
 
     def read(self, timeout_s: float = 0.0) -> Frame:  # noqa: ARG002 - OpenCV's read has no time-out
         """The next frame.
@@ -53,12 +58,16 @@ class VideoSource:
             EndOfStream: the file is at its end.
             SourceLost: the camera gave nothing, or the file breaks off before its announced end.
         """
-        good, picture = self._capture.read()
+        if not self._capture.grab():
+            raise self._ended()
+        # A camera's JPEGs are decoded here; waiting for one happened above.
+        with quiet_decoders():
+            good, picture = self._capture.retrieve()
         if not good:
             raise self._ended()
-        original = np.asarray(picture, np.uint8)
+        original = read_only(np.asarray(picture, np.uint8))
         frame = Frame(
-            image=fit_image(original, self._size, self._fit),
+            image=read_only(fit_image(original, self._size, self._fit)),
             original=original,
             seq=self._seq,
             captured_ns=time.monotonic_ns(),
@@ -72,9 +81,11 @@ class VideoSource:
         if isinstance(self._video, int):
             return SourceLost(f"USB camera {self._video} gives no more frames", hint="is it still plugged in?")
         if self._seq == 0:
-            return InputError(f"{self._video}: no frame could be decoded")
-        if self.length and self._seq < COUNT_TOLERANCE * self.length - 1:
-            return SourceLost(f"{self._video}: breaks off after {self._seq} of {self.length} frames")
+            return InputError(f"{self._video}: no frame could be decoded", hint="is the file damaged or cut off?")
+        tolerated = 0.01 if self._video.suffix.lower() in EXACT_COUNTS else 0.05
+        if self.length and self.length - self._seq > max(2.0, tolerated * self.length):
+            hint = "the file is cut off or damaged"
+            return SourceLost(f"{self._video}: breaks off after {self._seq} of {self.length} frames", hint=hint)
         return EndOfStream(f"{self._video}: {self._seq} frames")
 
     def close(self) -> None:
@@ -86,8 +97,15 @@ def _check_file(path: Path) -> None:
     """OpenCV's own answer to all of these is only 'not opened'."""
     try:
         with path.open("rb") as file:
-            empty = not file.read(1)
+            head = file.read(TEXT_PROBE)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    if empty:
-        raise InputError(f"{path}: the file is empty")
+        raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    if not head:
+        raise InputError(f"{path}: the file is empty", hint="copy or record it again")
+    if _is_text(head):
+        raise InputError(f"{path}: a text file, not a video", hint=NOT_VIDEO)
+
+
+def _is_text(head: bytes) -> bool:
+    """FFmpeg plays text as ANSI art, and playlists may name any other file or address: neither is a video here."""
+    return not head.startswith(b"YUV4MPEG2") and not any(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in head)

@@ -1,0 +1,110 @@
+"""Picture files as bytes: is the file whole, and what do a palette PNG's pixels hold? Knows no picture library.
+
+Decoders disagree about files that break off: libjpeg fills the rest with grey and only warns, OpenCV before 4.10 gave
+half a PNG. A picture that was not seen whole must not be counted as seen, so the file's own structure decides.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import Final
+
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+_JPEG_STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers without a length: TEM, RST0-7, SOI."""
+_JPEG_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""In compressed data 0xFF is stuffed (FF 00), repeated as filler or a restart marker; all else ends it."""
+_PALETTE: Final = 3
+
+
+def fault(data: bytes) -> str | None:
+    """What is wrong with the outside of a PNG, JPEG, WebP or BMP file; None if it is whole or of another kind."""
+    if not data:
+        return "the file is empty"
+    if data.startswith(PNG):
+        return _png_fault(data)
+    if data.startswith(b"\xff\xd8"):
+        return None if _jpeg_ends(data) else "the JPEG is cut off"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return None if len(data) >= 8 + int.from_bytes(data[4:8], "little") else "the WebP is cut off"
+    if data[:2] == b"BM" and len(data) >= 6:
+        return None if len(data) >= int.from_bytes(data[2:6], "little") else "the BMP is cut off"
+    return None
+
+
+def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]] | None:
+    """(type, content) of every chunk; None if the file ends before IEND does."""
+    chunks, at = [], len(PNG)
+    while at + 12 <= len(data):
+        (length,), kind = struct.unpack_from(">I", data, at), data[at + 4 : at + 8]
+        if at + 12 + length > len(data):
+            return None
+        chunks.append((kind, data[at + 8 : at + 8 + length]))
+        if kind == b"IEND":
+            return chunks
+        at += 12 + length
+    return None
+
+
+def _png_fault(data: bytes) -> str | None:
+    at = len(PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        kind = data[at + 4 : at + 8]
+        # Critical chunks have a capital first letter; a damaged comment doesn't matter.
+        if kind[:1].isupper() and zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            return f"the PNG is damaged (checksum of {kind.decode('latin-1')!r})"
+        if kind == b"IEND":
+            return None
+        at = end
+    return "the PNG is cut off"
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Whether the end marker comes, in its place: a thumbnail's or a trailer's doesn't count."""
+    at = 2
+    while at + 4 <= len(data) or data[at : at + 2] == b"\xff\xd9":
+        if data[at] != 0xFF:
+            return _JPEG_MARKER.search(data, at) is not None and b"\xff\xd9" in data[at:]
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF:
+            at += 1
+        elif marker in _JPEG_STANDALONE:
+            at += 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            if marker == 0xDA:
+                found = _JPEG_MARKER.search(data, at)
+                if found is None:
+                    return False
+                at = found.start()
+    return False
+
+
+def palette_as_grey(data: bytes) -> tuple[bytes, int]:
+    """A palette PNG with its palette taken away, so that decoders give the pixels' own numbers.
+
+    Returns:
+        The PNG as grey, and what its decoded values must be divided by (decoders stretch 1, 2 and 4 bits to 0..255);
+        any other file as it is, and 1.
+    """
+    chunks = _png_chunks(data) if data.startswith(PNG) else None
+    if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[0][1][9] != _PALETTE:
+        return data, 1
+    depth = chunks[0][1][8]
+    if depth not in (1, 2, 4, 8):
+        return data, 1
+    header = bytearray(chunks[0][1])
+    header[9] = 0
+    kept = [(b"IHDR", bytes(header)), *((kind, body) for kind, body in chunks if kind in (b"IDAT", b"IEND"))]
+    parts = [PNG]
+    for kind, body in kept:
+        parts.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+    return b"".join(parts), 255 // ((1 << depth) - 1)
