@@ -25,14 +25,17 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy without functions and without initializers among the inputs.
 
     Raises:
-        ModelError: the opset is too old.
+        ModelError: the opset is too old, or onnx is too old to inline functions.
     """
     if opset(model) < MIN_OPSET:
         hint = f"export it at opset {MIN_OPSET} or later, or convert it with onnx.version_converter"
         raise ModelError(f"the model uses opset {opset(model)}", hint=hint)
     if model.functions:
-        from onnx import inliner  # since onnx 1.15, needed for few models
-
+        try:
+            from onnx import inliner  # needed for few models
+        except ImportError:
+            hint = "export it without functions, or install onnx 1.15 or later"
+            raise ModelError(f"the model has {len(model.functions)} functions of its own", hint=hint) from None
         model = inliner.inline_local_functions(model)
     work = onnx.ModelProto()
     work.CopyFrom(model)

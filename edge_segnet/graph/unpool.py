@@ -163,7 +163,7 @@ class _Operators:
         else:
             rows, columns = pairing.margins
             pads = write.integers("unpool.pads", (0, 0, 0, 0, 0, 0, -rows, -columns))
-            write.node("Pad", [full, pads, zero], name, exact=True)
+            write.node("Pad", [full, pads], name, exact=True)
 
 
 def _pad_lowest(write: Writer, pairing: Pairing) -> str:

@@ -47,7 +47,10 @@ def test_the_label_head_is_the_argmax(target: Target, precision: Precision) -> N
     logits = runner(lower(model, target, precision=precision).model, frame)
     lowered = lower(model, target, head="labels", precision=precision).model
     labels = runner(lowered, frame)
-    assert labels.dtype == np.uint8 and labels.shape == (1, 45, 64)
+    assert labels.shape == (1, 45, 64)
+    if target != "opencv":  # OpenCV 4 hands every output over as float32
+        assert labels.dtype == np.uint8
+    labels = labels.astype(np.uint8)
     # CPU runtimes widen float16 inside and take the argmax before rounding: there a tie may go either way.
     np.testing.assert_array_equal(np.take_along_axis(logits, labels[:, None], 1)[:, 0], logits.max(1))
     assert precision == "fp16" or np.array_equal(labels, logits.argmax(1))
@@ -140,6 +143,7 @@ def test_initializers_among_the_inputs_and_node_names_of_others_do_no_harm() -> 
 
 
 def test_local_functions_are_inlined() -> None:
+    pytest.importorskip("onnx.inliner", reason="onnx is older than 1.15")
     model = hourglass((32, 32), ceil=False)
     body = [helper.make_node("MaxPool", ["a"], ["b", "c"], kernel_shape=[2, 2], strides=[2, 2])]
     opsets = [helper.make_opsetid("", 17)]
