@@ -13,11 +13,18 @@ from torch.utils.data import Dataset
 
 from edge_segnet.imaging import fit_image
 from edge_segnet.pairs import Pair
+from edge_segnet.sources.street import Street
 from edge_segnet.train.augment import Recipe, View, augment
 from edge_segnet.types import Image, Labels
 
 CACHE_BYTES = 2 << 30
 """Decoded pairs are kept up to this size; CamVid needs 0.3 GB."""
+
+
+STREETS = 8
+"""Rendered streets to draw from; each costs its textures once per loader process."""
+STREET_LENGTH = 100_000
+"""Frames: at 30 per second, nearly an hour of driving."""
 
 
 class Pairs:
@@ -50,6 +57,7 @@ class Stream(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, pairs: Pairs, view: View, void: int, *, seed: int, synthetic: float, recipe: Recipe) -> None:
         self._pairs, self._view, self._void = pairs, view, void
         self._seed, self._synthetic, self._recipe = seed, synthetic, recipe
+        self._streets: dict[int, Street] = {}
 
     def __len__(self) -> int:
         return 2**31
@@ -63,13 +71,15 @@ class Stream(Dataset[tuple[Tensor, Tensor]]):
 
     def _draw(self, index: int, rng: np.random.Generator) -> tuple[Image, Labels]:
         if rng.random() < self._synthetic:
-            from edge_segnet.sources.street import Street
-
-            street = Street(seed=int(rng.integers(1 << 20)))
-            return street.render(int(rng.integers(1 << 20)))
+            return self._render(int(rng.integers(STREETS)), int(rng.integers(STREET_LENGTH)))
         epoch, place = divmod(index, len(self._pairs))
         order = np.random.default_rng([self._seed, epoch, len(self._pairs)]).permutation(len(self._pairs))
         return self._pairs.read(int(order[place]))
+
+    def _render(self, seed: int, index: int) -> tuple[Image, Labels]:
+        if seed not in self._streets:
+            self._streets[seed] = Street(self._view.network, seed)
+        return self._streets[seed].render(index)
 
 
 def sample_batches(pairs: Pairs, size: tuple[int, int], batch: int, count: int) -> Iterator[Tensor]:
