@@ -1,0 +1,74 @@
+"""Fixtures: a tiny model, pictures and videos, all made on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.models import save_tiny
+
+
+def picture(width: int = 80, height: int = 60, seed: int = 0) -> NDArray[np.uint8]:
+    """Soft coloured blobs, uint8 [H,W,3]."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (max(2, height // 12), max(2, width // 12), 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def write_video(path: Path, frames: int = 12, fps: float = 25.0, size: tuple[int, int] = (80, 60)) -> Path:
+    """A video of blobs."""
+    code = "MJPG" if path.suffix == ".avi" else "mp4v"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), fps, size)
+    assert writer.isOpened()
+    for seq in range(frames):
+        writer.write(picture(*size, seed=seq))
+    writer.release()
+    return path
+
+
+def read_video(path: Path) -> tuple[list[NDArray[np.uint8]], float]:
+    """Every frame, and the frame rate."""
+    capture = cv2.VideoCapture(str(path))
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    frames = []
+    while True:
+        good, frame = capture.read()
+        if not good:
+            break
+        frames.append(np.asarray(frame, np.uint8))
+    capture.release()
+    return frames, fps
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file: 64x48, CamVid-11."""
+    return save_tiny(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of 80x60 pixels."""
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), picture())
+    return path
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """A folder with pictures of three formats and sizes."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for seq, (name, size) in enumerate({"a.png": (80, 60), "b.jpg": (81, 61), "c.webp": (64, 48)}.items()):
+        cv2.imwrite(str(folder / name), picture(*size, seed=seq))
+    return folder
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """12 frames of 80x60 at 25 frames/s."""
+    return write_video(tmp_path / "drive.mp4")
