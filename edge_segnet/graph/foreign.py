@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_segnet.errors import ModelError
 from edge_segnet.graph.edit import Writer, drop_unreached, prepared, rename
 from edge_segnet.graph.spec import ForeignSpec, InputSpec, OutputSpec, load_spec
-from edge_segnet.graph.view import View, first_line, label, type_name
+from edge_segnet.graph.view import View, attributes, first_line, label, type_name
 
 __all__ = ["ForeignSpec", "canonicalise", "load_spec"]
 
@@ -38,6 +38,7 @@ def canonicalise(model: onnx.ModelProto, spec: ForeignSpec, *, class_count: int 
     source = _choose_input(work, spec.input)
     output = _choose_output(work, spec.output)
     size = _fix_input(work, source, spec)
+    _restore_indices(work)
     view = _freeze_unpooling(work)
     write = Writer(view)
     _preprocess(write, source, spec.input)
@@ -97,6 +98,30 @@ def _fix_input(model: onnx.ModelProto, name: str, spec: ForeignSpec) -> tuple[in
     for result in model.graph.output:
         result.type.tensor_type.ClearField("shape")
     return height, width
+
+
+def _restore_indices(model: onnx.ModelProto) -> None:
+    """Let MaxUnpool read MaxPool's own Indices where torch's exporter made them count per channel.
+
+    Its ``max_pool2d_with_indices`` subtracts the first index of every channel (taken from a 1x1 MaxPool), as torch
+    counts. ONNX's MaxUnpool counts through all channels, so such a graph would put everything into the first one.
+    Source: torch/onnx/_internal/torchscript_exporter/symbolic_opset10.py, ``_max_pool``.
+    """
+    producer = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        per_channel = producer.get(node.input[1]) if node.op_type == "MaxUnpool" else None
+        if per_channel is None or per_channel.op_type != "Sub":
+            continue
+        pool, first = (producer.get(name) for name in per_channel.input)
+        if first is None or first.op_type != "Slice" or pool is None or pool.op_type != "MaxPool":
+            continue
+        places = producer.get(first.input[0])
+        if places is None or places.op_type != "MaxPool" or places.input[0] != pool.input[0]:
+            continue
+        indices = [list(pool.output).index(per_channel.input[0]), list(places.output).index(first.input[0])]
+        if indices == [1, 1] and attributes(places).get("kernel_shape") == [1, 1]:
+            node.input[1] = per_channel.input[0]
+    drop_unreached(model.graph)
 
 
 def _freeze_unpooling(model: onnx.ModelProto) -> View:

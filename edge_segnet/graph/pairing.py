@@ -58,7 +58,9 @@ def find_pairings(view: View) -> list[Pairing]:
         readers = view.consumers[indices]
         for reader in readers:
             if reader.op_type != "MaxUnpool" or reader.input[1] != indices or reader.input[0] == indices:
-                raise ModelError(f"the Indices of {label(node)} are read by {label(reader)}, not by MaxUnpool only")
+                hint = "torch's exporter adds a Sub; 'convert --spec' undoes it" if reader.op_type == "Sub" else ""
+                what = f"the Indices of {label(node)} are read by {label(reader)}, not by MaxUnpool only"
+                raise ModelError(what, hint=hint)
         if indices in view.output_names:
             raise ModelError(f"the Indices of {label(node)} are an output of the model", hint="export it without them")
         if readers:

@@ -95,20 +95,26 @@ def infer(model: onnx.ModelProto) -> onnx.GraphProto:
             constants[tensor.name] = tensor
         elif tensor.name not in declared:
             graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
-    known = {value.name for value in (*graph.value_info, *graph.output)}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            constants[node.output[0]] = node.attribute[0].t
-        if node.op_type == "MaxUnpool" and len(node.input) > 2 and node.input[2] in constants:
-            shape = numpy_helper.to_array(constants[node.input[2]]).tolist()
-            if node.output[0] not in known:
-                graph.value_info.append(
-                    helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UNDEFINED, shape)
-                )
+    _tell_unpooled_shapes(graph, constants)
     try:
         return onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise ModelError(f"the graph is inconsistent: {first_line(error)}", hint="export the model again") from None
+
+
+def _tell_unpooled_shapes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto]) -> None:
+    known = {value.name: value for value in (*graph.value_info, *graph.output)}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
+        if node.op_type != "MaxUnpool" or len(node.input) < 3 or node.input[2] not in constants:
+            continue
+        shape = numpy_helper.to_array(constants[node.input[2]]).tolist()
+        told = helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UNDEFINED, shape)
+        if told.name not in known:
+            graph.value_info.append(told)
+        elif not known[told.name].type.tensor_type.HasField("shape"):
+            known[told.name].type.tensor_type.shape.CopyFrom(told.type.tensor_type.shape)
 
 
 class View:

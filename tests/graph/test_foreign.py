@@ -210,6 +210,29 @@ def test_other_input_types_are_refused() -> None:
         canonicalise(model, spec())
 
 
+def test_indices_that_torch_made_count_per_channel_are_understood() -> None:
+    def exported(torch: bool) -> onnx.ModelProto:
+        sketch = Sketch(1)
+        sketch.pool(sketch.conv("x", "c", (3, 4)), "p")
+        indices = "p.indices"
+        if torch:
+            sketch.pool("c", "flat", kernel_shape=[1, 1], strides=[1, 1])
+            bounds = [
+                sketch.const(f"b{i}", np.array(ends, np.int64)) for i, ends in enumerate(([0, 0], [1, 1], [2, 3]))
+            ]
+            first = sketch.node("Slice", ["flat.indices", *bounds], "first")
+            indices = sketch.node("Sub", ["p.indices", first], "sub")
+        shape = sketch.const("shape", np.array([1, 4, 45, 67], np.int64))
+        sketch.node("MaxUnpool", ["p", indices, shape], "y", kernel_shape=[2, 2], strides=[2, 2])
+        return sketch.model(tensor("x", [1, 3, 45, 67]), tensor("y", [1, 4, 45, 67]))
+
+    with pytest.raises(ModelError, match=r"read by Sub 'sub'.*--spec"):
+        lower(exported(torch=True), "tensorrt")
+    expected = run_onnxruntime(canonicalise(exported(torch=False), spec()), FRAME)
+    canonical = canonicalise(exported(torch=True), spec())
+    np.testing.assert_array_equal(run_onnxruntime(lower(canonical, "opencv").model, FRAME), expected)
+
+
 GOOD = """
 input: {layout: nchw, channels: rgb, range: 1, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
 size: 67x45
