@@ -53,7 +53,7 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     if lonely := sorted(left.keys() ^ right.keys()):
         first = lonely[0]
         file, kind, folder = (left[first], "labels", labels) if first in left else (right[first], "picture", images)
-        more = f" (and {len(lonely) - 1} more have no partner)" if len(lonely) > 1 else ""
+        more = f" (and {len(lonely) - 1} more without a partner)" if len(lonely) > 1 else ""
         raise InputError(f"{file} has no {kind} in {folder}{more}", hint="file names must match, without the suffix")
     return [Pair(left[stem], right[stem]) for stem in sorted(left)]
 

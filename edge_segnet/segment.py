@@ -236,7 +236,9 @@ def _job(source: Input, out: Path, look: Look, single: bool) -> Job:
         is_folder = source.kind == "images" and Path(source.uri).is_dir()
     except OSError as error:
         raise output_error(out, error) from error
-    needs = "several inputs need" if not single else "a folder of pictures becomes" if source.kind == "images" else ""
+    needs = "" if single else "several inputs need"
+    if source.kind == "images":
+        needs = needs or ("a folder of pictures becomes" if is_folder else "several pictures need")
     if source.kind in ("video", "camera", "synthetic") and look.visual == "labels":
         needs = needs or "a video's label images, loss-free, become"
     if names_file and needs:

@@ -77,7 +77,7 @@ def read(model: onnx.ModelProto, where: str) -> Bundle:
     try:
         classes = from_dict(json.loads(found["classes"]), where)
         provenance = json.loads(found["provenance"])
-    except (json.JSONDecodeError, UsageError) as error:
+    except (json.JSONDecodeError, UsageError, RecursionError) as error:
         raise ModelError(f"{where}: damaged metadata ({error})") from error
     if channels != len(classes):
         raise ModelError(
@@ -142,6 +142,9 @@ def find_model(model: str) -> Path:
     path = Path(model)
     if path.suffix == ".engine":
         raise ModelError(f"{model}: TensorRT engines need the tensorrt backend", hint="use --backend tensorrt on a GPU")
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise ModelError(f"{model}: {error.strerror or error}", hint="check the file and its rights") from error
     raise ModelError(f"{model}: no such model", hint=f"give an .onnx file or one of: {', '.join(shipped) or '(none)'}")
