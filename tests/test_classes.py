@@ -118,9 +118,7 @@ def test_a_palette_for_another_number_of_classes_is_refused(tmp_path: Path) -> N
         (("Road",), ((-1, 1, 2),), "Road has colour"),
     ],
 )
-def test_maps_that_cannot_be(
-    names: tuple[str, ...], colours: tuple[tuple[int, int, int], ...], says: str
-) -> None:
+def test_maps_that_cannot_be(names: tuple[str, ...], colours: tuple[tuple[int, int, int], ...], says: str) -> None:
     with pytest.raises(UsageError, match=f"class map mine: {says}"):
         ClassMap("mine", names, colours)
 

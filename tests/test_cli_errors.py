@@ -285,7 +285,12 @@ def test_models_that_are_refused(tmp_path: Path, photo: Path, harm: object, says
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "no such model"), (b"", "0 bytes"), (b"not a model at all", "not an ONNX model"), (b"\x08\x07", "not an ONNX")],
+    [
+        (None, "no such model"),
+        (b"", "0 bytes"),
+        (b"not a model at all", "not an ONNX model"),
+        (b"\x08\x07", "not an ONNX"),
+    ],
 )
 def test_files_that_are_no_models(tmp_path: Path, photo: Path, content: bytes | None, says: str) -> None:
     if content is not None:
@@ -305,9 +310,7 @@ def test_a_truncated_model(tmp_path: Path, photo: Path, model: Path) -> None:
 
 
 @pytest.mark.parametrize(("shape", "says"), [((16, 16), "16x16"), ((1, 255), "255x1"), ((256, 2), "2x256")])
-def test_palettes_of_a_wrong_shape(
-    model: Path, photo: Path, tmp_path: Path, shape: tuple[int, int], says: str
-) -> None:
+def test_palettes_of_a_wrong_shape(model: Path, photo: Path, tmp_path: Path, shape: tuple[int, int], says: str) -> None:
     cv2.imwrite(str(tmp_path / "lut.png"), np.zeros((*shape, 3), np.uint8))
     done = edge_segnet("segment", photo, "-m", model, "-o", tmp_path / "out.png", "--colours", tmp_path / "lut.png")
     assert done.code == 4

@@ -1,0 +1,56 @@
+"""Who loads what: help is quick, the core is light, and only training knows torch."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+import edge_segnet
+
+HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch", "yaml")
+CORE = ("errors", "types", "stats", "classes", "containers", "files", "serialise")
+HARDWARE = ("cv2", "onnxruntime", "torch", "onnx", "pycuda", "tensorrt")
+
+
+def loaded_after(code: str, watched: Sequence[str]) -> list[str]:
+    """Which of ``watched`` a bare interpreter has loaded after ``code``."""
+    script = f"import sys\n{code}\nprint(*[name for name in {list(watched)!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split() if done.stdout.strip() else []
+
+
+@pytest.mark.parametrize("command", [[], ["segment"], ["evaluate"], ["convert"], ["train"]])
+def test_help_loads_nothing_heavy(command: list[str]) -> None:
+    run = (
+        "from edge_segnet.cli import main\n"
+        f"sys.argv = ['edge-segnet', *{command!r}, '--help']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+    )
+    assert loaded_after(run, HEAVY) == []
+
+
+def test_the_core_knows_numpy_only() -> None:
+    code = "".join(f"import edge_segnet.{name}\n" for name in CORE)
+    assert loaded_after(code, HARDWARE) == []
+
+
+def test_everything_but_training_loads_without_torch() -> None:
+    names = [found.name for found in pkgutil.walk_packages(edge_segnet.__path__, "edge_segnet.")]
+    names = [name for name in names if ".train" not in name and not name.endswith("__main__")]
+    assert len(names) > 30
+    block = "sys.modules['torch'] = None\n"  # importing it fails from here on
+    code = block + "".join(f"import {name}\n" for name in names)
+    assert loaded_after(code, ["pycuda", "tensorrt"]) == []
+
+
+def test_graphs_are_edited_without_pictures_or_a_runtime() -> None:
+    code = (
+        "import edge_segnet.graph.lower, edge_segnet.graph.bundle, edge_segnet.graph.build, edge_segnet.graph.foreign"
+    )
+    assert loaded_after(code, ["cv2", "onnxruntime", "torch"]) == []
