@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -32,6 +32,12 @@ app = typer.Typer(
 )
 
 
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # takes no [] in Python 3.10
+
+
 class _Line(logging.Formatter):
     """One record, one line: names from files and models may hold line breaks and terminal codes."""
 
@@ -41,7 +47,7 @@ class _Line(logging.Formatter):
         )
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(_StreamHandler):
     """Writes to what ``sys.stderr`` is now: a progress bar stands in for it, and lets lines pass above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -46,7 +46,7 @@ class Done:
 
     @property
     def error(self) -> str:
-        """The one line that says why; everything else on standard error must be log lines, and there is no traceback."""
+        """The one line that says why; everything else on standard error must be log lines: no traceback, no noise."""
         assert len(self.errors) == 1, self.err
         foreign = [line for line in self.err.splitlines() if not line.startswith("edge-segnet: ")]
         assert not foreign, foreign

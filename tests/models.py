@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_segnet.classes import CAMVID_11, ClassMap
 from edge_segnet.graph import bundle
 from edge_segnet.graph.build import build_model
-from edge_segnet.graph.segnet import INPUT, Architecture, Conv, Pool, Unpool
+from edge_segnet.graph.segnet import INPUT, Architecture, Conv, Layer, Pool, Unpool
 from edge_segnet.types import Fit
 
 SIZE = (64, 48)
@@ -19,14 +19,14 @@ SIZE = (64, 48)
 
 def tiny_architecture(classes: int) -> Architecture:
     """One encoder and one decoder, joined by pooling indices."""
-    layers = [
+    layers: list[Layer] = [
         Conv("conv1", INPUT, 3, 8),
         Pool("pool1", "conv1"),
         Conv("conv2", "pool1", 8, 8),
         Unpool("upsample1", "conv2", "pool1"),
         Conv("conv1_D", "upsample1", 8, classes, activation="none"),
     ]
-    return Architecture("tiny", classes, mean=(110.0, 115.0, 120.0), scale=1 / 60, layers=list(layers))
+    return Architecture("tiny", classes, mean=(110.0, 115.0, 120.0), scale=1 / 60, layers=layers)
 
 
 def tiny_weights(architecture: Architecture, seed: int = 0) -> dict[str, NDArray[np.float32]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.graph import bundle
@@ -16,7 +18,7 @@ from tests.command import edge_segnet
 from tests.conftest import picture
 
 
-def run(path: Path, output: str, frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> np.ndarray:  # type: ignore[type-arg]
+def run(path: Path, output: str, frame: NDArray[np.uint8]) -> NDArray[Any]:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return np.asarray(session.run([output], {"frame": frame[np.newaxis]})[0])
 

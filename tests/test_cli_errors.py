@@ -1,4 +1,4 @@
-"""Bad input, line by line: one line that says what, where and what to do; the documented exit code; nothing half-done."""
+"""Bad input, line by line: one line says what, where and what to do; the documented exit code; nothing half-done."""
 
 from __future__ import annotations
 
@@ -205,8 +205,8 @@ def test_a_full_disk(model: Path, tmp_path: Path, full_disk: Path, flags: tuple[
     write_video(tmp_path / "v.mp4", 60, size=(320, 240))
     (full_disk / "ballast").write_bytes(bytes(190_000))
     source, *more = flags
-    options = [*more, full_disk / out] if more else ["-o", full_disk / out]
-    done = edge_segnet("segment", source, *options, "-m", model, folder=tmp_path)
+    flag = more[0] if more else "-o"
+    done = edge_segnet("segment", source, flag, full_disk / out, "-m", model, folder=tmp_path)
     assert done.code == 4, done.err
     assert str(full_disk / out) in done.error and "free some space" in done.error
     assert left_in(full_disk) == ["ballast"]

@@ -53,7 +53,7 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
         write_bytes(tmp_path / "file/x", b"1")
     with pytest.raises(OutputError, match="choose a shorter name"):
         write_bytes(tmp_path / ("n" * 256), b"1")
-    with pytest.raises(OutputError, match="No space left on device.*free some space"):
+    with pytest.raises(OutputError, match=r"No space left on device.*free some space"):
         write_bytes(Path("/dev/full"), b"1")
 
 
