@@ -248,6 +248,7 @@ def train(
     init: Annotated[str | None, typer.Option(help="Start from this model file or shipped model.")] = None,
     encoder_weights: Annotated[Path | None, typer.Option(help="ImageNet weights for the encoder.")] = None,
     synthetic: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of rendered street samples.")] = 0.0,
+    validations: Annotated[int, typer.Option(min=1, help="How often the validation pairs are scored.")] = 25,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     licence: Annotated[str, typer.Option(help="What the data's licence asks of the model's users.")] = "",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edge_segnet.classes import ClassMap
+from edge_segnet.classes import CAMVID_11, ClassMap
 from edge_segnet.commands.common import choose, json_lines, parse_size, progress_bar, read_classes
 from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.graph import bundle as bundles
@@ -50,6 +50,7 @@ class Request:
     init: str | None
     encoder_weights: Path | None
     synthetic: float
+    validations: int
     seed: int
     device: Literal["auto", "cpu", "cuda"]
     licence: str
@@ -102,6 +103,7 @@ def _plan(request: Request) -> Plan:
         rate=request.rate,
         encoder_rate=request.encoder_rate,
         synthetic=request.synthetic,
+        validations=request.validations,
         seed=request.seed,
     )
 
@@ -119,6 +121,8 @@ def _prepare(request: Request, classes: ClassMap) -> Trainer:
     from edge_segnet.train.weights import load_encoder
 
     plan = _plan(request)
+    if plan.synthetic and classes.names != CAMVID_11.names:
+        raise UsageError(f"--synthetic: the street has CamVid's 11 classes, not {classes.name}", hint="leave it out")
     void = len(classes) if request.void is None else request.void
     train = Pairs(find_pairs(request.images, request.labels), len(classes), void)
     val = Pairs(find_pairs(request.val_images, request.val_labels), len(classes), void)
@@ -188,6 +192,7 @@ def _export(request: Request, classes: ClassMap, trainer: Trainer) -> None:
         "steps": best["step"],
         "batch": request.batch,
         "synthetic": request.synthetic,
+        "rate": request.rate,
         "validation": {key: best["validation"][key] for key in ("mean_iou", "global_accuracy", "class_accuracy")},
         "pairs": trainer.pairs,
     }
