@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.table import Table
@@ -25,6 +26,8 @@ from edge_segnet.stats import shares
 from edge_segnet.types import Backend, Counts, Result
 
 logger = logging.getLogger(__name__)
+INTERRUPTED: Final = 130
+"""What a shell reports for a program that Ctrl-C ended."""
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -157,7 +160,7 @@ def _counts_table(counts: Counts, classes: ClassMap) -> Table:
 
 def _finish(total: Summary) -> None:
     if total.interrupted:
-        raise KeyboardInterrupt
+        sys.exit(INTERRUPTED)
     if total.bad and total.frames == 0:
         raise _nothing(total.bad)
     if total.bad:
