@@ -48,6 +48,11 @@ def read_video(path: Path) -> tuple[list[NDArray[np.uint8]], float]:
     return frames, fps
 
 
+def left_in(folder: Path) -> list[str]:
+    """Names of what a folder holds, to show that nothing was left behind."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file: 64x48, CamVid-11."""
