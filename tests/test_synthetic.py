@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -132,14 +134,15 @@ def test_source_unpaced_gives_every_frame_with_its_truth() -> None:
 
 def test_source_paced_waits_for_its_frames() -> None:
     source = SyntheticSource((64, 48), fps=20.0)
-    seqs, stamps = [], []
+    seqs: list[int] = []
+    stamps: list[int] = []
     while len(seqs) < 5:
         frame = source.read(timeout_s=1.0)
         assert frame is not None
         seqs.append(frame.seq)
         stamps.append(frame.captured_ns)
     assert seqs == sorted(set(seqs))
-    assert all(later > earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(stamps))
     # A frame never comes before it is due: n frames need at least n-1 periods.
     assert (stamps[-1] - stamps[0]) / 1e9 > (seqs[-1] - seqs[0] - 1) / 20.0
 

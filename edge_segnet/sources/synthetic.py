@@ -16,9 +16,9 @@ _KEPT_TRUTHS = 8
 class SyntheticSource:
     """Drives down a street and hands out its pictures.
 
-    Frame ``seq`` shows the street seq/fps seconds after the start, so a lower rate does not slow the drive down. When
-    ``paced``, a frame comes when it is due, and a reader that is late gets the newest one: the gap in ``seq`` is what it
-    missed. Otherwise every frame comes at once, one after the other.
+    Frame ``seq`` shows the street seq/fps seconds after the start, so a lower rate does not slow the drive down.
+    When ``paced``, a frame comes when it is due, and a reader that is late gets the newest one: the gap in ``seq`` is
+    what it missed. Otherwise every frame comes at once, one after the other.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Where the camera is, and where a point of the street falls in its picture.
 
-Street coordinates, in metres: ``s`` along the street's centre line, ``t`` across it (right is positive), ``h`` above the
-road. The street bends: at small angles a bend only moves things sideways, so a point at depth z = s - s_camera stands
-at x = t + Y(s) - Y(s0) - z * Y'(s0) - t_camera, where Y is the centre line in a map. The rest is a pinhole:
+Street coordinates, in metres: ``s`` along the street's centre line, ``t`` across it (right is positive), ``h`` above
+the road. The street bends: at small angles a bend only moves things sideways, so a point at depth z = s - s_camera
+stands at x = t + Y(s) - Y(s0) - z * Y'(s0) - t_camera, where Y is the centre line in a map. The rest is a pinhole:
 u = cx + f * x / z, v = cy + f * (eye - h) / z.
 """
 
@@ -18,7 +18,7 @@ from edge_segnet.sources.street.dice import Dice
 
 Floats = NDArray[np.float64]
 FRAMES_PER_SECOND = 30.0
-FAR_M = 210.0
+FAR_M = 175.0
 """Nothing but the skyline is drawn beyond."""
 _BEHIND_M = 24
 
@@ -88,20 +88,19 @@ class View:
         self.f = 0.86 * self.width
         self.heading = course.slope(self.s)
         self.cx = 0.5 * self.width - self.f * drive.yaw_rad(self.time_s)
-        self.cy = 0.475 * self.height + self.f * drive.pitch_rad(self.time_s)
-        depths = np.arange(-_BEHIND_M, FAR_M + 60.0)
+        self.cy = 0.515 * self.height + self.f * drive.pitch_rad(self.time_s)
+        self._depths = depths = np.arange(-_BEHIND_M, FAR_M + 60.0)
         self.bends = course.offset(self.s + depths) - course.offset(np.array([self.s]))[0] - depths * self.heading
         self._bends: list[float] = self.bends.tolist()
 
     def bend(self, z: float) -> float:
-        """How far the street has moved sideways at depth ``z``."""
+        """How far the street has moved sideways at depth ``z``, from -24 m to 60 m beyond ``FAR_M``."""
         whole = math.floor(z)
-        low = min(max(whole + _BEHIND_M, 0), len(self._bends) - 2)
-        first = self._bends[low]
-        return first + (self._bends[low + 1] - first) * (z - whole)
+        first, second = self._bends[whole + _BEHIND_M : whole + _BEHIND_M + 2]
+        return first + (second - first) * (z - whole)
 
     def bend_at(self, z: Floats) -> Floats:
-        return np.interp(z, np.arange(-_BEHIND_M, FAR_M + 60.0), self.bends)
+        return np.asarray(np.interp(z, self._depths, self.bends), np.float64)
 
     def point(self, s: float, t: float, h: float) -> tuple[float, float]:
         """(u, v) of one point in front of the camera."""
@@ -110,7 +109,10 @@ class View:
         return self.cx + scale * (t + self.bend(z) - self.t), self.cy + scale * (self.eye - h)
 
     def points(self, s: Floats, t: Floats, h: Floats) -> Floats:
-        """[N,2] picture coordinates of N points in front of the camera."""
+        """[...,2] picture coordinates of points in front of the camera."""
         z = s - self.s
         scale = self.f / z
-        return np.stack([self.cx + scale * (t + self.bend_at(z) - self.t), self.cy + scale * (self.eye - h)], axis=-1)
+        out = np.empty((*z.shape, 2))
+        out[..., 0] = self.cx + scale * (t + self.bend_at(z) - self.t)
+        out[..., 1] = self.cy + scale * (self.eye - h)
+        return out

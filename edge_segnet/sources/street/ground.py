@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from edge_segnet.sources.street.camera import FAR_M, View
+from edge_segnet.sources.street.camera import FAR_M, Floats, View
 from edge_segnet.sources.street.dice import Dice
-from edge_segnet.sources.street.stage import NEAR_M, PAVEMENT, ROAD, Stage
+from edge_segnet.sources.street.shadows import Shadows
+from edge_segnet.sources.street.stage import PAVEMENT, ROAD, Stage
 from edge_segnet.sources.street.texture import Plane, Ripmap, noise, wrapped
 from edge_segnet.types import Image
 
-ROAD_M = 4.9
+ROAD_M = 4.7
 """From the centre line to the kerb."""
-PAVEMENT_M = 7.9
+PAVEMENT_M = 8.0
 """From the centre line to the far edge of the pavement."""
 _TILE_S_M = 36.0
 _HALF_M = 11.0
@@ -39,7 +39,7 @@ def _slabs(art: Plane, rng: np.random.Generator, left: float, right: float) -> N
     row, column = np.arange(rows)[:, None], np.arange(count)[None]
     tone = shades[row // step_s, column // step_t]
     tone[(row % step_s == 0) | (column % step_t == 0)] *= 0.8
-    art[:, columns] = np.array((150.0, 156.0, 160.0), np.float32) * tone[..., None]
+    art[:, columns] = np.array((158.0, 163.0, 166.0), np.float32) * tone[..., None]
 
 
 def _asphalt(art: Plane, rng: np.random.Generator, dice: Dice) -> None:
@@ -50,19 +50,19 @@ def _asphalt(art: Plane, rng: np.random.Generator, dice: Dice) -> None:
     # Wheels polish two tracks in each lane; oil darkens the middle between them.
     tracks = sum(np.exp(-(((across - t) / 0.32) ** 2)) for t in (-2.5, -1.0, 1.0, 2.5))
     tone = 1.0 + 0.035 * blotch + 0.05 * np.asarray(tracks) - 0.06 * np.exp(-(((np.abs(across) - ROAD_M) / 0.25) ** 2))
-    road = tone[..., None] * np.array((104.0, 102.0, 101.0), np.float32)
+    road = tone[..., None] * np.array((124.0, 122.0, 120.0), np.float32)
     for _ in range(5):
         x, y = dice.below(count - 40), dice.below(rows - 160)
         road[y : y + 40 + dice.below(110), x : x + 24 + dice.below(50)] *= dice.span(0.8, 1.12)
     for _ in range(4):
         x, y = 30 + dice.below(count - 60), 20 + dice.below(rows - 40)
-        cv2.ellipse(road, (x, y), (9, 7), 0, 0, 360, (62.0, 66.0, 68.0), -1)
-        cv2.ellipse(road, (x, y), (9, 7), 0, 0, 360, (90.0, 94.0, 96.0), 1)
+        cv2.ellipse(road, (x, y), (9, 7), 0, 0, 360, (84.0, 88.0, 90.0), -1)
+        cv2.ellipse(road, (x, y), (9, 7), 0, 0, 360, (106.0, 110.0, 112.0), 1)
     for _ in range(6):
         path = np.cumsum(rng.normal(0.0, (5.0, 11.0), (24, 2)), axis=0) + np.array(
             [dice.below(count), dice.below(rows)]
         )
-        cv2.polylines(road, [path.astype(np.int32)], False, (78.0, 78.0, 78.0), 1)
+        cv2.polylines(road, [path.astype(np.int32)], False, (96.0, 96.0, 96.0), 1)
     art[:, columns] = road
 
 
@@ -85,7 +85,7 @@ def ground_tile(dice: Dice) -> Ripmap:
         _slabs(art, rng, left, right)
         # Beyond the pavement: gravel and tired tarmac in front of the houses.
         left, right = sorted((sign * PAVEMENT_M, sign * _HALF_M))
-        art[:, _columns(left, right)] = np.array((128.0, 134.0, 138.0), np.float32)
+        art[:, _columns(left, right)] = np.array((140.0, 145.0, 148.0), np.float32)
     _asphalt(art, rng, dice)
     wear = np.clip(0.78 + 0.2 * noise(rng, (columns, rows), (14, 14), 3), 0.25, 0.95)
     dash, gap = (4.0, 2.0) if dice.chance(0.35) else (3.0, 3.0)
@@ -141,7 +141,7 @@ class Ground:
         # The first row is the one where the street's far end meets the backdrop.
         self.top = int(min(max(view.cy + view.f * view.eye / (FAR_M + 20.0), 0), stage.height - 2)) + 1
         rows = np.arange(self.top, stage.height)
-        depth = view.f * view.eye / (rows + 0.5 - view.cy)
+        depth: Floats = np.asarray(view.f * view.eye / (rows + 0.5 - view.cy), np.float64)
         self._depth = depth
         scale = (depth / view.f)[:, None]
         across, along = self._across[self.top :], self._along[self.top :]
@@ -151,7 +151,6 @@ class Ground:
         along[:] = np.mod(view.s + depth, _TILE_S_M)[:, None]
         self._lookup(stage, rows)
         self._light(stage)
-        self._shade[self.top :] = 255
 
     def _lookup(self, stage: Stage, rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
         """Rows that need the same halving of the tile are looked up together."""
@@ -176,28 +175,17 @@ class Ground:
         light = stage.light
         veil = 1.0 - np.exp(-light.haze_per_m * self._depth)
         floor = stage.canvas[self.top :]
-        gain = np.ones((len(veil), 1, 4), np.float32)
-        gain[:, 0, :3] = light.ground * (1.0 - veil)[:, None]
-        haze = np.zeros((len(veil), 1, 4), np.float32)
-        haze[:, 0, :3] = light.haze * veil[:, None]
-        cells = floor.shape[1]
-        factor = np.broadcast_to(np.minimum(gain * 128.0, 255.0).astype(np.uint8), (len(veil), cells, 4))
-        cv2.multiply(floor, np.ascontiguousarray(factor), dst=floor, scale=1.0 / 128.0)
-        cv2.add(floor, np.ascontiguousarray(np.broadcast_to(haze.astype(np.uint8), floor.shape)), dst=floor)
+        columns = np.empty((len(veil), 2, 4), np.uint8)
+        columns[:, 0, :3] = np.minimum(128.0 * light.ground * (1.0 - veil)[:, None], 255.0)
+        columns[:, 1, :3] = light.haze * veil[:, None]
+        columns[:, :, 3] = (128, 0)
+        cv2.multiply(floor, cv2.repeat(columns[:, :1], 1, floor.shape[1]), dst=floor, scale=1.0 / 128.0)
+        cv2.add(floor, cv2.repeat(columns[:, 1:], 1, floor.shape[1]), dst=floor)
 
-    def shadow(self, stage: Stage, s: Sequence[float], t: Sequence[float], strength: int) -> None:
-        """Darken a polygon on the floor to ``strength`` of 255; overlapping shadows do not add up."""
-        view = stage.view
-        near = view.s + NEAR_M
-        if max(s) <= near:
-            return
-        depth = np.maximum(np.asarray(s, dtype=np.float64), near)
-        points = view.points(depth, np.asarray(t, dtype=np.float64), np.zeros(len(s)))
-        fixed = np.clip(points * 16.0, -400000.0, 400000.0).astype(np.int32)
-        cv2.fillPoly(self._shade, [fixed], float(strength), cv2.LINE_8, 4)
-
-    def finish(self, stage: Stage) -> None:
+    def finish(self, stage: Stage, shadows: Shadows) -> None:
         """Multiply the floor by its grain and its shadows."""
+        self._shade[self.top :] = 255
+        shadows.fill(self._shade)
         shade = cv2.GaussianBlur(self._shade[self.top :], (5, 3), 0)
         grain = self._grain(stage.view)
         lit = cv2.multiply(shade, grain, scale=1.0 / 255.0)

@@ -74,7 +74,7 @@ def light_at(seed: int, time_s: float) -> Light:
 
     def blend(name: str) -> Vector:
         parts = [w * np.asarray(getattr(mood, name), dtype=np.float64) for w, mood in zip(weights, _MOODS, strict=True)]
-        return np.sum(parts, axis=0)
+        return np.asarray(np.sum(parts, axis=0), np.float64)
 
     # The sun crosses from one side of the street to the other over minutes, never standing exactly above it.
     swing = side * math.sin(2.0 * math.pi * time_s / 410.0 + 0.9)

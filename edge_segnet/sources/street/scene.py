@@ -10,23 +10,26 @@ from edge_segnet.errors import UsageError
 from edge_segnet.sources.street.atlas import Atlas
 from edge_segnet.sources.street.camera import FAR_M, FRAMES_PER_SECOND, Course, Drive, View
 from edge_segnet.sources.street.ground import Ground
+from edge_segnet.sources.street.kerbside import Plots
 from edge_segnet.sources.street.lens import Lens
 from edge_segnet.sources.street.light import light_at
-from edge_segnet.sources.street.plots import Plot, Plots, draw_patches
+from edge_segnet.sources.street.plots import Plot
+from edge_segnet.sources.street.shadows import Shadows
 from edge_segnet.sources.street.sky import Sky
 from edge_segnet.sources.street.stage import Stage
-from edge_segnet.sources.street.things import Thing
-from edge_segnet.sources.street.traffic import PLOT_M, Traffic
+from edge_segnet.sources.street.things import HOUSES, PLOT_M, Thing
+from edge_segnet.sources.street.traffic import Traffic
 from edge_segnet.types import Image, Labels
 
 _SMALLEST = 16
+_SMALL_FAR_M, _SHADOW_FAR_M = 105.0, 80.0
 
 
 class Street:
     """A drive without end through a street that never was, with its exact CamVid-11 ground truth.
 
-    Frame ``index`` is what the camera sees index/30 s after the start. It depends on (seed, size, index) only: any frame
-    can be rendered alone, and gives the same bytes again. One thread at a time; every Street may have its own.
+    Frame ``index`` is what the camera sees index/30 s after the start. It depends on (seed, size, index) only: any
+    frame can be rendered alone, and gives the same bytes again. One thread at a time; every Street may have its own.
     """
 
     def __init__(self, size: tuple[int, int] = (480, 360), seed: int = 0) -> None:
@@ -53,7 +56,8 @@ class Street:
         stage = self._stage
         stage.begin(view, light_at(self.seed, index / FRAMES_PER_SECOND))
         plots = self._near_plots(view)
-        things = [thing for plot in plots for thing in plot.things]
+        small = -(view.s + _SMALL_FAR_M)
+        things = [thing for plot in plots for thing in plot.things if thing.key[1] <= HOUSES or thing.key[2] > small]
         things += self._traffic.things(view)
         self._floor(plots, things)
         things.sort(key=_key)
@@ -71,10 +75,13 @@ class Street:
         self._sky.draw(stage)
         ground.draw(stage)
         for plot in plots:
-            draw_patches(plot, stage)
+            plot.draw_floor(stage)
+        shadows = Shadows(stage.view, stage.light)
+        far = -(stage.view.s + _SHADOW_FAR_M)
         for thing in things:
-            thing.shade(ground, stage)
-        ground.finish(stage)
+            if thing.key[2] > far:
+                thing.shade(shadows)
+        ground.finish(stage, shadows)
 
 
 def _key(thing: Thing) -> tuple[int, int, float]:

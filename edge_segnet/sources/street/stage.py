@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_segnet.sources.street.camera import Floats, View
+from edge_segnet.sources.street.camera import View
 from edge_segnet.sources.street.light import Light, Vector
 from edge_segnet.sources.street.texture import Ripmap
 from edge_segnet.types import Image, Labels
@@ -19,8 +19,8 @@ SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLI
 """CamVid-11 ids."""
 Colour = tuple[float, float, float]
 NEAR_M = 1.6
+_TINY_PX = 3.0
 _FIXED = 4
-_LIMIT = 20000.0
 
 
 class Stage:
@@ -32,20 +32,27 @@ class Stage:
         self.canvas: Image = np.zeros((height, width, 4), np.uint8)
         self.view: View
         self.light: Light
-        self._matrix = np.zeros((4, 5), np.float32)
+        self._haze: list[float] = [0.0, 0.0, 0.0]
 
     def begin(self, view: View, light: Light) -> None:
         self.view, self.light = view, light
+        self._haze = light.haze.tolist()
 
     def tone(self, colour: Colour, gain: Vector, z: float) -> list[float]:
         """``colour`` (BGR 0-255) as it looks under ``gain`` behind ``z`` metres of haze."""
         veil = self.light.veil(z)
-        haze = self.light.haze
-        return [min(255.0, c * g * (1.0 - veil) + h * veil) for c, g, h in zip(colour, gain, haze, strict=True)]
+        clear = 1.0 - veil
+        blue, green, red = gain.tolist()
+        haze = self._haze
+        return [
+            min(255.0, colour[0] * blue * clear + haze[0] * veil),
+            min(255.0, colour[1] * green * clear + haze[1] * veil),
+            min(255.0, colour[2] * red * clear + haze[2] * veil),
+        ]
 
-    def polygon(self, points: Floats | Sequence[tuple[float, float]], tone: Sequence[float], label: int) -> None:
+    def polygon(self, points: Sequence[tuple[float, float]], tone: Sequence[float], label: int) -> None:
         """Fill a convex polygon ([N,2] pixels) with a colour that ``tone`` has made."""
-        fixed = np.clip(np.asarray(points, dtype=np.float64) * 16.0, -_LIMIT, _LIMIT).astype(np.int32)
+        fixed = np.array([(int(16.0 * u), int(16.0 * v)) for u, v in points], np.int32)
         cv2.fillConvexPoly(self.canvas, fixed, (tone[0], tone[1], tone[2], float(label)), cv2.LINE_8, _FIXED)
 
     def fill(self, fixed: NDArray[np.int32], tone: Sequence[float]) -> None:
@@ -59,25 +66,35 @@ class Stage:
             return
         depth = np.maximum(np.asarray(s, dtype=np.float64), near)
         points = self.view.points(depth, np.asarray(t, dtype=np.float64), np.zeros(len(s)))
-        fixed = np.clip(points * 16.0, -200000.0, 200000.0).astype(np.int32)
+        fixed = (points * 16.0).astype(np.int32)
         tone = self.tone(colour, self.light.ground, float(depth.mean()) - self.view.s)
         cv2.fillPoly(self.canvas, [fixed], (tone[0], tone[1], tone[2], float(label)), cv2.LINE_8, _FIXED)
 
     def _light_up(self, patch: Image, gain: Vector, z: float, label: int) -> tuple[Image, Labels]:
         """Light and haze for a patch BGRA; returns BGR+label and the mask of its opaque pixels."""
         veil = self.light.veil(z)
-        matrix = self._matrix
-        for channel in range(3):
-            matrix[channel, channel] = gain[channel] * (1.0 - veil)
-            matrix[channel, 4] = self.light.haze[channel] * veil
-        matrix[3, 4] = label
+        clear = 1.0 - veil
+        blue, green, red = gain.tolist()
+        haze = self._haze
+        matrix = np.array(
+            (
+                (blue * clear, 0.0, 0.0, 0.0, haze[0] * veil),
+                (0.0, green * clear, 0.0, 0.0, haze[1] * veil),
+                (0.0, 0.0, red * clear, 0.0, haze[2] * veil),
+                (0.0, 0.0, 0.0, 0.0, label),
+            ),
+            np.float32,
+        )
         mask = cv2.threshold(cv2.extractChannel(patch, 3), 127, 255, cv2.THRESH_BINARY)[1]
         return np.asarray(cv2.transform(patch, matrix), np.uint8), np.asarray(mask, np.uint8)
 
-    def _window(self, points: NDArray[np.float32]) -> tuple[int, int, int, int] | None:
-        low, high = points.min(axis=0), points.max(axis=0)
-        left, top = max(0, math.floor(low[0])), max(0, math.floor(low[1]))
-        right, bottom = min(self.width, math.ceil(high[0])), min(self.height, math.ceil(high[1]))
+    def _window(self, points: Sequence[tuple[float, float]]) -> tuple[int, int, int, int] | None:
+        (u0, v0), (u1, v1), (u2, v2), (u3, v3) = points
+        left, top = max(0, math.floor(min(u0, u1, u2, u3))), max(0, math.floor(min(v0, v1, v2, v3)))
+        right, bottom = (
+            min(self.width, math.ceil(max(u0, u1, u2, u3))),
+            min(self.height, math.ceil(max(v0, v1, v2, v3))),
+        )
         return (left, top, right, bottom) if right > left and bottom > top else None
 
     def blend(
@@ -112,18 +129,18 @@ class Stage:
         ``corners``: pixels of top left, top right, bottom right, bottom left; ``cut``: the share of the texture's width
         that lies between them.
         """
-        points = np.asarray(corners, dtype=np.float32)
-        window = self._window(points)
+        window = self._window(corners)
         if window is None:
             return
-        across = max(abs(points[1, 0] - points[0, 0]), abs(points[2, 0] - points[3, 0]), 0.5)
-        down = max(abs(points[3, 1] - points[0, 1]), abs(points[2, 1] - points[1, 1]), 0.5)
+        first, second, third, fourth = corners
+        across = max(abs(second[0] - first[0]), abs(third[0] - fourth[0]), 0.5)
+        down = max(abs(fourth[1] - first[1]), abs(third[1] - second[1]), 0.5)
         level = texture.level(texture.width * (cut[1] - cut[0]) / across, 0.8 * texture.height / down)
         high, wide = level.shape[:2]
         left, right = cut[0] * wide - 0.5, cut[1] * wide - 0.5
         source = np.array([[left, -0.5], [right, -0.5], [right, high - 0.5], [left, high - 0.5]], np.float32)
-        origin = np.array(window[:2], np.float32)
-        matrix = cv2.getPerspectiveTransform(source, points - origin)
+        target = np.array([(u - window[0], v - window[1]) for u, v in corners], np.float32)
+        matrix = cv2.getPerspectiveTransform(source, target)
         size = (window[2] - window[0], window[3] - window[1])
         patch = cv2.warpPerspective(level, matrix, size, flags=cv2.INTER_LINEAR)
         self.blend(np.asarray(patch, np.uint8), window, gain, z, label, solid)
@@ -140,10 +157,10 @@ class Stage:
     ) -> None:
         """Draw a texture upright and facing the camera; ``foot``: middle of its lower edge, ``size``: (w,h), pixels."""
         wide, high = size
-        if high < 1.5:
-            return
         left, top = foot[0] - 0.5 * wide, foot[1] - high
-        window = self._window(np.array([[left, top], [left + wide, foot[1]]], np.float32))
+        if high < 1.5 or left >= self.width or left + wide <= 0.0:
+            return
+        window = self._window(((left, top), (left + wide, top), (left + wide, foot[1]), (left, foot[1])))
         if window is None:
             return
         level = texture.level(texture.width / wide, texture.height / high)
@@ -173,22 +190,35 @@ class Stage:
         Its upper edge stands ``lean`` metres further right than its lower one (roofs).
         """
         view = self.view
-        near = view.s + NEAR_M
-        start, end = max(run[0], near), run[1]
+        start, end = max(run[0] - view.s, NEAR_M), run[1] - view.s
         if end <= start + 0.05:
             return
-        low, high = heights
-        skipped = (start - run[0]) / (run[1] - run[0])
-        first = (view.point(start, t + lean, high), view.point(start, t, low))
-        last = (view.point(end, t + lean, high), view.point(end, t, low))
+        first, last = self._edge(start, t, heights, lean), self._edge(end, t, heights, lean)
+        skipped = (start - run[0] + view.s) / (run[1] - run[0])
         # Textures read from left to right for somebody who stands in the street.
         if t < 0.0:
             corners, cut = (first[0], last[0], last[1], first[1]), (skipped, 1.0)
         else:
             corners, cut = (last[0], first[0], first[1], last[1]), (0.0, 1.0 - skipped)
-        if corners[1][0] <= corners[0][0]:
+        left, right = corners[0][0], corners[1][0]
+        if right <= left or corners[2][0] <= 0.0 or corners[3][0] >= self.width:
             return
-        self.quad(texture, corners, gain, 0.5 * (start + end) - view.s, label, cut, solid)
+        if (right - left < _TINY_PX or corners[3][1] - corners[0][1] < _TINY_PX) and not solid:
+            self.polygon(corners, self.tone(texture.mean, gain, start), label)
+            return
+        self.quad(texture, corners, gain, 0.5 * (start + end), label, cut, solid)
+
+    def _edge(
+        self, z: float, t: float, heights: tuple[float, float], lean: float
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The upper and lower end of a wall's edge at depth ``z``."""
+        view = self.view
+        scale = view.f / z
+        u = view.cx + scale * (t + view.bend(z) - view.t)
+        return (u + scale * lean, view.cy + scale * (view.eye - heights[1])), (
+            u,
+            view.cy + scale * (view.eye - heights[0]),
+        )
 
     def across(
         self,

@@ -126,11 +126,13 @@ def leafy_tree(dice: Dice) -> Ripmap:
     cover: Plane = np.zeros((high, wide), np.float32)
     lift: Plane = np.zeros((high, wide), np.float32)
     conical = dice.chance(0.25)
-    for _ in range(52):
-        y = dice.span(0.08, 0.68)
-        reach = 0.42 * (y / 0.68) if conical else 0.40 * math.sin(math.pi * min(1.0, 0.2 + 0.85 * y / 0.72)) ** 0.6
-        x = 0.5 + reach * dice.span(-1.0, 1.0)
-        radius = dice.span(0.08, 0.15) * wide
+    if not conical:
+        cv2.ellipse(cover, (104, 98), (64, 72), 0, 0, 360, 1.0, -1)
+    for number in range(60):
+        y = 0.08 + 0.58 * (number + dice.unit()) / 60.0
+        spread = 0.36 * (y / 0.66) if conical else 0.37 * math.sqrt(max(0.05, 1.0 - ((y - 0.37) / 0.31) ** 2))
+        x = 0.5 + spread * dice.span(-1.0, 1.0)
+        radius = dice.span(0.06, 0.12) * wide
         centre = (round(x * wide), round(y * high))
         cv2.circle(cover, centre, round(radius), 1.0, -1)
         cv2.circle(lift, (centre[0], round(centre[1] - 0.3 * radius)), round(0.75 * radius), dice.span(0.1, 0.5), -1)

@@ -22,13 +22,16 @@ class Ripmap:
         self.height, self.width = base.shape[:2]
         self._limit_x = max(0, int(math.log2(self.width)) - 2)
         self._limit_y = max(0, int(math.log2(self.height)) - 2)
+        means = base[..., :3].mean(axis=(0, 1)).tolist()
+        self.mean: tuple[float, float, float] = (means[0], means[1], means[2])
         self._levels: dict[tuple[int, int], Pixels] = {(0, 0): self.base}
 
     def level(self, shrink_x: float, shrink_y: float) -> Pixels:
         """The texture for a place where ``shrink`` of its pixels fall into one picture pixel."""
+        # The bit length of a number times the root of two is its rounded logarithm.
         key = (
-            min(self._limit_x, max(0, round(math.log2(max(shrink_x, 1e-6))))),
-            min(self._limit_y, max(0, round(math.log2(max(shrink_y, 1e-6))))),
+            min(self._limit_x, max(0, int(shrink_x * 1.4142).bit_length() - 1)),
+            min(self._limit_y, max(0, int(shrink_y * 1.4142).bit_length() - 1)),
         )
         found = self._levels.get(key)
         if found is None:
@@ -51,7 +54,7 @@ def noise(rng: np.random.Generator, size: tuple[int, int], cell: tuple[float, fl
         weight *= 0.6
     total -= total.mean()
     total /= max(float(total.std()), 1e-6)
-    return total
+    return np.asarray(total, np.float32)
 
 
 def wrapped(plane: Plane, border: int) -> Plane:
@@ -62,7 +65,7 @@ def wrapped(plane: Plane, border: int) -> Plane:
     side = plane[:-border, -border:].copy()
     side[:border] = side[:border] * ramp[:, None] + plane[-border:, -border:] * (1.0 - ramp[:, None])
     out[:, :border] = out[:, :border] * ramp + side * (1.0 - ramp)
-    return out
+    return np.asarray(out, np.float32)
 
 
 def shaded(colour: tuple[float, float, float], gain: Plane) -> Pixels:
