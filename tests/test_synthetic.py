@@ -70,18 +70,18 @@ def test_it_moves_smoothly(street: Street) -> None:
         assert np.abs(now.astype(int) - after).mean() < 25
 
 
-@pytest.mark.parametrize("seed", [0, 1, 5])
+@pytest.mark.parametrize("seed", [0, 5])
 def test_every_class_is_seen_within_ten_seconds(seed: int) -> None:
     street = Street(seed=seed)
-    seen = shares([street.render(index)[1] for index in range(600, 900, 12)])
+    seen = shares([street.render(index)[1] for index in range(600, 900, 15)])
     assert (seen[:CLASSES] > 0).all(), np.flatnonzero(seen[:CLASSES] == 0)
 
 
 def test_shares_are_those_of_a_street() -> None:
     labels = []
-    for seed in range(6):
+    for seed in range(4):
         street = Street((240, 180), seed=seed)
-        labels += [street.render(index)[1] for index in range(0, 6000, 150)]
+        labels += [street.render(index)[1] for index in range(0, 8000, 250)]
     found = shares(labels)
     bounds = [
         (0.08, 0.28),  # sky

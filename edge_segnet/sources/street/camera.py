@@ -18,7 +18,7 @@ from edge_segnet.sources.street.dice import Dice
 
 Floats = NDArray[np.float64]
 FRAMES_PER_SECOND = 30.0
-FAR_M = 175.0
+FAR_M = 155.0
 """Nothing but the skyline is drawn beyond."""
 _BEHIND_M = 24
 
@@ -63,7 +63,7 @@ class Drive:
 
     def across_m(self, time_s: float) -> float:
         """Where in its lane the camera is; traffic keeps left."""
-        return -1.65 + 0.22 * math.sin(0.41 * time_s + self.sway_phase) + 0.1 * math.sin(0.97 * time_s)
+        return -1.5 + 0.22 * math.sin(0.41 * time_s + self.sway_phase) + 0.1 * math.sin(0.97 * time_s)
 
     def yaw_rad(self, time_s: float) -> float:
         return 0.014 * math.sin(0.53 * time_s + 1.3 * self.sway_phase) + 0.003 * math.sin(3.1 * time_s)
@@ -88,7 +88,7 @@ class View:
         self.f = 0.86 * self.width
         self.heading = course.slope(self.s)
         self.cx = 0.5 * self.width - self.f * drive.yaw_rad(self.time_s)
-        self.cy = 0.515 * self.height + self.f * drive.pitch_rad(self.time_s)
+        self.cy = 0.505 * self.height + self.f * drive.pitch_rad(self.time_s)
         self._depths = depths = np.arange(-_BEHIND_M, FAR_M + 60.0)
         self.bends = course.offset(self.s + depths) - course.offset(np.array([self.s]))[0] - depths * self.heading
         self._bends: list[float] = self.bends.tolist()

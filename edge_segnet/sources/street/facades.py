@@ -275,4 +275,5 @@ def draw_front(plan: FrontPlan, dice: Dice) -> Ripmap:
     _box(art, 0.0, 0.2, plan.width_m, 0.34, _dim(plan.wall, 0.6))
     pipe = dice.pick((0.12, plan.width_m - 0.22))
     _box(art, pipe, 0.3, pipe + 0.1, plan.height_m, (58, 58, 60))
+    art[..., 3] = 255
     return Ripmap(art, plan.width_m, plan.height_m)

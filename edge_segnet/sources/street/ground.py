@@ -14,9 +14,9 @@ from edge_segnet.sources.street.stage import PAVEMENT, ROAD, Stage
 from edge_segnet.sources.street.texture import Plane, Ripmap, noise, wrapped
 from edge_segnet.types import Image
 
-ROAD_M = 4.7
+ROAD_M = 4.5
 """From the centre line to the kerb."""
-PAVEMENT_M = 8.0
+PAVEMENT_M = 8.4
 """From the centre line to the far edge of the pavement."""
 _TILE_S_M = 36.0
 _HALF_M = 11.0
@@ -110,7 +110,7 @@ def grain_tile(dice: Dice) -> Plane:
     """Fine structure of everything on the floor, as a factor times 128, uint8 [288,288], joining at its edges."""
     size = round(_GRAIN_M * _GRAIN_PX)
     rng = dice.generator()
-    plane = wrapped(noise(rng, (size + 24, size + 24), (5, 5), 2), 24) * 0.055
+    plane = wrapped(noise(rng, (size + 24, size + 24), (4, 4), 2), 24) * 0.035
     plane += 0.05 * rng.standard_normal((size, size), dtype=np.float32)
     return np.asarray(np.clip(128.0 * (1.0 + plane), 60, 200), np.float32)
 

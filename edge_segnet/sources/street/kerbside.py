@@ -14,7 +14,7 @@ from edge_segnet.sources.street.vehicles import any_vehicle
 
 _DISTRICT_PLOTS = 5
 _KINDS = ("shops", "terrace", "shops", "villa", "modern", "terrace", "park", "modern")
-_PARKED = {"shops": 0.42, "terrace": 0.5, "villa": 0.22, "modern": 0.3, "park": 0.25}
+_PARKED = {"shops": 0.36, "terrace": 0.42, "villa": 0.18, "modern": 0.24, "park": 0.2}
 _POSTS: tuple[Colour, ...] = ((112, 116, 118), (64, 70, 62), (48, 48, 50), (140, 146, 148))
 
 
@@ -60,8 +60,8 @@ def _furnish(plot: Plot, atlas: Atlas) -> None:
     if plot.number % 2 == (side > 0.0) or plot.kind == "shops":
         colour = Dice(plot.seed, 0x1A).pick(_POSTS)
         plot.things.append(Lamp(plot.key(STREET, lamp), lamp, side * (ROAD_M + 0.45), dice.span(6.2, 7.4), colour))
-    for _ in range(1 + dice.below(3)):
-        _sign(plot, atlas, dice.span(start + 8.5, plot.end))
+    for slot in range(1 + dice.below(3)):
+        _sign(plot, atlas, start + 8.5 + 5.4 * slot + dice.span(0.0, 4.0))
     if plot.kind != "shops" and dice.chance(0.75):
         for place in (3.0, 15.0)[: 1 + dice.below(2)]:
             s = start + place + (8.0 if plot.junction and place < 8.0 else 0.0)
@@ -81,7 +81,7 @@ def _sign(plot: Plot, atlas: Atlas, s: float) -> None:
     dice, side, key, what = plot.dice, plot.side, plot.key(STREET, s), plot.dice.unit()
     if plot.kind == "shops" and what < 0.5:
         plot.things.append(Plate(key, s, side * (PAVEMENT_M - 0.5), 2.7, dice.pick(atlas.shop_signs), post=False))
-    elif what < 0.93:
+    elif what < 0.96:
         t = side * (ROAD_M + dice.span(0.35, 0.6))
         plot.things.append(Plate(key, s, t, dice.span(2.0, 2.5), dice.pick(atlas.traffic_signs)))
     else:

@@ -9,6 +9,7 @@ from edge_segnet.sources.street.dice import Dice
 from edge_segnet.types import Image
 
 _NOISE_SLACK = 61
+_CONTRAST, _BLACK = 1.14, 5.0
 
 
 class Lens:
@@ -34,4 +35,4 @@ class Lens:
         x, y = dice.below(_NOISE_SLACK), dice.below(_NOISE_SLACK)
         width, height = self._size
         grain = self._noise[y : y + height, x : x + width]
-        return np.asarray(cv2.addWeighted(picture, 1.0, grain, 1.0, -128.0), np.uint8)
+        return np.asarray(cv2.addWeighted(picture, _CONTRAST, grain, 1.0, -128.0 - _BLACK), np.uint8)

@@ -104,7 +104,7 @@ class _Builder:
     def lamps(self, half: float, tail: tuple[float, float], nose: tuple[float, float], length: float) -> None:
         """Lights and number plates; ``tail`` and ``nose``: lowest and highest y of the lights."""
         for side in (-1.0, 1.0):
-            x0, x1 = sorted((side * 0.72 * half, side * 0.95 * half))
+            x0, x1 = sorted((side * 0.76 * half, side * 0.95 * half))
             (low, high), z = tail, -0.02
             self.face([(x0, high, z), (x1, high, z), (x1, low, z), (x0, low, z)], TAIL_LIGHT, END)
             x0, x1 = sorted((side * 0.56 * half, side * 0.94 * half))
@@ -173,7 +173,7 @@ def car(size: tuple[float, float, float], boot: float, bonnet: float) -> Mesh:
     b.strip((0.0, 0.2), (-0.01, 0.38), (half * 0.93, half * 0.95), TRIM, 0.9)
     b.strip((length + 0.01, 0.4), (length, 0.2), (half * 0.95, half * 0.93), TRIM, 0.8)
     b.strip((length - 0.02, 0.55), (length + 0.01, 0.46), (half * 0.5, half * 0.5), TRIM, 0.6, fine=True)
-    b.lamps(half, (waist - 0.1, belt - 0.06), (0.52, 0.66), length)
+    b.lamps(half, (waist - 0.06, belt - 0.08), (0.52, 0.66), length)
     _cabin(b, half, (max(0.15, boot), nose, belt, height), boot > 0.3)
     b.wheels((0.18 * length, length - 0.19 * length), half * 0.975, 0.31)
     return b.mesh(size)
@@ -242,10 +242,10 @@ def box(size: tuple[float, float, float], decks: int) -> Mesh:
     b.pane(front, (chin, 1.15), (half * 0.93, half * 0.95), 2.0)
     for deck in range(max(decks, 1)):
         low = 1.18 + 1.72 * deck
-        high = low + 0.8
+        high = min(low + 0.8, height - 0.25)
         if van:
             b.flanks(
-                [(length - 2.1, low), (length - 2.05, high), (length - 1.35, high), (length - 0.75, low)],
+                [(length - 2.1, low), (length - 2.05, high), (length - 1.5, high), (length - 0.95, low)],
                 (half * 1.0, half * 0.97),
                 GLASS,
             )

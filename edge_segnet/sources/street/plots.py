@@ -17,6 +17,7 @@ from edge_segnet.sources.street.things import BACKDROP, BORDER, GARDEN, HOUSES, 
 GRASS: Colour = (66, 118, 100)
 TARMAC: Colour = (118, 117, 116)
 WHITE: Colour = (208, 214, 216)
+_PATCH_FAR_M = 110.0
 _SETBACK_M = {"shops": 0.0, "terrace": 2.2, "villa": 6.5, "modern": 1.5}
 
 
@@ -70,6 +71,8 @@ class Plot:
 
     def draw_floor(self, stage: Stage) -> None:
         for patch in self.patches:
+            if patch.s[0] - stage.view.s > _PATCH_FAR_M:
+                continue
             stage.ground(patch.s, patch.t, patch.colour, patch.label)
 
 
@@ -103,7 +106,7 @@ def _houses(plot: Plot, atlas: Atlas) -> None:
         wide = min(front.width_m, plot.end - s)
         if plot.end - s - wide < 5.0:
             wide = plot.end - s
-        height = front.height_m * (1.0 if kind == "terrace" else dice.span(0.92, 1.1))
+        height = front.height_m * (1.0 if kind == "terrace" else dice.span(1.0, 1.22))
         flat = kind == "modern" or (kind == "shops" and dice.chance(0.5))
         bright = dice.span(0.85, 1.12)
         house = Building(

@@ -24,7 +24,10 @@ def _ink(colour: Bgr) -> tuple[float, float, float, float]:
 def _write(art: Pixels, text: str, centre: tuple[int, int], scale: float, colour: Bgr, thick: int = 2) -> None:
     size, _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thick)
     corner = (centre[0] - size[0] // 2, centre[1] + size[1] // 2)
+    alpha = art[..., 3].copy()
     cv2.putText(art, text, corner, cv2.FONT_HERSHEY_DUPLEX, scale, _ink(colour), thick, cv2.LINE_8)
+    # Some versions of OpenCV smooth letters, and would make holes of their edges.
+    art[..., 3] = alpha
 
 
 def _empty(wide: int, high: int, edge: Bgr) -> Pixels:

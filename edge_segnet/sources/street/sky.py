@@ -10,6 +10,7 @@ from edge_segnet.sources.street.dice import Dice
 from edge_segnet.sources.street.stage import BUILDING, SKY, TREE, Stage
 from edge_segnet.sources.street.surfaces import skyline
 from edge_segnet.sources.street.texture import noise
+from edge_segnet.types import Image
 
 _SKYLINE_M = 13.0
 
@@ -37,6 +38,7 @@ class Sky:
         self._pano = np.concatenate([pano, pano[:, : width + 1]], axis=1)
         self._houses, self._trees = skyline(dice, 512)
         self._width = width
+        self._scaled: list[Image] = []
 
     def draw(self, stage: Stage) -> None:
         """Fill the canvas from its top to just below the horizon, then set the skyline before it."""
@@ -73,11 +75,20 @@ class Sky:
         high = max(3, round(view.f * _SKYLINE_M / z))
         foot = min(stage.height, int(view.cy + view.f * view.eye / z) + 2)
         top = max(0, foot - high)
-        for art, label, speed in ((self._houses, BUILDING, 1.0), (self._trees, TREE, 1.3)):
-            scale = high / art.shape[0]
-            wide = max(2, round(art.shape[1] * scale))
-            small = cv2.resize(art, (wide, high), interpolation=cv2.INTER_AREA)
-            shift = int(view.f * view.heading * speed - view.cx) % wide
-            columns = (np.arange(stage.width) + shift) % wide
-            band = small[high - (foot - top) :, columns]
-            stage.blend(np.ascontiguousarray(band), (0, top, stage.width, foot), stage.light.facing, z, label)
+        for art, label, speed in zip(self._bands(high), (BUILDING, TREE), (1.0, 1.3), strict=True):
+            shift = int(view.f * view.heading * speed - view.cx) % art.shape[1]
+            columns = (np.arange(stage.width) + shift) % art.shape[1]
+            band = np.ascontiguousarray(art[high - (foot - top) :, columns])
+            stage.blend(band, (0, top, stage.width, foot), stage.light.facing, z, label)
+
+    def _bands(self, high: int) -> list[Image]:
+        """Roofs and trees, ``high`` pixels high; that depends on the picture's size only."""
+        if self._scaled and self._scaled[0].shape[0] == high:
+            return self._scaled
+        scale = high / self._houses.shape[0]
+        size = (max(2, round(self._houses.shape[1] * scale)), high)
+        self._scaled = [
+            np.asarray(cv2.resize(art, size, interpolation=cv2.INTER_AREA), np.uint8)
+            for art in (self._houses, self._trees)
+        ]
+        return self._scaled

@@ -106,11 +106,12 @@ class Stage:
         drawn, mask = self._light_up(patch, gain, z, label)
         if solid:
             # Bars and their gaps: the picture mixes by alpha, the label covers the whole panel, as people label it.
-            weight = patch[..., 3:].astype(np.uint16)
-            mixed = (drawn[..., :3] * weight + target[..., :3] * (255 - weight)) >> 8
-            inside = patch[..., 3] > 8
-            target[inside, :3] = mixed[inside]
-            target[inside, 3] = label
+            bars = cv2.extractChannel(patch, 3)
+            panel = cv2.threshold(bars, 8, 255, cv2.THRESH_BINARY)[1]
+            weight = cv2.merge([bars, bars, bars, panel])
+            ours = cv2.multiply(drawn, weight, scale=1.0 / 255.0)
+            theirs = cv2.multiply(target, cv2.bitwise_not(weight), scale=1.0 / 255.0)
+            cv2.add(ours, theirs, dst=target)
             return
         cv2.copyTo(drawn, mask, target)
 

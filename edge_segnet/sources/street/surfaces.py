@@ -97,7 +97,7 @@ def _branch(
         cv2.LINE_8,
         4,
     )
-    if length < 11.0:
+    if length < 12.0:
         return
     for side in (-1.0, 1.0, dice.span(-0.5, 0.5)):
         _branch(art, end, angle + side * dice.span(0.2, 0.62), length * dice.span(0.58, 0.78), width * 0.62, dice, bark)
@@ -112,7 +112,7 @@ def bare_tree(dice: Dice) -> Ripmap:
     _branch(art, (112.0, 288.0), dice.span(-0.05, 0.05), dice.span(66, 76), 9.0, dice, bark)
     reach = cv2.GaussianBlur(art[..., 3], (0, 0), 7.0).astype(np.float32) / 255.0
     rng = dice.generator()
-    twigs = rng.random((size[1], size[0]), dtype=np.float32) < np.clip(reach * 1.5, 0.0, 0.5)
+    twigs = rng.random((size[1], size[0]), dtype=np.float32) < np.clip(reach * 1.2, 0.0, 0.36)
     twigs[190:] = False
     art[..., 3] = np.maximum(art[..., 3], twigs.astype(np.uint8) * 255)
     return Ripmap(art, 7.0, 9.0)

@@ -22,7 +22,7 @@ class Ripmap:
         self.height, self.width = base.shape[:2]
         self._limit_x = max(0, int(math.log2(self.width)) - 2)
         self._limit_y = max(0, int(math.log2(self.height)) - 2)
-        means = base[..., :3].mean(axis=(0, 1)).tolist()
+        means = cv2.mean(self.base)
         self.mean: tuple[float, float, float] = (means[0], means[1], means[2])
         self._levels: dict[tuple[int, int], Pixels] = {(0, 0): self.base}
 

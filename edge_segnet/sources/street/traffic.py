@@ -71,8 +71,8 @@ class _Stream:
 
 
 _ONCOMING = _Stream(1, 34.0, -8.5, 0.5)
-_RIDERS = _Stream(2, 26.0, 4.6, 0.5)
-_ONCOMING_RIDERS = _Stream(3, 50.0, -4.4, 0.4)
+_RIDERS = _Stream(2, 26.0, 4.6, 0.55)
+_ONCOMING_RIDERS = _Stream(3, 44.0, -4.4, 0.45)
 _WALKERS = (
     (_Stream(4, 10.0, 1.25, 0.5), -1.0),
     (_Stream(5, 11.0, -1.3, 0.5), -1.0),
@@ -113,19 +113,19 @@ class Traffic:
         if gap > FAR_M:
             return
         dice = Dice(self._seed, 0x1EAD, math.floor(turn / 2.0 + 0.25))
-        vehicle = any_vehicle(dice, view.s + gap, -1.75, oncoming=False)
+        vehicle = any_vehicle(dice, view.s + gap, -1.65, oncoming=False)
         vehicle.braking = math.sin(1.1 * view.time_s) > 0.6
         found.append(vehicle)
 
     def _rider(self, dice: Dice, s: float, view: View, oncoming: bool) -> Thing:
         figures = dice.pick(self._atlas.oncoming_riders if oncoming else self._atlas.riders)
         phase = int(view.time_s * 1.1 * PHASES + dice.span(0.0, PHASES)) % PHASES
-        t = 2.95 if oncoming else -2.78 + 0.06 * math.sin(2.0 * view.time_s + dice.span(0.0, 6.0))
+        t = 2.85 if oncoming else -2.62 + 0.06 * math.sin(2.0 * view.time_s + dice.span(0.0, 6.0))
         return Figure(street_key(s), s, t, dice.span(1.72, 1.9), figures[phase], BICYCLIST, flip=False)
 
     def _walker(self, dice: Dice, s: float, view: View, side: float, speed: float) -> Thing:
         figures = dice.pick(self._atlas.walkers)
         start = dice.span(0.0, PHASES)
         phase = int(view.time_s * 0.95 * PHASES + start) % PHASES if speed else 0
-        t = side * dice.span(5.3, 7.4)
+        t = side * dice.span(5.2, 7.8)
         return Figure(street_key(s), s, t, dice.span(1.58, 1.86), figures[phase], PEDESTRIAN, flip=dice.chance(0.5))
