@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _ROUND = np.arange(CORNERS) * (2.0 * math.pi / CORNERS)
 
 @dataclass
 class Tree:
+    reach_m: ClassVar[float] = math.inf
     key: Key
     s: float
     t: float
@@ -79,6 +81,7 @@ def draw_post(
 class Lamp:
     """A street lamp whose arm reaches over the road."""
 
+    reach_m: ClassVar[float] = 115.0
     key: Key
     s: float
     t: float
@@ -106,6 +109,7 @@ class Lamp:
 
 @dataclass
 class Bollard:
+    reach_m: ClassVar[float] = 45.0
     key: Key
     s: float
     t: float
@@ -125,6 +129,7 @@ class Bollard:
 class Plate:
     """A sign on a post, or (``post`` False) hanging from a house. ``height``: of the plate's lower edge."""
 
+    reach_m: ClassVar[float] = 75.0
     key: Key
     s: float
     t: float
@@ -153,6 +158,7 @@ class Plate:
 class Signal:
     """A traffic light; it turns green before the camera arrives. ``lights``: its head when red, amber, green."""
 
+    reach_m: ClassVar[float] = 110.0
     key: Key
     s: float
     t: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from edge_segnet.sources.street.light import Vector
 from edge_segnet.sources.street.shadows import Shadows
@@ -18,6 +19,7 @@ _CHIMNEY: Colour = (88, 104, 132)
 class Building:
     """A house from s = ``run[0]`` to ``run[1]``, its front at ``t``; ``rise``: its roof's height, 0 for a flat one."""
 
+    reach_m: ClassVar[float] = math.inf
     key: Key
     run: tuple[float, float]
     t: float
@@ -101,6 +103,7 @@ class Building:
 class Panel:
     """A fence, wall, hedge or backdrop along the street."""
 
+    reach_m: ClassVar[float] = 95.0
     key: Key
     run: tuple[float, float]
     t: float

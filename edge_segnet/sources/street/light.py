@@ -61,7 +61,7 @@ class Light:
 
     def veil(self, z: float) -> float:
         """The share of haze in front of something at depth ``z`` metres."""
-        return 1.0 - math.exp(-self.haze_per_m * max(z, 0.0))
+        return 1.0 - math.exp(-self.haze_per_m * z) if z > 0.0 else 0.0
 
 
 def light_at(seed: int, time_s: float) -> Light:

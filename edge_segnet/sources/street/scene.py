@@ -17,12 +17,12 @@ from edge_segnet.sources.street.plots import Plot
 from edge_segnet.sources.street.shadows import Shadows
 from edge_segnet.sources.street.sky import Sky
 from edge_segnet.sources.street.stage import Stage
-from edge_segnet.sources.street.things import HOUSES, PLOT_M, Thing
+from edge_segnet.sources.street.things import BACKDROP, PLOT_M, Thing
 from edge_segnet.sources.street.traffic import Traffic
 from edge_segnet.types import Image, Labels
 
 _SMALLEST = 16
-_SMALL_FAR_M, _SHADOW_FAR_M = 105.0, 80.0
+_SHADOW_FAR_M = 65.0
 
 
 class Street:
@@ -56,8 +56,12 @@ class Street:
         stage = self._stage
         stage.begin(view, light_at(self.seed, index / FRAMES_PER_SECOND))
         plots = self._near_plots(view)
-        small = -(view.s + _SMALL_FAR_M)
-        things = [thing for plot in plots for thing in plot.things if thing.key[1] <= HOUSES or thing.key[2] > small]
+        things = [
+            thing
+            for plot in plots
+            for thing in plot.things
+            if thing.key[1] == BACKDROP or -thing.key[2] - view.s < thing.reach_m
+        ]
         things += self._traffic.things(view)
         self._floor(plots, things)
         things.sort(key=_key)

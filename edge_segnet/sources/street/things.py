@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from edge_segnet.sources.street.light import Light, Vector
 from edge_segnet.sources.street.shadows import Shadows
@@ -19,6 +19,8 @@ class Thing(Protocol):
     """Something to draw. ``key`` sorts from the back to the front: minus the plot's number, layer, minus s."""
 
     key: Key
+    reach_m: ClassVar[float]
+    """Farther away it is too small to be missed."""
 
     def draw(self, stage: Stage) -> None: ...
 

@@ -4,8 +4,10 @@ hash of the slot's number says who is in it: any moment can be drawn without kno
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, TypeVar
 
 from edge_segnet.sources.street.atlas import Atlas
 from edge_segnet.sources.street.camera import FAR_M, View
@@ -17,11 +19,14 @@ from edge_segnet.sources.street.texture import Ripmap
 from edge_segnet.sources.street.things import Key, Thing, side_light, street_key
 from edge_segnet.sources.street.vehicles import any_vehicle
 
+T = TypeVar("T")
+
 
 @dataclass
 class Figure:
     """A pedestrian or cyclist."""
 
+    reach_m: ClassVar[float] = 80.0
     key: Key
     s: float
     t: float
@@ -49,6 +54,13 @@ class Figure:
             shadows.cast((s - 0.2, s + 0.2, tip + 0.15, tip - 0.15), (t, t, t + lean, t + lean), shadows.dark())
 
 
+@lru_cache(maxsize=1024)
+def _slot(seed: int, stream: int, slot: int) -> tuple[float, ...]:
+    """Eight numbers in [0, 1) that say who is in a slot; kept, because a slot is asked for in many frames."""
+    dice = Dice(seed, 0x7AF, stream, slot)
+    return tuple(dice.unit() for _ in range(8))
+
+
 @dataclass(frozen=True)
 class _Stream:
     """Slots ``spacing_m`` apart that move at ``speed_m_s`` (negative: towards the camera)."""
@@ -58,16 +70,20 @@ class _Stream:
     speed_m_s: float
     filled: float
 
-    def slots(self, seed: int, view: View, ahead_m: float) -> Iterator[tuple[Dice, float]]:
+    def slots(self, seed: int, view: View, ahead_m: float) -> Iterator[tuple[tuple[float, ...], float]]:
+        """Who is there, as numbers of ``_slot``, and at which s."""
         moved = self.speed_m_s * view.time_s
         first = math.floor((view.s - 12.0 - moved) / self.spacing_m) - 1
         last = math.floor((view.s + ahead_m - moved) / self.spacing_m)
         for slot in range(first, last + 1):
-            dice = Dice(seed, 0x7AF, self.number, slot)
-            if dice.chance(self.filled):
-                s = slot * self.spacing_m + moved + dice.span(0.0, 0.6 * self.spacing_m)
-                if s - view.s < ahead_m:
-                    yield dice, s
+            traits = _slot(seed, self.number, slot)
+            s = (slot + 0.6 * traits[1]) * self.spacing_m + moved
+            if traits[0] < self.filled and s - view.s < ahead_m:
+                yield traits, s
+
+
+def _choose(options: Sequence[T], share: float) -> T:
+    return options[int(share * len(options))]
 
 
 _ONCOMING = _Stream(1, 34.0, -8.5, 0.5)
@@ -95,14 +111,15 @@ class Traffic:
         """All that is near enough to be seen."""
         found: list[Thing] = []
         self._lead(view, found)
-        for dice, s in _ONCOMING.slots(self._seed, view, FAR_M):
+        for traits, s in _ONCOMING.slots(self._seed, view, FAR_M):
+            dice = Dice(self._seed, int(traits[2] * 2.0**32))
             found.append(any_vehicle(dice, s, 1.8 + dice.span(-0.15, 0.15), oncoming=True))
         for stream, oncoming in ((_RIDERS, False), (_ONCOMING_RIDERS, True)):
-            for dice, s in stream.slots(self._seed, view, 80.0):
-                found.append(self._rider(dice, s, view, oncoming))
+            for traits, s in stream.slots(self._seed, view, Figure.reach_m):
+                found.append(self._rider(traits, s, view, oncoming))
         for stream, side in _WALKERS:
-            for dice, s in stream.slots(self._seed, view, 65.0):
-                found.append(self._walker(dice, s, view, side, stream.speed_m_s))
+            for traits, s in stream.slots(self._seed, view, 65.0):
+                found.append(self._walker(traits, s, view, side, stream.speed_m_s))
         return found
 
     def _lead(self, view: View, found: list[Thing]) -> None:
@@ -117,15 +134,14 @@ class Traffic:
         vehicle.braking = math.sin(1.1 * view.time_s) > 0.6
         found.append(vehicle)
 
-    def _rider(self, dice: Dice, s: float, view: View, oncoming: bool) -> Thing:
-        figures = dice.pick(self._atlas.oncoming_riders if oncoming else self._atlas.riders)
-        phase = int(view.time_s * 1.1 * PHASES + dice.span(0.0, PHASES)) % PHASES
-        t = 2.85 if oncoming else -2.62 + 0.06 * math.sin(2.0 * view.time_s + dice.span(0.0, 6.0))
-        return Figure(street_key(s), s, t, dice.span(1.72, 1.9), figures[phase], BICYCLIST, flip=False)
+    def _rider(self, traits: tuple[float, ...], s: float, view: View, oncoming: bool) -> Thing:
+        figures = _choose(self._atlas.oncoming_riders if oncoming else self._atlas.riders, traits[2])
+        phase = int((view.time_s * 1.1 + traits[3]) * PHASES) % PHASES
+        t = 2.85 if oncoming else -2.62 + 0.06 * math.sin(2.0 * view.time_s + 6.0 * traits[4])
+        return Figure(street_key(s), s, t, 1.72 + 0.18 * traits[5], figures[phase], BICYCLIST, flip=False)
 
-    def _walker(self, dice: Dice, s: float, view: View, side: float, speed: float) -> Thing:
-        figures = dice.pick(self._atlas.walkers)
-        start = dice.span(0.0, PHASES)
-        phase = int(view.time_s * 0.95 * PHASES + start) % PHASES if speed else 0
-        t = side * dice.span(5.2, 7.8)
-        return Figure(street_key(s), s, t, dice.span(1.58, 1.86), figures[phase], PEDESTRIAN, flip=dice.chance(0.5))
+    def _walker(self, traits: tuple[float, ...], s: float, view: View, side: float, speed: float) -> Thing:
+        figures = _choose(self._atlas.walkers, traits[2])
+        phase = int((view.time_s * 0.95 + traits[3]) * PHASES) % PHASES if speed else 0
+        t = side * (5.2 + 2.6 * traits[4])
+        return Figure(street_key(s), s, t, 1.58 + 0.28 * traits[5], figures[phase], PEDESTRIAN, flip=traits[6] < 0.5)

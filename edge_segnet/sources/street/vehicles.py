@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,6 +52,7 @@ _MATERIALS: tuple[Colour, ...] = (
 class Vehicle:
     """A vehicle that reaches from ``s`` away from the camera, its middle at ``t``; ``oncoming``: seen from ahead."""
 
+    reach_m: ClassVar[float] = 115.0
     key: Key
     s: float
     t: float
