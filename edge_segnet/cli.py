@@ -228,30 +228,51 @@ def convert(
 
 @app.command()
 def train(
-    images: Annotated[Path, typer.Option(help="Folder of training pictures.")],
-    labels: Annotated[Path, typer.Option(help="Folder of their label PNGs.")],
-    val_images: Annotated[Path, typer.Option(help="Folder of validation pictures.")],
-    val_labels: Annotated[Path, typer.Option(help="Folder of their label PNGs.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx")],
-    arch: Annotated[str, typer.Option(help="segnet, segnet-basic or segnet-lite.")] = "segnet-lite",
-    classes: Annotated[str, typer.Option(help="Class map: a name, a YAML file or a 256x1 palette PNG.")] = "camvid-11",
-    void: Annotated[int | None, typer.Option(help="Label value to ignore; the number of classes if left out.")] = None,
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Training pictures.")],
+    labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")],
+    val_images: Annotated[Path, typer.Option(metavar="DIR", help="Validation pictures.")],
+    val_labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx", help="The model file to write.")],
+    arch: Annotated[str, typer.Option(metavar="NAME", help="segnet, segnet-basic or segnet-lite.")] = "segnet-lite",
+    classes: Annotated[
+        str, typer.Option(metavar="MAP", help="Class map: a name, a YAML file or a 256x1 palette PNG.")
+    ] = "camvid-11",
+    void: Annotated[
+        int | None,
+        typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
+    ] = None,
     size: Annotated[str, typer.Option(metavar="WxH", help="Network size.")] = "480x360",
     crop: Annotated[
         str | None, typer.Option(metavar="WxH", help="What one sample shows; about 90 % of --size.")
     ] = None,
-    epochs: Annotated[float | None, typer.Option(min=0.0, help="Passes over the training pictures.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="Training time instead of epochs.")] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Samples per step.")] = 6,
-    rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate of the decoder.")] = 2.5e-3,
-    encoder_rate: Annotated[float, typer.Option(min=0.0, help="The encoder's rate, relative to the decoder's.")] = 0.2,
-    init: Annotated[str | None, typer.Option(help="Start from this model file or shipped model.")] = None,
-    encoder_weights: Annotated[Path | None, typer.Option(help="ImageNet weights for the encoder.")] = None,
-    synthetic: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of rendered street samples.")] = 0.0,
-    validations: Annotated[int, typer.Option(min=1, help="How often the validation pairs are scored.")] = 25,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    licence: Annotated[str, typer.Option(help="What the data's licence asks of the model's users.")] = "",
+    epochs: Annotated[
+        float | None, typer.Option(metavar="N", min=0.0, help="Passes over the training pictures.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", min=0.0, help="Training time instead of epochs.")
+    ] = None,
+    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Samples per step.")] = 6,
+    rate: Annotated[float, typer.Option(metavar="R", min=0.0, help="Peak learning rate of the decoder.")] = 2.5e-3,
+    encoder_rate: Annotated[
+        float, typer.Option(metavar="X", min=0.0, help="The encoder's rate, relative to the decoder's.")
+    ] = 0.2,
+    init: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Start from this model file or shipped model.")
+    ] = None,
+    encoder_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="ImageNet weights for the encoder.")
+    ] = None,
+    synthetic: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Share of rendered street samples.")
+    ] = 0.0,
+    validations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How often the validation pairs are scored.")
+    ] = 25,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Makes a run repeatable.")] = 0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+    licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the data's licence asks of the model's users.")
+    ] = "",
     json: Json = None,
 ) -> None:
     """Train a model (extra 'train'). A killed run goes on from OUT.ckpt when the same command is given again."""

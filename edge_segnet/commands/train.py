@@ -13,6 +13,7 @@ from edge_segnet.classes import CAMVID_11, ClassMap
 from edge_segnet.commands.common import choose, json_lines, parse_size, progress_bar, read_classes
 from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.build import MIN_SIZE
 from edge_segnet.graph.segnet import ARCHITECTURES
 from edge_segnet.pairs import find_pairs
 
@@ -94,6 +95,8 @@ def _plan(request: Request) -> Plan:
         raise UsageError("train: how long?", hint="give either --epochs or --minutes")
     size = parse_size(request.size)
     crop = parse_size(request.crop, "--crop") if request.crop else _crop(size)
+    if min(size + crop) < MIN_SIZE:
+        raise UsageError(f"--size {request.size}: too small", hint=f"size and crop are at least {MIN_SIZE}x{MIN_SIZE}")
     return Plan(
         size=size,
         crop=crop,

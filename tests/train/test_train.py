@@ -212,6 +212,7 @@ def test_train_goes_on_after_a_kill(tmp_path: Path, folders: tuple[Path, Path]) 
     ("flags", "code", "message"),
     [
         (["--epochs", "1", "--minutes", "1"], 2, "give either --epochs or --minutes"),
+        (["--epochs", "1", "--size", "16x16"], 2, "--size 16x16: too small"),
         (["--epochs", "1", "--arch", "unet"], 2, "--arch unet: unknown"),
         (["--epochs", "1", "--classes", "camvid-99"], 2, "no such class map"),
         (["--epochs", "1", "--classes", "camvid-12", "--synthetic", "0.1"], 2, "CamVid's 11 classes, not camvid-12"),
