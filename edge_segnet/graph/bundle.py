@@ -136,10 +136,11 @@ def shipped_models() -> dict[str, Path]:
 
 def find_model(model: str) -> Path:
     """The file of a shipped NAME or of a path; raises ModelError."""
-    shipped = shipped_models()
+    path = Path(model)
+    # A file is not a name: the package's own folder is not even looked at, which may be closed to this user.
+    shipped = {} if path.suffix else shipped_models()
     if model in shipped:
         return shipped[model]
-    path = Path(model)
     if path.suffix == ".engine":
         raise ModelError(f"{model}: TensorRT engines need the tensorrt backend", hint="use --backend tensorrt on a GPU")
     try:
@@ -147,4 +148,4 @@ def find_model(model: str) -> Path:
             return path
     except OSError as error:
         raise ModelError(f"{model}: {error.strerror or error}", hint="check the file and its rights") from error
-    raise ModelError(f"{model}: no such model", hint=f"give an .onnx file or one of: {', '.join(shipped) or '(none)'}")
+    raise ModelError(f"{model}: no such model", hint=f"give an .onnx file or one of: {', '.join(shipped_models())}")

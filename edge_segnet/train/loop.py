@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from edge_segnet.errors import ModelError
@@ -69,8 +70,7 @@ class Trainer:
         self.plan, self.device, self._train, self._val = plan, device, train, val
         self.classes = network.architecture.classes
         self.network = network.to(device)
-        average = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
-        self._averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
+        self._averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(plan.average), use_buffers=True)
         self._optimiser = torch.optim.AdamW(_groups(network, plan), lr=plan.rate)
         self._precision = _amp_dtype(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
@@ -209,7 +209,7 @@ class Trainer:
             self._averaged.load_state_dict(state["average"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._scaler.load_state_dict(state["scaler"])
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0]
             message = f"{path}: not a checkpoint of this network ({reason})"
             raise ModelError(message, hint="delete it to start anew") from error
@@ -224,6 +224,22 @@ class _CountFrom(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self._first, 2**31))
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential averaging that forgets faster at first, so that short runs are not held back by the random start."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        steps = int(count)
+        share = 1.0 - min(decay, (1 + steps) / (10 + steps))
+        for target, value in zip(averaged, current, strict=True):
+            if target.is_floating_point():
+                target.lerp_(value, share)
+            else:
+                target.copy_(value)
+
+    return update
 
 
 def _schedule(done: float, warmup: float) -> float:

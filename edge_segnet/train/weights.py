@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge_segnet.errors import ModelError
+from edge_segnet.graph.load import load_model
 from edge_segnet.train.model import Block, SegNet, normalise
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -38,7 +41,7 @@ def load_encoder(network: SegNet, path: Path) -> int:
 def _load_lite0(network: SegNet, path: Path) -> int:
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(f"{path}: no torch state dict ({str(error).splitlines()[0]})") from error
     names = {"stem": ("_conv_stem", "_bn0")}
     for block in range(LITE0_BLOCKS):
@@ -86,10 +89,7 @@ def _load_vgg16(network: SegNet, path: Path) -> int:
 
 
 def _initializers(path: Path) -> Iterable[tuple[str, NDArray[np.float32]]]:
-    import onnx
-    from onnx import numpy_helper
-
-    for tensor in onnx.load(str(path)).graph.initializer:
+    for tensor in load_model(path).graph.initializer:
         yield tensor.name, numpy_helper.to_array(tensor).astype(np.float32)
 
 
