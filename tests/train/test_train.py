@@ -31,7 +31,7 @@ from edge_segnet.train.data import Pairs, Stream, class_weights, count_classes  
 from edge_segnet.train.export import export  # noqa: E402
 from edge_segnet.train.loss import lovasz_softmax  # noqa: E402
 from edge_segnet.train.model import SegNet, normalise  # noqa: E402
-from edge_segnet.train.weights import fold, unfold  # noqa: E402
+from edge_segnet.train.weights import fold, load_encoder, unfold  # noqa: E402
 
 SIZE = (96, 64)
 
@@ -129,6 +129,22 @@ def test_init_from_a_model_file_is_the_same_function(folders: tuple[Path, Path])
         training = second(inputs)
     agreement = (training.argmax(1) == before.argmax(1)).float().mean()
     assert agreement > 0.9
+
+
+def test_vgg16_weights_are_found_by_order_of_execution(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    source, target = SegNet(segnet.segnet(11)), SegNet(segnet.segnet(11))
+    model = build_model(source.architecture, fold(source), (64, 64))
+    backwards = list(model.graph.initializer)[::-1]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(backwards)
+    (tmp_path / "vgg.onnx").write_bytes(model.SerializeToString())
+    assert load_encoder(target, tmp_path / "vgg.onnx") == 13
+    for name in ("conv1_1", "conv3_2", "conv5_3"):
+        # A fresh BatchNorm divides by sqrt(1 + eps), which folding multiplies in.
+        torch.testing.assert_close(target.block(name).conv.weight, source.block(name).conv.weight, rtol=1e-4, atol=0)
+    with pytest.raises(Exception, match=r"conv1_1\.conv\.weight needs"):
+        load_encoder(target, bundles.find_model("segnet-lite"))
 
 
 def test_fold_and_build_refuse_weights_of_another_network() -> None:
