@@ -87,26 +87,27 @@ def segment(
     def finish(result: Result, to: Writer | None) -> None:
         if to is not None:
             to.write(result.frame.seq, draw(result, backend.classes, look))
+        # Counted here, where Ctrl-C can't come between a frame and its number: what is counted is written.
+        summary.counts += result.segmentation.counts
+        summary.frames += 1
         on_result(result)
 
-    with writer as sink, ThreadPoolExecutor(1, "writer") as pool:
-        waiting: deque[Future[None]] = deque()
-        frames = _Frames(source, limit, summary)
-        try:
-            for frame in frames:
-                result = _infer(backend, model, frame)
-                summary.counts += result.segmentation.counts
-                summary.frames += 1
-                waiting.append(pool.submit(finish, result, sink))
-                if len(waiting) > AHEAD:
-                    waiting.popleft().result()
-        except KeyboardInterrupt:
-            summary.interrupted = True
-            logger.info("interrupted: finishing what was begun")
-        finally:
-            frames.close()
-        while waiting:
-            waiting.popleft().result()
+    with writer as sink:
+        with ThreadPoolExecutor(1, "writer") as pool:
+            waiting: deque[Future[None]] = deque()
+            frames = _Frames(source, limit, summary)
+            try:
+                for frame in frames:
+                    waiting.append(pool.submit(finish, _infer(backend, model, frame), sink))
+                    if len(waiting) > AHEAD:
+                        waiting.popleft().result()
+            except KeyboardInterrupt:
+                summary.interrupted = True
+                logger.info("interrupted: finishing what was begun")
+            finally:
+                frames.close()
+            while waiting:
+                waiting.popleft().result()
         if summary.frames == 0:
             # Raised inside the writer's block, so that no empty file is left behind.
             raise KeyboardInterrupt if summary.interrupted else NothingDecoded(summary.bad)
