@@ -281,7 +281,3 @@ def train(
     command.run(
         **{name: value for name, value in locals().items() if name not in ("command", "json")}, json_target=json
     )
-
-
-if __name__ == "__main__":
-    main()

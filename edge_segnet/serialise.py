@@ -8,14 +8,13 @@ from typing import Any
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.stats import shares
-from edge_segnet.types import Result
+from edge_segnet.types import Counts, Result
 
 
 def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any]:
     """A JSON-ready dict; ``source`` loses its credentials. Shares are rounded to 0.0001, times to 0.1 ms."""
     frame, segmentation = result.frame, result.segmentation
     height, width = segmentation.labels.shape
-    share = shares(segmentation.counts)
     captured = datetime.fromtimestamp(frame.captured_at, timezone.utc)
     low_margin = segmentation.low_margin
     return {
@@ -30,15 +29,21 @@ def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any
         "backend": result.backend,
         "network_size": [width, height],
         "source_size": list(frame.source_size),
-        "classes": {
-            name: {"id": index, "pixels": int(segmentation.counts[index]), "share": round(float(share[index]), 4)}
-            for index, name in enumerate(classes.names)
-        },
+        "classes": class_document(segmentation.counts, classes),
         "void_pixels": int(segmentation.counts[len(classes)]),
         "low_margin": None if low_margin is None else round(low_margin, 4),
         "regions": {name: dict(region) for name, region in result.regions.items()},
         "stages_ms": {stage: round(time_ms, 1) for stage, time_ms in segmentation.stages_ms.items()},
         "dropped": result.dropped,
+    }
+
+
+def class_document(counts: Counts, classes: ClassMap) -> dict[str, dict[str, Any]]:
+    """Name -> id, pixels and share, in class-map order, absent classes with 0; ``counts`` is int64 [C+1]."""
+    share = shares(counts)
+    return {
+        name: {"id": index, "pixels": int(counts[index]), "share": round(float(share[index]), 4)}
+        for index, name in enumerate(classes.names)
     }
 
 

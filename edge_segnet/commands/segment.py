@@ -20,7 +20,7 @@ from edge_segnet.errors import InputError, PartialFailure, UsageError
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.outputs import Look, Visual
 from edge_segnet.segment import Job, Summary
-from edge_segnet.serialise import to_document, without_credentials
+from edge_segnet.serialise import class_document, to_document, without_credentials
 from edge_segnet.sources import Input, describe, open_source
 from edge_segnet.stats import shares
 from edge_segnet.types import Backend, Counts, Result
@@ -60,10 +60,9 @@ def run(
     look = Look(choose("--visualize", visual, Visual), check_share("--alpha", alpha), legend)
     bad: list[str] = []
     sources = _describe(inputs, bad)
-    segmenting.plan(sources, out, look)  # so that a wrong -o is known before the model is opened
+    jobs = segmenting.plan(sources, out, look)  # first, so that a wrong -o is known before the model is opened
     bundle = open_model(model, size, colours)
     look = replace(look, fit=bundle.fit)
-    jobs = segmenting.plan(sources, out, look)
     engine = open_backend(bundle, kind, BackendOptions(threads=threads, spinning=True))
     total = Summary(np.zeros(len(bundle.classes) + 1, np.int64), bad=bad)
     with json_lines(json_target) as emit:
@@ -129,17 +128,13 @@ def _run_job(
 
 
 def _summary(total: Summary, classes: ClassMap) -> dict[str, Any]:
-    share = shares(total.counts)
     return {
         "frames": total.frames,
         "failed": total.bad,
         "seconds": round(total.seconds, 3),
         "frames_per_second": round(total.fps, 2),
         "interrupted": total.interrupted,
-        "classes": {
-            name: {"id": index, "pixels": int(total.counts[index]), "share": round(float(share[index]), 4)}
-            for index, name in enumerate(classes.names)
-        },
+        "classes": class_document(total.counts, classes),
         "void_pixels": int(total.counts[len(classes)]),
     }
 
