@@ -1,0 +1,156 @@
+"""Settings of the daemon: what may stand in config.yaml, with types, bounds and defaults. Reading the file:
+``strict_yaml``.
+
+Names follow the contract. A key that is not here is an error, and so is a value of another kind: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from edge_segnet import uris
+from edge_segnet.errors import UsageError
+
+Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
+"""Quarter turns are clockwise."""
+CameraName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+"""Stands in addresses, topics and metrics."""
+
+
+def _source(text: str) -> str:
+    try:
+        uris.parse(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _size(text: str) -> str:
+    if text != "auto" and re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", text, re.ASCII) is None:
+        raise ValueError(f"{text!r} is not a size: give WIDTHxHEIGHT, for example 480x360, or auto")
+    return text
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) and value else value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
+
+
+class Section(BaseModel):
+    """A mapping in the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CameraConfig(Section):
+    """One camera: where its pictures come from, and when it counts as gone."""
+
+    source: Annotated[str, AfterValidator(_source)] | None = Field(
+        None, description="csi://, v4l2://, rtsp://, http://, a file, a folder, a camera's number, synthetic://drive"
+    )
+    pipeline: str | None = Field(
+        None, min_length=1, description="a raw GStreamer pipeline that ends in raw video; instead of source"
+    )
+    flip: Flip = "none"
+    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(
+        None, description="frames per second to segment at most; left out: every new frame"
+    )
+    loop: bool = Field(False, description="start a file or folder again at its end")
+    transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP")
+    latency_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(50, description="jitter buffer of RTSP")
+    stale_after_s: Seconds = Field(1.0, description="older results are marked stale")
+    stall_after_s: Seconds = Field(1.5, description="no frame for so long: the source is opened again")
+    static_after_s: Seconds = Field(30.0, description="the same bytes for so long: shown as static")
+    backoff_max_s: Seconds = Field(2.0, description="longest wait between two tries to open the source")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> CameraConfig:
+        if (self.source is None) == (self.pipeline is None):
+            raise ValueError("give either source or pipeline")
+        return self
+
+
+class TokenFile(Section):
+    """A secret of at least 16 characters in a file."""
+
+    token_file: FilePath
+
+
+class TokenCredential(Section):
+    """A secret that systemd hands over (``LoadCredential=NAME:PATH``)."""
+
+    token_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+Auth = Literal["none"] | TokenFile | TokenCredential
+
+
+class Tls(Section):
+    """PEM files."""
+
+    certificate: FilePath
+    key: FilePath
+
+
+class HttpConfig(Section):
+    """The dashboard and the API."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="0: any free one")
+    auth: Auth | None = Field(None, description="needed for any address but this machine's own")
+    tls: Tls | None = None
+    allowed_hosts: list[str] = Field([], description="further names by which browsers may call this machine")
+    max_connections: Annotated[int, Field(ge=4, le=4096)] = 64
+
+
+class RtspConfig(Section):
+    """The overlay as H.264 video, at rtsp://HOST:PORT/CAMERA."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8554
+    auth: Auth | None = None
+    bitrate_kbps: Annotated[int, Field(ge=100, le=50_000)] = 2000
+
+
+class LogConfig(Section):
+    """Where log lines go: always standard error, in the form that the journal or a person reads."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "journal", "text"] = "auto"
+
+
+def _default_cameras() -> dict[str, CameraConfig]:
+    return {"camera": CameraConfig(source="synthetic://drive")}
+
+
+class Config(Section):
+    """The whole file; everything has a default."""
+
+    model: Annotated[str, Field(min_length=1)] = Field("segnet-lite", description="a shipped name, .onnx or .engine")
+    backend: Literal["auto", "onnx", "tensorrt"] = "auto"
+    size: Annotated[str, AfterValidator(_size)] | None = Field(
+        None, description="network size WxH; auto: the largest that meets the cameras' rates"
+    )
+    threads: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="CPU threads; 0: one per core")
+    cameras: dict[CameraName, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
+    http: HttpConfig | None = Field(HttpConfig(), description="null: no dashboard and no API")
+    rtsp: RtspConfig | None = None
+    log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _auto_needs_a_rate(self) -> Config:
+        if self.size == "auto" and not any(camera.rate for camera in self.cameras.values()):
+            raise ValueError("size: auto needs a rate that it can meet: give one camera a rate")
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of the file."""
+    return Config.model_json_schema()
