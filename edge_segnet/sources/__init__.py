@@ -6,8 +6,8 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
-from urllib.parse import parse_qsl, urlsplit
 
+from edge_segnet import uris
 from edge_segnet.errors import InputError, UsageError
 from edge_segnet.imaging import IMAGE_SUFFIXES, pictures_in
 from edge_segnet.types import Fit, Frame
@@ -47,16 +47,16 @@ def describe(uri: str) -> Input:
         InputError: nothing is there, or the folder has no pictures.
         UsageError: an unknown scheme or parameter.
     """
-    if uri.isdecimal():
-        return Input(uri, "camera", device=int(uri))
-    if uri.startswith("v4l2:///dev/video") and uri[17:].isdecimal():
-        return Input(uri, "camera", device=int(uri[17:]))
-    if "://" in uri:
-        return _synthetic(uri)
-    if not uri:
-        raise UsageError(
-            "INPUT is empty", hint="give a picture, a folder, a video, a camera index or synthetic://drive"
-        )
+    source = uris.parse(uri)
+    match source.kind:
+        case "v4l2":
+            return Input(uri, "camera", device=int(Path(source.device).resolve().name.removeprefix("video")))
+        case "synthetic":
+            return Input(uri, "synthetic", fps=source.fps or 30.0, seed=source.seed)
+        case "csi" | "rtsp" | "http":
+            scheme = uri.partition("://")[0]
+            hint = "live cameras: edge-segnet run --source URI; here: files, folders, globs, a camera's number, synthetic://drive"
+            raise UsageError(f"{scheme}://: unknown scheme for this command", hint=hint)
     path = Path(uri)
     try:
         if path.is_dir():
@@ -79,31 +79,6 @@ def _matches(pattern: str) -> tuple[Path, ...]:
     if not files:
         raise InputError(f"{pattern}: no picture matches")
     return tuple(files)
-
-
-def _synthetic(uri: str) -> Input:
-    scheme = uri.partition("://")[0]
-    if scheme != "synthetic":
-        # Not the whole URI: it may hold a password.
-        raise UsageError(
-            f"{scheme}://: unknown scheme", hint="known: files, folders, globs, a camera index, synthetic://drive"
-        )
-    try:
-        parts = urlsplit(uri)
-    except ValueError as error:
-        raise UsageError(f"{uri}: not a URI ({error})", hint="there is synthetic://drive") from error
-    if parts.netloc != "drive":
-        raise UsageError(f"{uri}: unknown synthetic scene {parts.netloc!r}", hint="there is synthetic://drive")
-    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(parameters.keys() - {"fps", "seed"}):
-        raise UsageError(f"{uri}: unknown parameter {unknown[0]!r}", hint="known: fps, seed")
-    try:
-        fps, seed = float(parameters.get("fps", "30")), int(parameters.get("seed", "0"))
-    except ValueError as error:
-        raise UsageError(f"{uri}: fps and seed are numbers") from error
-    if not 0.1 <= fps <= 1000.0 or seed < 0:
-        raise UsageError(f"{uri}: fps must be 0.1 to 1000, seed not negative")
-    return Input(uri, "synthetic", fps=fps, seed=seed)
 
 
 def open_source(
