@@ -17,8 +17,21 @@ from edge_segnet.errors import UsageError
 
 Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
 """Quarter turns are clockwise."""
-CameraName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII) is None:
+        raise ValueError(f"{text!r} is no camera's name: use up to 32 letters, digits, - and _")
+    return text
+
+
+CameraName = Annotated[str, AfterValidator(_name)]
 """Stands in addresses, topics and metrics."""
+
+
+def _number(value: object) -> object:
+    """A USB camera's number needs no quotes."""
+    return str(value) if type(value) is int else value
 
 
 def _source(text: str) -> str:
@@ -52,7 +65,7 @@ class Section(BaseModel):
 class CameraConfig(Section):
     """One camera: where its pictures come from, and when it counts as gone."""
 
-    source: Annotated[str, AfterValidator(_source)] | None = Field(
+    source: Annotated[str, BeforeValidator(_number), AfterValidator(_source)] | None = Field(
         None, description="csi://, v4l2://, rtsp://, http://, a file, a folder, a camera's number, synthetic://drive"
     )
     pipeline: str | None = Field(
