@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.telemetry import CameraTelemetry
-from edge_segnet.types import Result
+from edge_segnet.types import Fit, Result
 
 
 class Service(Protocol):
@@ -21,6 +21,11 @@ class Service(Protocol):
     @property
     def classes(self) -> ClassMap | None:
         """The model's class map; None while the model is waited for."""
+        ...
+
+    @property
+    def fit(self) -> Fit:
+        """How pictures come to the model's size, so that a sink can undo it; ``stretch`` while there is no model."""
         ...
 
     def document(self, result: Result) -> dict[str, Any]:
