@@ -160,13 +160,13 @@ def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
     return image  # type: ignore[return-value]  # uint8 but for IMREAD_UNCHANGED, which read_labels checks
 
 
-def encode(image: NDArray[np.uint8], suffix: str) -> bytes:
-    """A picture or label image as file contents; ``suffix`` chooses the format.
+def encode(image: NDArray[np.uint8], suffix: str, quality: int = JPEG_QUALITY) -> bytes:
+    """A picture or label image as file contents; ``suffix`` chooses the format, ``quality`` is JPEG's.
 
     Raises:
         OutputError: the format can't be written.
     """
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix.lower() in {".jpg", ".jpeg"} else []
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.lower() in {".jpg", ".jpeg"} else []
     try:
         done, data = cv2.imencode(suffix, image, options)
     except cv2.error as error:
