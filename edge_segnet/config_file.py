@@ -86,6 +86,8 @@ def _apply(document: Document, change: Change) -> Key:
         if not isinstance(section, dict):
             raise ConfigError(f"{change.flag}: {'.'.join(parts[: depth + 1])} is no section")
     section[parts[-1]] = change.value
+    for key in [key for key in document.words if key[: len(parts)] == parts]:
+        del document.words[key]  # what the file said there
     document.words.update({parts + inner: words for inner, words in change.words.items()})
     return parts
 

@@ -9,6 +9,7 @@ import logging
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
@@ -42,13 +43,14 @@ class StandardError(_StreamHandler):
 class RateLimit(logging.Filter):
     """Lets ``BURST`` lines of one kind (same logger, same words before their values) pass in ``PER_S`` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = (record.name, str(record.msg))
-        now = time.monotonic()
+        now = self._clock()
         since, count = self._seen.get(kind, (now, 0))
         if now - since > PER_S:
             left_out, since, count = max(0, count - BURST), now, 0

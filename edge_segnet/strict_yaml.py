@@ -1,7 +1,7 @@
 """YAML for settings: plain data with the line of every value, and none of YAML's surprises.
 
-Refused, each with file:line:key: anchors and aliases, tags, duplicate keys, deep nesting, several documents, ``1:30`` (which
-YAML 1.1 reads as 90), ``010`` (8), ``.inf`` and ``.nan``.
+Refused, each with file:line:key: anchors and aliases, tags, duplicate keys, deep nesting, several documents, ``1:30``
+(which YAML 1.1 reads as 90), ``010`` (8), ``.inf`` and ``.nan``.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class _Builder:
             raise self._error(event, f"the key {event.value} reads as {key!r}", f'put it in quotes: "{event.value}"')
         if key in self._open[-1]:
             first = self.document.lines[self._path(key)]
-            raise self._error(event, f"{dotted(self._path(key))} stands twice", f"the first is in line {first}")
+            raise self._error(event, "stands twice", f"the first is in line {first}", key)
         self._keys[-1] = key
         self.document.lines[self._path()] = event.start_mark.line + 1
 
@@ -188,7 +188,6 @@ class _Builder:
         known = tuple(key for key in self._keys if key is not None)
         return known + last
 
-    def _error(self, event: yaml.Event, what: str, hint: str) -> ConfigError:
-        key = dotted(self._path())
-        place = self.document.at(event.start_mark.line + 1)
-        return ConfigError(f"{place}: {f'{key}: ' if key and key not in what else ''}{what}", hint=hint)
+    def _error(self, event: yaml.Event, what: str, hint: str, *inner: str) -> ConfigError:
+        key = dotted(self._path(*inner))
+        return ConfigError(f"{self.document.at(event.start_mark.line + 1)}: {f'{key}: ' * bool(key)}{what}", hint=hint)

@@ -62,7 +62,7 @@ class CameraTelemetry:
         self.age = Histogram()
         self.stages: dict[str, Histogram] = {}
         self.last: Result | None = None
-        self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
 
     def observe(self, result: Result) -> None:
         """Count a published result."""
@@ -74,17 +74,19 @@ class CameraTelemetry:
             if stage not in self.stages:
                 self.stages = {**self.stages, stage: Histogram()}  # readers iterate over the old one
             self.stages[stage].observe(took_ms)
-        self._recent.append((time.monotonic_ns(), result.age_ms))
+        self._recent.append((time.monotonic(), result.age_ms))
         self.last = result
 
     def frames_per_second(self) -> float:
         """Published frames per second over the last five seconds; 0 when none came."""
-        now = time.monotonic_ns()
-        stamps = [stamp for stamp, _ in tuple(self._recent) if now - stamp <= RATE_WINDOW_S * 1e9]
-        if len(stamps) < 2:
+        now_s = time.monotonic()
+        recent = [stamp_s for stamp_s, _ in tuple(self._recent) if now_s - stamp_s <= RATE_WINDOW_S]
+        if len(recent) < 2:
             return 0.0
-        # Up to now, so that a loop that stopped fades out instead of keeping its last rate.
-        return (len(stamps) - 1) / max((max(now - stamps[0], 1)) / 1e9, 1e-9)
+        # Up to now once a frame is overdue, so that a loop that stopped fades out instead of keeping its last rate.
+        period_s = (recent[-1] - recent[0]) / (len(recent) - 1)
+        overdue_s = max(0.0, now_s - recent[-1] - 2 * period_s)
+        return (len(recent) - 1) / (recent[-1] - recent[0] + overdue_s)
 
     def ages(self) -> Ages | None:
         """Percentiles over the recent frames; None before the first."""
