@@ -15,7 +15,7 @@ from edge_segnet.daemon.camera import WORKING, Camera
 from edge_segnet.daemon.model import Loaded
 from edge_segnet.serialise import to_document
 from edge_segnet.telemetry import CameraTelemetry
-from edge_segnet.types import Result
+from edge_segnet.types import Fit, Result
 
 HEALTHY_S = 10.0
 """A loop without progress for longer is ill; WatchdogSec of the unit is the same."""
@@ -46,6 +46,10 @@ class State:
     @property
     def classes(self) -> ClassMap | None:
         return None if self.loaded is None else self.loaded.bundle.classes
+
+    @property
+    def fit(self) -> Fit:
+        return "stretch" if self.loaded is None else self.loaded.bundle.fit
 
     def document(self, result: Result) -> dict[str, Any]:
         """The contract's JSON, with age and staleness as of now.
