@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from edge_segnet.serialise import to_document
 from edge_segnet.sinks.http import HttpSink
 from edge_segnet.sources.synthetic import SyntheticSource
 from edge_segnet.telemetry import CameraTelemetry
-from edge_segnet.types import Frame, Result, Segmentation
+from edge_segnet.types import Fit, Frame, Result, Segmentation
 
 SIZE = (160, 120)
 
@@ -36,7 +36,7 @@ def segmented(frame: Frame, labels: Any, **changes: Any) -> Result:
     """A result as the loop makes them."""
     counts = np.bincount(np.minimum(labels, len(CAMVID_11)).ravel(), minlength=len(CAMVID_11) + 1)
     segmentation = Segmentation(labels, counts.astype(np.int64), 0.02, {"capture": 1.5, "network": 20.25})
-    given = {"backend": "onnx", "model": "tiny", "age_ms": 41.7, "dropped": 3} | changes
+    given: dict[str, Any] = {"backend": "onnx", "model": "tiny", "age_ms": 41.7, "dropped": 3, **changes}
     return Result(frame, segmentation, **given)
 
 
@@ -44,8 +44,9 @@ class StreetService:
     """What a sink may ask, with answers that a test can set."""
 
     def __init__(self, *cameras: str) -> None:
-        self.cameras = {name: CameraTelemetry() for name in cameras or ("front",)}
+        self.cameras: Mapping[str, CameraTelemetry] = {name: CameraTelemetry() for name in cameras or ("front",)}
         self.classes: ClassMap | None = CAMVID_11
+        self.fit: Fit = "stretch"
         self.ready = self.healthy = True
         self.changes: dict[str, Any] = {}
         self.camera_changes: dict[str, dict[str, Any]] = {}
@@ -65,11 +66,13 @@ class StreetService:
         """The daemon's keys."""
         return {
             "state": "running",
+            "message": "",
             "ready": self.ready,
             "healthy": self.healthy,
             "uptime_s": round(time.monotonic() - self._started, 1),
             "version": "0.1.0",
             "model": "segnet-lite",
+            "licence": "",
             "backend": "onnx",
             "network_size": list(SIZE),
             "cameras": {name: self._camera(name, numbers) for name, numbers in self.cameras.items()},

@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-REQUEST_S: Final = 10.0
+REQUEST_S: Final = 5.0
 """Until the next request is complete up to its headers; an idle connection ends then, too."""
 WRITE_S: Final = 5.0
 """Until a client has taken what was written for it."""

@@ -18,7 +18,7 @@ from edge_segnet.classes import ClassMap
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import pictures
 from edge_segnet.sinks.http.connection import Connection
-from edge_segnet.types import Fit, Result
+from edge_segnet.types import Result
 
 EVENT: Final = "event"
 BOUNDARY: Final = b"frame"
@@ -59,7 +59,7 @@ class Shot:
 
     def _drawn(self, kind: str) -> bytes:
         self._hub.encoded[kind] += 1
-        return pictures.KINDS[kind].make(self.result, self._classes, self._hub.fit)
+        return pictures.KINDS[kind].make(self.result, self._classes, self._hub.service.fit)
 
     def _part(self, kind: str) -> bytes:
         picture = self._once(kind, lambda: self._drawn(kind))
@@ -135,7 +135,6 @@ class Hub:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.fit: Fit = "stretch"
         self.latest: dict[str, Shot] = {}
         self.subscribers: set[Subscriber] = set()
         self.encoded: Counter[str] = Counter()
@@ -143,8 +142,8 @@ class Hub:
     def publish(self, result: Result, call: Callable[..., None]) -> None:
         """Take a result: on the publishing thread. ``call`` runs a function on the event loop."""
         classes = self.service.classes
-        if classes is None:
-            return
+        if classes is None or len(classes) + 1 != len(result.segmentation.counts):
+            return  # the last frame of a model that a reload has just replaced
         camera, now = result.frame.camera, time.monotonic()
         shot = self.latest[camera] = Shot(result, classes, self)
         takers = [taker for taker in tuple(self.subscribers) if taker.wants(camera, now)]

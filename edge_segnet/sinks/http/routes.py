@@ -115,7 +115,10 @@ class Routes:
         return Response(data, media_type=pictures.KINDS[kind].media_type, headers=picture_headers(shot))
 
     async def result(self, request: Request) -> Response:
-        return JSONResponse(self._service.document(self._latest(request).result))
+        try:
+            return JSONResponse(self._service.document(self._latest(request).result))
+        except LookupError as error:  # a reload took its camera or model away
+            raise _not_yet("the service was reloaded, and has no frame yet") from error
 
     async def classes(self, _request: Request) -> Response:
         found = self._service.classes

@@ -107,13 +107,12 @@ async def _refuse(send: Send) -> None:
 
 
 async def tell_status(hub: Hub) -> None:
-    """Once a second: learn how pictures fit, drop cameras that are gone, send a status event to whoever listens."""
+    """Once a second: drop cameras that are gone, send a status event to whoever listens."""
     while True:
-        status = await asyncio.to_thread(hub.service.status)
-        hub.fit = "crop" if status.get("fit") == "crop" else "stretch"
         hub.forget_removed()
         listeners = [taker for taker in hub.subscribers if taker.kind == EVENT and not taker.connection.blocked]
         if listeners:
+            status = await asyncio.to_thread(hub.service.status)
             event = b"event: status\ndata: %s\n\n" % json.dumps(status, separators=(",", ":")).encode()
             for listener in listeners:
                 listener.tell(event)
