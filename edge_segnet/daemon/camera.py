@@ -12,12 +12,16 @@ from edge_segnet import uris
 from edge_segnet.config import CameraConfig
 from edge_segnet.daemon.model import Loaded
 from edge_segnet.pipeline import Loop, Pace
-from edge_segnet.sources import LiveSource, open_camera
+from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import CameraStatus, Supervisor
 from edge_segnet.telemetry import CameraTelemetry
-from edge_segnet.types import Result
+from edge_segnet.types import Fit, Result
 
 logger = logging.getLogger(__name__)
+Opener = Callable[[CameraConfig, str, tuple[int, int], Fit], LiveSource]
+"""``sources.open_camera``, or what a test or a benchmark puts in its place."""
+CLOSE_S = 0.3
+"""For a source to be released; one that hangs is left behind."""
 WORKING = ("running", "static")
 """States in which frames come."""
 
@@ -32,17 +36,18 @@ class Camera:
         loaded: Loaded,
         publish: Callable[[Result], None],
         failed: Callable[[Exception], None],
+        opener: Opener,
     ) -> None:
         self.name, self.config = name, config
         self.telemetry = CameraTelemetry()
         self.supervisor = Supervisor(self._open, name, loaded.bundle.size, config)
         self.fit = loaded.bundle.fit
-        self._failed = failed
+        self._failed, self._opener = failed, opener
         self._loop = Loop(self.supervisor, loaded.backend, loaded.bundle.name, publish, _pace(config), self.telemetry)
         self._thread = threading.Thread(target=self._run, name=f"loop-{name}", daemon=True)
 
     def _open(self, size: tuple[int, int]) -> LiveSource:
-        return open_camera(self.config, self.name, size, self.fit)
+        return self._opener(self.config, self.name, size, self.fit)
 
     def _run(self) -> None:
         try:
@@ -72,15 +77,16 @@ class Camera:
     def ask_to_stop(self) -> None:
         """Finish the frame that is under way, then end."""
         self._loop.stop()
+        self.supervisor.stop()
 
     def stop(self, timeout_s: float) -> None:
         """Wait for the loop's end and release the source."""
-        self._loop.stop()
+        self.ask_to_stop()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         if self._thread.is_alive():
             logger.warning("%s: the loop does not end, and is left behind", self.name, extra={"camera": self.name})
-        self.supervisor.close()
+        self.supervisor.close(CLOSE_S)
 
     @property
     def state(self) -> CameraStatus:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.config import Config
-from edge_segnet.daemon.camera import Camera
+from edge_segnet.daemon.camera import Camera, Opener
 from edge_segnet.daemon.changes import Watched
 from edge_segnet.daemon.outlets import Outlets
 from edge_segnet.daemon.preparing import Prepared, Preparer
 from edge_segnet.daemon.service import State
 from edge_segnet.errors import EdgeSegnetError
 from edge_segnet.notify import Notifier
+from edge_segnet.sources import open_camera
 from edge_segnet.types import Sink
 
 logger = logging.getLogger(__name__)
@@ -47,15 +48,17 @@ class Daemon:
     """Everything that runs; ``run`` returns when it was asked to stop, or when every source has ended."""
 
     def __init__(
-        self, config: Config, origin: Origin, notifier: Notifier, extra: Mapping[str, Sink] | None = None
+        self,
+        config: Config,
+        origin: Origin,
+        notifier: Notifier,
+        extra: Mapping[str, Sink] | None = None,
+        opener: Opener = open_camera,
     ) -> None:
-        """``extra``: sinks beside those of the settings.
-
-        Raises:
-            UsageError: a sink's settings can't work on this machine.
-        """
+        """``extra``: sinks beside those of the settings; ``opener`` opens the cameras' sources."""
         self.state = State()
         self._config, self._origin, self._notify = config, origin, notifier
+        self._opener = opener
         self._outlets = Outlets(self.state, extra or {})
         self.state.sinks = self._outlets.status
         self._preparer = Preparer(origin.wait_for_model, lambda: self._stopping, self._say_waiting)
@@ -163,7 +166,7 @@ class Daemon:
         self._config = new.config
 
     def _camera(self, name: str, new: Prepared) -> Camera:
-        return Camera(name, new.config.cameras[name], new.loaded, self._outlets.publish, self._fail)
+        return Camera(name, new.config.cameras[name], new.loaded, self._outlets.publish, self._fail, self._opener)
 
     @staticmethod
     def _stays(camera: Camera, new: Prepared) -> bool:
@@ -188,7 +191,8 @@ class Daemon:
         if not self.state.ready and running and all(camera.answered for camera in running.values()):
             self.state.ready = True
             took_s = (time.monotonic_ns() - self.state.started_ns) / 1e9
-            logger.info("ready after %.2f s", took_s, extra={"event": "ready"})
+            where = "".join(f"; {name}: {url}" for name, url in self._outlets.addresses().items())
+            logger.info("ready after %.2f s%s", took_s, where, extra={"event": "ready"})
             self._notify.ready()
         self._notify.status(self.state.line())
         if self._notify.watchdog_s is not None and now - self._pinged_s > self._notify.watchdog_s / MIN_PINGS:

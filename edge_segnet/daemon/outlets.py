@@ -73,6 +73,11 @@ class Outlets:
         """Name -> what the sink says of itself."""
         return self._fanout.status()
 
+    def addresses(self) -> dict[str, str]:
+        """Where people find those sinks that have an address."""
+        found = {"dashboard" if name == "http" else name: told.get("url") for name, told in self.status().items()}
+        return {name: url for name, url in found.items() if url}
+
     def close(self) -> None:
         """Close all."""
         self._fanout.close()
