@@ -23,7 +23,8 @@ from tests.waiting import wait_until
 class Program:
     """A running service; ``log`` and ``told`` grow while it lives."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None) -> None:
+        """``folder``: where it runs."""
         self.log: list[str] = []
         self.told: list[tuple[float, str]] = []
         self._folder = tempfile.TemporaryDirectory(prefix="edge-segnet-")
@@ -33,7 +34,7 @@ class Program:
         self.started = time.monotonic()
         variables = {**os.environ, "NOTIFY_SOCKET": f"{self._folder.name}/notify", **environment}
         command = [sys.executable, "-m", "edge_segnet", "run", *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables, cwd=folder)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read_log, self._listen)]
         for thread in self._threads:
             thread.start()

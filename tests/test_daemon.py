@@ -113,8 +113,8 @@ def file(tmp_path: Path, model: Path) -> Path:
 def test_frames_become_results_and_the_end_is_tidy(file: Path) -> None:
     before = threading.active_count()
     with running(lambda: load(file)) as stage:
-        wait_until(lambda: stage.seen("front") >= 5)
-        assert stage.daemon.state.ready and stage.daemon.state.healthy and stage.daemon.state.word == "running"
+        wait_until(lambda: stage.seen("front") >= 5 and stage.daemon.state.ready)
+        assert stage.daemon.state.healthy and stage.daemon.state.word == "running"
         status = stage.daemon.state.status()
         camera = status["cameras"]["front"]
         assert status["model"] == "tiny" and status["backend"] == "onnx" and status["network_size"] == [64, 48]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
 import select
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from edge_segnet.sources import open_camera
 from edge_segnet.types import Sink
 
 logger = logging.getLogger(__name__)
-TICK_S: Final = 0.25
+TICK_S, STARTING_TICK_S = 0.25, 0.02
 EXTEND_S, EXTEND_EVERY_S = 30.0, 5.0
 STOP_S: Final = 1.0
 """For the loops to finish their frames; the sinks have a second of their own."""
@@ -42,6 +43,28 @@ class Origin:
     reread: Callable[[], Config]
     file: Path | None = None
     wait_for_model: bool = False
+
+
+class _Wake:
+    """Ends a wait early. Unlike ``threading.Event``, it may be rung by a signal handler that interrupts the wait."""
+
+    def __init__(self) -> None:
+        self._heard, self._bell = socket.socketpair()
+        self._heard.setblocking(False)
+        self._bell.setblocking(False)
+
+    def ring(self) -> None:
+        with contextlib.suppress(OSError):  # rung often enough, or closed
+            self._bell.send(b"!")
+
+    def wait(self, seconds: float) -> None:
+        select.select([self._heard], [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            self._heard.recv(64)
+
+    def close(self) -> None:
+        self._heard.close()
+        self._bell.close()
 
 
 class Daemon:
@@ -65,23 +88,23 @@ class Daemon:
         self._file = Watched(origin.file)
         self._stopping = self._reload_asked = False
         self._failure: Exception | None = None
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake = _Wake()
         self._extended_s = self._pinged_s = 0.0
         self._progress: dict[str, int] = {}
 
     def stop(self) -> None:
         """End soon; safe in a signal handler and from any thread."""
         self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        self._wake.ring()
 
     def reload(self) -> None:
         """Read the settings again; safe in a signal handler and from any thread."""
         self._reload_asked = True
-        os.eventfd_write(self._wake, 1)
+        self._wake.ring()
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
-        os.eventfd_write(self._wake, 1)
+        self._wake.ring()
 
     def _say_waiting(self, why: str) -> None:
         self.state.waiting = why
@@ -97,8 +120,7 @@ class Daemon:
             self._outlets.open(self._config)
             while not self._stopping:
                 self._tick()
-                select.select([self._wake], [], [], TICK_S)
-                _drain(self._wake)
+                self._wake.wait(TICK_S if self.state.ready else STARTING_TICK_S)
         finally:
             self._close()
 
@@ -214,11 +236,4 @@ class Daemon:
         if self.state.loaded is not None and not any(camera.hangs for camera in self.state.running.values()):
             self.state.loaded.backend.close()
         self._notify.close()
-        os.close(self._wake)
-
-
-def _drain(eventfd: int) -> None:
-    try:
-        os.eventfd_read(eventfd)
-    except BlockingIOError:
-        return
+        self._wake.close()
