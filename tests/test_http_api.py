@@ -214,7 +214,7 @@ def test_cameras_are_told_apart(client: httpx.Client, service: StreetService, st
     assert client.get("/api/result").json()["camera"] == "front", "the first of the config"
     assert client.get("/api/result?camera=rear").json()["camera"] == "rear"
     with client.stream("GET", "/api/stream") as answer:
-        assert {data["camera"] for name, data in events(answer, 2) if name == "result"} == {"front", "rear"}
+        assert {data["camera"] for name, data in events(answer, 3) if name == "result"} == {"front", "rear"}
     unknown = client.get("/api/result?camera=left")
     assert unknown.status_code == 404 and "front, rear" in unknown.json()["error"]
 
@@ -260,7 +260,8 @@ def test_metrics_can_be_scraped(client: httpx.Client, service: StreetService, st
 
     for result in street:
         service.publish(result)
-    families = {family.name: family for family in parse(client.get("/metrics").text)}  # type: ignore[no-untyped-call]
+    text = client.get("/metrics").text
+    families = {family.name: family for family in parse(text)}  # type: ignore[no-untyped-call]
     assert all(name.startswith("edge_segnet_") for name in families)
     samples = {
         (sample.name, *sample.labels.values()): sample.value

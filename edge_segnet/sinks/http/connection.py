@@ -128,7 +128,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # so that ``blocked`` means what it says
+        transport.set_write_buffer_limits(high=1, low=0)  # so that ``blocked`` means what it says
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.limits.leave(self)

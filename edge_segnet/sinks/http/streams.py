@@ -68,7 +68,9 @@ class Stream:
         return [(b"content-type", media_type.encode()), (b"x-accel-buffering", b"no")]
 
     async def _run(self, subscriber: Subscriber, send: Send) -> None:
-        if self._kind != EVENT:
+        if self._kind == EVENT:
+            subscriber.tell(await asyncio.to_thread(status_event, self._hub))
+        else:
             await send({"type": "http.response.body", "body": b"--%s\r\n" % BOUNDARY, "more_body": True})
         for camera, shot in tuple(self._hub.latest.items()):
             if subscriber.wants(camera, 0.0):
@@ -106,14 +108,18 @@ async def _refuse(send: Send) -> None:
     await send({"type": "http.response.body", "body": _BUSY})
 
 
+def status_event(hub: Hub) -> bytes:
+    """The service's status as a server-sent event."""
+    return b"event: status\ndata: %s\n\n" % json.dumps(hub.service.status(), separators=(",", ":")).encode()
+
+
 async def tell_status(hub: Hub) -> None:
     """Once a second: drop cameras that are gone, send a status event to whoever listens."""
     while True:
         hub.forget_removed()
         listeners = [taker for taker in hub.subscribers if taker.kind == EVENT and not taker.connection.blocked]
         if listeners:
-            status = await asyncio.to_thread(hub.service.status)
-            event = b"event: status\ndata: %s\n\n" % json.dumps(status, separators=(",", ":")).encode()
+            event = await asyncio.to_thread(status_event, hub)
             for listener in listeners:
                 listener.tell(event)
         await asyncio.sleep(STATUS_S)
