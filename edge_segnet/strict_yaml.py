@@ -19,7 +19,7 @@ MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
 Key = tuple["str | int", ...]
 """Where a value stands: ("cameras", "front", "rate"); list items by number."""
-_RESOLVER: Final = yaml.resolver.Resolver()
+_RESOLVER: Final[Any] = yaml.resolver.Resolver()
 _TAG: Final = "tag:yaml.org,2002:"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 
@@ -92,6 +92,10 @@ def parse(text: str, where: str, numbered: bool = True) -> Document:
     return builder.document
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
 class _Builder:
     """Builds data from parser events, without recursion, so that nesting can be bounded."""
 
@@ -146,14 +150,14 @@ class _Builder:
             first = self.document.lines[self._path(key)]
             raise self._error(event, "stands twice", f"the first is in line {first}", key)
         self._keys[-1] = key
-        self.document.lines[self._path()] = event.start_mark.line + 1
+        self.document.lines[self._path()] = _line(event)
 
     def _put(self, event: yaml.NodeEvent, value: Any) -> None:
         if not self._open:
             self.document.data = value
-            self.document.lines[()] = event.start_mark.line + 1
+            self.document.lines[()] = _line(event)
             return
-        self.document.lines.setdefault(self._path(), event.start_mark.line + 1)
+        self.document.lines.setdefault(self._path(), _line(event))
         if isinstance(self._open[-1], list):
             self._open[-1].append(value)
         else:
@@ -167,7 +171,7 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         words = event.value
-        kind = _RESOLVER.resolve(yaml.ScalarNode, words, event.implicit).removeprefix(_TAG)
+        kind = str(_RESOLVER.resolve(yaml.ScalarNode, words, event.implicit)).removeprefix(_TAG)
         if kind == "null":
             return None
         if kind in ("merge", "value"):
@@ -190,4 +194,4 @@ class _Builder:
 
     def _error(self, event: yaml.Event, what: str, hint: str, *inner: str) -> ConfigError:
         key = dotted(self._path(*inner))
-        return ConfigError(f"{self.document.at(event.start_mark.line + 1)}: {f'{key}: ' * bool(key)}{what}", hint=hint)
+        return ConfigError(f"{self.document.at(_line(event))}: {f'{key}: ' * bool(key)}{what}", hint=hint)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from edge_segnet.sinks.fanout import Fanout
 from tests.results import ListSink, result_of
 from tests.waiting import wait_until
+
+
+def _has(sink: ListSink, count: int) -> bool:
+    return len(sink.results) == count
 
 
 def test_every_sink_gets_every_result() -> None:
@@ -14,7 +19,8 @@ def test_every_sink_gets_every_result() -> None:
     fanout = Fanout({"one": one, "two": two})
     for seq in range(3):
         fanout.publish(result_of(seq))
-        wait_until(lambda seq=seq: len(one.results) == len(two.results) == seq + 1)
+        wait_until(partial(_has, one, seq + 1))
+        wait_until(partial(_has, two, seq + 1))
     status = fanout.status()
     assert status["one"] == {"published": 3, "dropped": 0, "failed": 0, "last_error": None, "kept": 3}
     fanout.close()
@@ -27,7 +33,7 @@ def test_a_hanging_sink_loses_frames_and_nobody_waits_for_it() -> None:
     fanout = Fanout({"slow": slow, "quick": quick})
     for seq in range(50):
         fanout.publish(result_of(seq))
-        wait_until(lambda seq=seq: len(quick.results) == seq + 1)
+        wait_until(partial(_has, quick, seq + 1))
     slow.gate.set()
     wait_until(lambda: len(slow.results) == 2)
     assert [result.frame.seq for result in slow.results] == [0, 49]

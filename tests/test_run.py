@@ -129,7 +129,7 @@ def test_a_camera_that_is_not_there_is_waited_for(model: Path) -> None:
     with program("-m", model, "--source", "v4l2:///dev/video97") as service:
         service.wait_ready()
         camera = service.get("/api/status").json()["cameras"]["camera"]
-        assert camera["state"] == "missing" and "/dev/video97" in camera["message"]
+        assert camera["state"] == "missing" and "97" in camera["message"]
         assert service.get("/api/result").status_code in (404, 503)
         wait_until(lambda: service.heard("STATUS=camera: missing"))
         assert service.end() < 10.0

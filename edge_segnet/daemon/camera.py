@@ -12,8 +12,9 @@ from edge_segnet import uris
 from edge_segnet.config import CameraConfig
 from edge_segnet.daemon.model import Loaded
 from edge_segnet.pipeline import Loop, Pace
+from edge_segnet.sources.health import CameraStatus
 from edge_segnet.sources.live import LiveSource
-from edge_segnet.sources.supervisor import CameraStatus, Supervisor
+from edge_segnet.sources.supervisor import Supervisor
 from edge_segnet.telemetry import CameraTelemetry
 from edge_segnet.types import Fit, Result
 
