@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from edge_segnet.types import Frame
+from edge_segnet.types import Fit, Frame
+from edge_segnet.uris import Flip
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How frames shall come: ``size`` is (width, height), ``camera`` the name that they carry."""
+
+    size: tuple[int, int]
+    fit: Fit
+    flip: Flip
+    camera: str
 
 
 @runtime_checkable
