@@ -32,6 +32,7 @@ class EventStore:
         self._file: IO[bytes] | None = None
         self._lock: IO[bytes] | None = None
         self._lines = 0
+        self._warned = False
         self._pictures: dict[str, bytes] = {}
         if folder is not None:
             try:
@@ -44,8 +45,7 @@ class EventStore:
                 self._give_up(error.strerror or str(error))
 
     def _give_up(self, why: str) -> None:
-        logger.warning("%s: events are kept in memory only (%s)", self._folder, why, extra={"event": "events-memory"})
-        self.error, self._folder = why, None
+        self.error, self._folder = f"{self._folder}: {why}", None
 
     def documents(self) -> list[dict[str, Any]]:
         """What is on disk, oldest first; a line that was cut off by a crash, or is no JSON object, is left out."""
@@ -70,6 +70,9 @@ class EventStore:
         file is written anew: at the start, when it has grown, and after a fault.
         """
         if self._folder is None:
+            if self.error is not None and not self._warned:
+                logger.warning("events are kept in memory only (%s)", self.error, extra={"event": "events-memory"})
+                self._warned = True
             return
         try:
             if self._file is None or self._lines >= 2 * self._keep:

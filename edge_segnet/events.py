@@ -101,8 +101,8 @@ class EventLog:
     """The newest ``keep`` events. A cursor is the id of the last event that its owner has dealt with, "" for none."""
 
     def __init__(self, folder: Path | None, keep: int = KEEP) -> None:
-        """``folder``: made if need be; one that can't be written costs a warning, and events are kept in memory.
-        None: memory only.
+        """``folder``: made if need be; while it can't be written, events are kept in memory, and the first of them
+        costs a warning. None: memory only.
         """
         self.lost = 0
         """Events that never got an id, because the disk was too slow for them."""
@@ -113,8 +113,7 @@ class EventLog:
         self._waiting: deque[tuple[Event, Callable[[], bytes] | None]] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None  # until there is work for it
 
     def append(self, event: Event, snapshot: Callable[[], bytes] | None = None) -> None:
         """Leave an event for the log's thread; never waits for it. ``snapshot`` gives a JPEG, on that thread."""
@@ -123,6 +122,9 @@ class EventLog:
                 self._waiting.popleft()
                 self.lost += 1
             self._waiting.append((event, snapshot))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+                self._thread.start()
             self._changed.notify_all()
 
     def newest(self, limit: int = KEEP) -> list[Event]:
@@ -176,8 +178,9 @@ class EventLog:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(CLOSE_S)
-        if not self._thread.is_alive():
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)
+        if self._thread is None or not self._thread.is_alive():
             self._store.close()
 
     def _run(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_segnet.classes import CAMVID_11, ClassMap
 from edge_segnet.config import HttpConfig
+from edge_segnet.events import EventLog
 from edge_segnet.serialise import to_document
 from edge_segnet.sinks.http import HttpSink
 from edge_segnet.sources.synthetic import SyntheticSource
@@ -47,6 +48,7 @@ class StreetService:
         self.cameras: Mapping[str, CameraTelemetry] = {name: CameraTelemetry() for name in cameras or ("front",)}
         self.classes: ClassMap | None = CAMVID_11
         self.fit: Fit = "stretch"
+        self.events = EventLog(None)
         self.ready = self.healthy = True
         self.changes: dict[str, Any] = {}
         self.camera_changes: dict[str, dict[str, Any]] = {}

@@ -162,7 +162,7 @@ def test_a_folder_that_cannot_be_written_means_memory_and_one_warning(
     (tmp_path / "file").write_text("x")
     with opened(tmp_path / "file" / "events") as log:
         fill(log, 0, 1, snapshot=lambda: b"jpeg")
-        assert frames(log) == [0, 1] and log.status()["error"] == "Not a directory"
+        assert frames(log) == [0, 1] and "Not a directory" in log.status()["error"]
         assert log.snapshot(str(log.newest(1)[0].snapshot)) == b"jpeg"
     assert caplog.text.count("kept in memory only") == 1
 
@@ -171,7 +171,7 @@ def test_a_second_process_does_not_write_into_the_same_log(tmp_path: Path) -> No
     with opened(tmp_path) as log, opened(tmp_path) as second:
         fill(log, 0)
         fill(second, 1)
-        assert frames(log) == [0] and second.status()["error"] == "another process writes there"
+        assert frames(log) == [0] and "another process writes there" in second.status()["error"]
     with opened(tmp_path) as log:
         assert frames(log) == [0]
 

@@ -19,6 +19,8 @@ from edge_segnet.daemon.outlets import Outlets
 from edge_segnet.daemon.preparing import Prepared, Preparer
 from edge_segnet.daemon.service import State
 from edge_segnet.errors import EdgeSegnetError
+from edge_segnet.events import EventLog
+from edge_segnet.files import state_folder
 from edge_segnet.notify import Notifier
 from edge_segnet.sources import open_camera
 from edge_segnet.types import Sink
@@ -80,6 +82,7 @@ class Daemon:
     ) -> None:
         """``extra``: sinks beside those of the settings; ``opener`` opens the cameras' sources."""
         self.state = State()
+        self.state.events = EventLog(state_folder() / "events")
         self._config, self._origin, self._notify = config, origin, notifier
         self._opener = opener
         self._outlets = Outlets(self.state, extra or {})
@@ -231,6 +234,7 @@ class Daemon:
     def _close(self) -> None:
         self._notify.stopping()
         self._stop_cameras(list(self.state.running.values()))
+        self.state.events.close()
         self._outlets.close()
         self._preparer.close()
         if self.state.loaded is not None and not any(camera.hangs for camera in self.state.running.values()):

@@ -13,6 +13,7 @@ from edge_segnet import board
 from edge_segnet.classes import ClassMap
 from edge_segnet.daemon.camera import WORKING, Camera
 from edge_segnet.daemon.model import Loaded
+from edge_segnet.events import EventLog
 from edge_segnet.serialise import to_document
 from edge_segnet.telemetry import CameraTelemetry
 from edge_segnet.types import Fit, Result
@@ -26,6 +27,7 @@ class State:
 
     def __init__(self) -> None:
         self.started_ns = time.monotonic_ns()
+        self.events = EventLog(None)
         self.loaded: Loaded | None = None
         self.running: Mapping[str, Camera] = {}
         self.waiting = "starting"

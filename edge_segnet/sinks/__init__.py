@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from edge_segnet.classes import ClassMap
+from edge_segnet.events import EventLog
 from edge_segnet.telemetry import CameraTelemetry
 from edge_segnet.types import Fit, Result
 
@@ -26,6 +27,11 @@ class Service(Protocol):
     @property
     def fit(self) -> Fit:
         """How pictures come to the model's size, so that a sink can undo it; ``stretch`` while there is no model."""
+        ...
+
+    @property
+    def events(self) -> EventLog:
+        """What rules noticed; read it with a cursor of your own, from any thread."""
         ...
 
     def document(self, result: Result) -> dict[str, Any]:
