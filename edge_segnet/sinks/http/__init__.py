@@ -39,6 +39,7 @@ class HttpSink:
         token = load_token(config.auth, config.host, "http")
         sessions = None if token is None else Sessions(token)
         self._config = config
+        self._auth = "none" if sessions is None else "token"
         self._hub, self._written = Hub(service), Written()
         metrics = Metrics(service, self.status, self._written.histogram)
         secure = config.tls is not None
@@ -71,6 +72,7 @@ class HttpSink:
             "state": "waiting" if self._server.port is None else "listening",
             "error": self._server.error,
             "url": self.url,
+            "auth": self._auth,
             "connections": len(limits.open),
             "streams": limits.streams,
             "watching": dict(Counter(taker.kind for taker in tuple(self._hub.subscribers))),
