@@ -17,6 +17,7 @@ from edge_segnet.errors import UsageError
 
 Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
 """Quarter turns are clockwise."""
+Picture = Literal["camera", "mask", "overlay"]
 
 
 def _name(text: str) -> str:
@@ -132,6 +133,56 @@ class RtspConfig(Section):
     bitrate_kbps: Annotated[int, Field(ge=100, le=50_000)] = 2000
 
 
+class RecordingConfig(Section):
+    """MCAP files: everything, or what was before and after an event (a flight recorder)."""
+
+    path: FilePath | None = Field(None, description="folder; left out: recordings in the state folder")
+    mode: Literal["continuous", "ring"] = Field(
+        "continuous", description="ring: kept in memory, written when a rule fires or SIGUSR1 comes"
+    )
+    seconds: Seconds = Field(60.0, description="of the ring: so much from before")
+    after_s: Annotated[float, Field(ge=0.0, le=3600.0)] = Field(10.0, description="of the ring: so much from after")
+    memory_mb: Annotated[int, Field(ge=8, le=65_536)] = Field(256, description="for the ring; oldest goes first")
+    images: Annotated[list[Picture], Field(min_length=1, max_length=3)] = ["camera", "mask"]
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(80, description="of JPEG")
+    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
+    max_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(256, description="a new file after so much")
+    max_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = Field(600.0, description="a new file after so long")
+    keep_mb: Annotated[int, Field(ge=1, le=100_000_000)] = Field(4096, description="of all files; the oldest go")
+    free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Field(512, description="to leave free on the disk")
+
+    @model_validator(mode="after")
+    def _one_file_fits(self) -> RecordingConfig:
+        if self.keep_mb < self.max_mb:
+            raise ValueError(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
+        return self
+
+
+class FoxgloveConfig(Section):
+    """A live connection for Foxglove, at ws://HOST:PORT."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765
+    auth: Literal["none"] | None = Field(None, description="Foxglove shows no token: say none for other machines")
+    tls: Tls | None = None
+    allowed_hosts: list[str] = Field([], description="further names by which this machine may be called")
+    allowed_origins: list[str] = Field([], description="pages, beside Foxglove's own, that may connect")
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(80, description="of JPEG")
+    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
+    max_clients: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Ros2Config(Section):
+    """ROS 2 topics; needs rclpy, which comes with ROS."""
+
+    node: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] = "edge_segnet"
+    namespace: Annotated[str, Field(pattern=r"^(/[A-Za-z][A-Za-z0-9_]*)*$", max_length=128)] = ""
+    frame_ids: dict[CameraName, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]{0,127}$")]] = Field(
+        {}, description="camera: its optical frame; left out: NAME_optical_frame"
+    )
+    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
+
+
 class LogConfig(Section):
     """Where log lines go: always standard error, in the form that the journal or a person reads."""
 
@@ -155,6 +206,9 @@ class Config(Section):
     cameras: dict[CameraName, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
     http: HttpConfig | None = Field(HttpConfig(), description="null: no dashboard and no API")
     rtsp: RtspConfig | None = None
+    recording: RecordingConfig | None = None
+    foxglove: FoxgloveConfig | None = None
+    ros2: Ros2Config | None = None
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")
