@@ -23,6 +23,7 @@ import numpy as np
 from edge_segnet import uris
 from edge_segnet.errors import InputError, SourceLost
 from edge_segnet.imaging import fit_image, flip_image
+from edge_segnet.sources.reach import why_unreachable
 from edge_segnet.sources.usb import open_usb
 from edge_segnet.types import Image
 from edge_segnet.uris import SourceUri
@@ -99,8 +100,9 @@ def _open(source: SourceUri) -> cv2.VideoCapture:
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, CONNECT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
     capture = cv2.VideoCapture(_address(source), cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
-        hint = "is the address right and the camera on? (OpenCV does not tell why)"
-        raise InputError(f"{source.shown}: can't be opened", hint=hint)
+        # OpenCV does not tell.
+        why = why_unreachable(source) or "it answers, but gives no video"
+        raise InputError(f"{source.shown}: {why}", hint="are address, user and password right, and is it on?")
     return capture
 
 

@@ -92,20 +92,27 @@ def parse_bin(description: str) -> Any:
     """The config file's raw pipeline as one element with a source pad.
 
     Raises:
-        UsageError: it can't be parsed, or has no open end.
+        UsageError: it can't be parsed, or does not end in raw video.
         InputError: it names an element that is not installed.
     """
     gst = load()
     from gi.repository import GLib
 
     try:
-        made = gst.parse_bin_from_description(description, True)
+        # An element at the end lets a pipeline end in caps, or in an element that makes its pads late.
+        made = gst.parse_bin_from_description(f"{description} ! identity name=end", False)
     except GLib.Error as error:
         if error.matches(gst.parse_error_quark(), gst.ParseError.NO_SUCH_ELEMENT):
             raise InputError(f"pipeline: {error.message}", hint="install the GStreamer plug-in that has it") from error
-        raise UsageError(f"pipeline: {error.message}", hint="try it with gst-launch-1.0") from error
-    if made.get_static_pad("src") is None:
-        raise UsageError("pipeline: no open end", hint="end it with raw video, for example: ... ! videoconvert")
+        hint = "it must end in raw video, without a sink; try it with gst-launch-1.0 and ! fakesink at its end"
+        raise UsageError(f"pipeline: {error.message}", hint=hint) from error
+    pad = made.get_by_name("end").get_static_pad("src")
+    caps = pad.query_caps(None).to_string()
+    if not caps.startswith(("ANY", "video/x-raw")):
+        raise UsageError(
+            f"pipeline: ends in {caps.partition(',')[0]}", hint="it must end in raw video: ... ! decodebin"
+        )
+    made.add_pad(gst.GhostPad.new("src", pad))
     return made
 
 

@@ -15,6 +15,7 @@ from edge_segnet.errors import BadFrame, InputError, SourceLost
 from edge_segnet.imaging import fit_image, read_only
 from edge_segnet.sources import gst, gst_plan, usb
 from edge_segnet.sources.live import Wish
+from edge_segnet.sources.reach import why_unreachable
 from edge_segnet.types import Frame, Image
 from edge_segnet.uris import SourceUri, without_credentials
 
@@ -32,9 +33,10 @@ class GStreamerSource:
 
     live = True
 
-    def __init__(self, elements: list[Any], wish: Wish, shown: str, *, nvidia: bool) -> None:
+    def __init__(self, elements: list[Any], wish: Wish, source: SourceUri | None, *, nvidia: bool) -> None:
         self._gst = gst.load()
-        self._wish, self._shown, self._nvidia = wish, shown, nvidia
+        self._wish, self._source, self._nvidia = wish, source, nvidia
+        self._shown = "pipeline" if source is None else source.shown
         self._seq = 0
         self._stamp: tuple[int, int] | None = None
         self._pipeline = self._gst.Pipeline.new(None)
@@ -47,7 +49,7 @@ class GStreamerSource:
     def _tail(self) -> list[gst_plan.Step]:
         return gst_plan.tail(self._wish.size, self._wish.fit, self._wish.flip, nvidia=self._nvidia)
 
-    def start(self, source: SourceUri | None = None) -> None:
+    def start(self) -> None:
         """Begin to play; a USB camera is first asked what it can do.
 
         Raises:
@@ -55,10 +57,10 @@ class GStreamerSource:
         """
         states = self._gst.State
         try:
-            if source is not None and source.kind == "v4l2":
+            if self._source is not None and self._source.kind == "v4l2":
                 self._change(states.READY)
                 pad = self._pipeline.get_by_name("camera").get_static_pad("src")
-                mode = gst_plan.choose_mode(pad.query_caps(None).to_string(), source)
+                mode = gst_plan.choose_mode(pad.query_caps(None).to_string(), self._source)
                 gst.set_value(self._pipeline.get_by_name("mode"), "caps", mode.caps)
             self._change(states.PLAYING)
         except InputError:
@@ -80,6 +82,8 @@ class GStreamerSource:
         sample = self._sink.try_pull_sample(max(0, int(timeout_s * 1e9)))
         if sample is None:
             self._raise_trouble()
+            if self._sink.is_eos():
+                raise self._ended()
             return None
         now_ns, now = time.monotonic_ns(), time.time()
         image = self._image(sample)
@@ -153,12 +157,19 @@ class GStreamerSource:
         kinds = self._gst.MessageType
         while message := self._bus.pop_filtered(kinds.ERROR | kinds.EOS | kinds.WARNING):
             if message.type == kinds.EOS:
-                raise SourceLost(f"{self._shown}: the stream ended")
+                raise self._ended()
             words = without_credentials(gst.explain(message))
             if message.type == kinds.ERROR:
-                raise SourceLost(f"{self._shown}: {words}")
+                raise SourceLost(f"{self._shown}: {self._unreachable() or words}")
             if message.parse_warning()[0].matches(self._gst.StreamError.quark(), self._gst.StreamError.DECODE):
                 raise BadFrame(f"{self._shown}: {words}")
+
+    def _ended(self) -> SourceLost:
+        return SourceLost(f"{self._shown}: the stream ended")
+
+    def _unreachable(self) -> str:
+        source = self._source
+        return why_unreachable(source) if source is not None and source.kind in ("rtsp", "http") else ""
 
 
 def usable(source: SourceUri, camera: CameraConfig) -> bool:
@@ -177,8 +188,8 @@ def open_uri(source: SourceUri, camera: CameraConfig, wish: Wish) -> GStreamerSo
     elements = [gst.make(step) for step in gst_plan.head(source, camera)]
     # Its decoder leaves pictures in memory that only its own converter reads.
     nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
-    opened = GStreamerSource(elements, wish, source.shown, nvidia=nvidia)
-    opened.start(source)
+    opened = GStreamerSource(elements, wish, source, nvidia=nvidia)
+    opened.start()
     return opened
 
 
@@ -191,6 +202,6 @@ def open_pipeline(description: str, wish: Wish) -> GStreamerSource:
     """
     made = gst.parse_bin(description)
     caps = made.get_static_pad("src").query_caps(None).to_string()
-    opened = GStreamerSource([made], wish, "pipeline", nvidia="memory:NVMM" in caps)
+    opened = GStreamerSource([made], wish, None, nvidia="memory:NVMM" in caps)
     opened.start()
     return opened
