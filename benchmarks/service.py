@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -12,6 +13,7 @@ import psutil
 from benchmarks.figure import Figure
 from benchmarks.serving import bare_rate, clients, rendered, serving
 from edge_segnet.stats import percentile
+from tests.gstreamer.rtsp_camera import RtspCamera
 from tests.models import save_tiny
 from tests.program import program
 
@@ -69,11 +71,41 @@ def start(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
     ]
 
 
-def camera(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
-    """A real RTSP camera that stalls, goes and comes back."""
-    from tests.gstreamer.rtsp_camera import rtsp_camera
+def camera(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - a tiny net: this is about the camera
+    """A real RTSP camera that stalls (open connection, no bytes) and one that is killed; each comes back."""
+    tiny = save_tiny(folder / "tiny.onnx")
+    noticed: dict[str, list[float]] = {"stall": [], "kill": []}
+    back: dict[str, list[float]] = {"stall": [], "kill": []}
+    with RtspCamera() as real, program("-m", tiny, "--source", real.url) as service:
 
-    raise NotImplementedError(rtsp_camera)
+        def state() -> str:
+            return str(service.get("/api/status").json()["cameras"]["camera"]["state"])
+
+        _until(lambda: state() == "running")
+        for _ in range(ROUNDS):
+            for fault, begin, end in (("stall", real.stall, real.resume), ("kill", real.stop, real.start)):
+                begin()
+                noticed[fault].append(_seconds_until(lambda: state() != "running"))
+                time.sleep(SETTLE_S)
+                end()
+                back[fault].append(_seconds_until(lambda: state() == "running"))
+                time.sleep(SETTLE_S)
+    return [
+        *(
+            Figure(f"camera {fault}: noticed, worst of {ROUNDS}", max(took), "s", 2.0)
+            for fault, took in noticed.items()
+        ),
+        *(
+            Figure(f"camera {fault}: picture back, worst of {ROUNDS}", max(took), "s", 3.0)
+            for fault, took in back.items()
+        ),
+    ]
+
+
+def _seconds_until(condition: Callable[[], bool]) -> float:
+    began = time.monotonic()
+    _until(condition)
+    return time.monotonic() - began
 
 
 def endurance(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - a tiny net, so that frames are many
@@ -109,10 +141,9 @@ def _visit(url: str, number: int) -> None:
         process.wait()
 
 
-def _until(condition: object) -> None:
-    assert callable(condition)
+def _until(condition: Callable[[], bool]) -> None:
     while not condition():
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def hostile(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike

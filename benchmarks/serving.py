@@ -90,7 +90,11 @@ def serving(
     model: str, images: Sequence[Image], period_s: float, lasts: int | None = None, connections: int = 64
 ) -> Iterator[tuple[Daemon, Recorder, str]]:
     """A running daemon, its recorder, and its address."""
-    settings = {"model": model, "http": {"port": 0, "max_connections": connections}, "cameras": {"memory": {"source": "0"}}}
+    settings = {
+        "model": model,
+        "http": {"port": 0, "max_connections": connections},
+        "cameras": {"memory": {"source": "0"}},
+    }
     config = Config.model_validate(settings)
     recorder = Recorder()
 
