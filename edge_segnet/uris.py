@@ -131,6 +131,43 @@ def parse(text: str) -> SourceUri:
     raise UsageError(f"{name}://: unknown scheme", hint=KNOWN)
 
 
+@dataclass(frozen=True)
+class BrokerUri:
+    """Where an MQTT broker listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def shown(self) -> str:
+        """For logs and status."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+def parse_broker(text: str) -> BrokerUri:
+    """Understand ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``.
+
+    Raises:
+        UsageError: another scheme, a bad host or port, a user or password (they have keys of their own); the message
+            never holds a password.
+    """
+    example = "for example mqtt://192.168.1.10 or mqtts://broker.example:8883"
+    scheme, separator, place = text.partition("://")
+    if not separator or scheme.lower() not in ("mqtt", "mqtts"):
+        name = f"{scheme}://" if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,30}", scheme, re.ASCII) else "?"
+        raise UsageError(f"{name}: no broker's scheme", hint=example)
+    if "@" in place:
+        hint = "give them as user and password_file"
+        raise UsageError(f"{scheme}://: user and password don't belong into the address", hint=hint)
+    place = place.removesuffix("/")
+    if fault := _fault(place) if re.fullmatch(r"[A-Za-z0-9.:_\[\]-]*", place) else "no plain HOST or HOST:PORT":
+        raise UsageError(f"{scheme}://: {fault} in {place!r}", hint=example)
+    parts, tls = urlsplit(f"//{place}"), scheme.lower() == "mqtts"
+    return BrokerUri(parts.hostname or "", parts.port or (8883 if tls else 1883), tls)
+
+
 def _csi(text: str, rest: str) -> SourceUri:
     sensor, _, query = rest.partition("?")
     if not re.fullmatch(r"\d{1,2}", sensor.rstrip("/"), re.ASCII):

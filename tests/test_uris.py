@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_segnet.errors import UsageError
-from edge_segnet.uris import SourceUri, parse, without_credentials
+from edge_segnet.uris import BrokerUri, SourceUri, parse, parse_broker, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,39 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
         assert isinstance(parse(text), SourceUri)
     except UsageError as error:
         assert error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "broker", "shown"),
+    [
+        ("mqtt://broker", BrokerUri("broker", 1883, False), "mqtt://broker:1883"),
+        ("mqtts://b.example/", BrokerUri("b.example", 8883, True), "mqtts://b.example:8883"),
+        ("MQTT://192.168.1.10:1884", BrokerUri("192.168.1.10", 1884, False), "mqtt://192.168.1.10:1884"),
+        ("mqtts://[fe80::1]:18883", BrokerUri("fe80::1", 18883, True), "mqtts://[fe80::1]:18883"),
+    ],
+)
+def test_brokers(text: str, broker: BrokerUri, shown: str) -> None:
+    assert parse_broker(text) == broker
+    assert broker.shown == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("http://broker:1883", "http://: no broker's scheme: for example mqtt://"),
+        ("broker:1883", "?: no broker's scheme"),
+        ("tcp;x://broker", "?: no broker's scheme"),
+        ("mqtt://", "mqtt://: no host in ''"),
+        ("mqtt://broker:0", "mqtt://: port 0 in 'broker:0'"),
+        ("mqtt://broker:x", "mqtt://: no valid HOST or HOST:PORT"),
+        ("mqtt://broker/topic", "mqtt://: no plain HOST or HOST:PORT in 'broker/topic'"),
+        ("mqtt://br oker", "mqtt://: no plain HOST or HOST:PORT in 'br oker'"),
+        ("mqtts://me:secret@broker", "mqtts://: user and password don't belong into the address"),
+        ("ws://me:secret@broker", "ws://: no broker's scheme"),
+    ],
+)
+def test_no_brokers(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_broker(text)
+    assert str(caught.value).startswith(says)
+    assert "secret" not in str(caught.value)
