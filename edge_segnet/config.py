@@ -7,17 +7,17 @@ Names follow the contract. A key that is not here is an error, and so is a value
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edge_segnet import uris
+from edge_segnet.config_messages import JsonLinesConfig, MqttConfig, VideoConfig
 from edge_segnet.errors import UsageError
+from edge_segnet.sections import FilePath, Picture, Seconds, Section
 
 Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
 """Quarter turns are clockwise."""
-Picture = Literal["camera", "mask", "overlay"]
 
 
 def _name(text: str) -> str:
@@ -47,20 +47,6 @@ def _size(text: str) -> str:
     if text != "auto" and re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", text, re.ASCII) is None:
         raise ValueError(f"{text!r} is not a size: give WIDTHxHEIGHT, for example 480x360, or auto")
     return text
-
-
-def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) and value else value
-
-
-FilePath = Annotated[Path, BeforeValidator(_path)]
-Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
-
-
-class Section(BaseModel):
-    """A mapping in the file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class CameraConfig(Section):
@@ -206,6 +192,9 @@ class Config(Section):
     cameras: dict[CameraName, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
     http: HttpConfig | None = Field(HttpConfig(), description="null: no dashboard and no API")
     rtsp: RtspConfig | None = None
+    mqtt: MqttConfig | None = None
+    jsonl: JsonLinesConfig | None = None
+    video: VideoConfig | None = None
     recording: RecordingConfig | None = None
     foxglove: FoxgloveConfig | None = None
     ros2: Ros2Config | None = None
