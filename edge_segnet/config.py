@@ -7,27 +7,21 @@ Names follow the contract. A key that is not here is an error, and so is a value
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from edge_segnet import uris
 from edge_segnet.config_messages import JsonLinesConfig, MqttConfig, VideoConfig
-from edge_segnet.errors import UsageError
-from edge_segnet.sections import FilePath, Picture, Seconds, Section
+from edge_segnet.config_regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
+from edge_segnet.errors import ConfigError, UsageError
+from edge_segnet.sections import FilePath, Name, Picture, Seconds, Section
+from edge_segnet.strict_yaml import Key, dotted
 
 Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
 """Quarter turns are clockwise."""
-
-
-def _name(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII) is None:
-        raise ValueError(f"{text!r} is no camera's name: use up to 32 letters, digits, - and _")
-    return text
-
-
-CameraName = Annotated[str, AfterValidator(_name)]
-"""Stands in addresses, topics and metrics."""
 
 
 def _number(value: object) -> object:
@@ -69,6 +63,7 @@ class CameraConfig(Section):
     stall_after_s: Seconds = Field(1.5, description="no frame for so long: the source is opened again")
     static_after_s: Seconds = Field(30.0, description="the same bytes for so long: shown as static")
     backoff_max_s: Seconds = Field(2.0, description="longest wait between two tries to open the source")
+    mount: MountConfig | None = Field(None, description="how the camera looks at the ground: for distances in metres")
 
     @model_validator(mode="after")
     def _one_origin(self) -> CameraConfig:
@@ -129,7 +124,7 @@ class RecordingConfig(Section):
     seconds: Seconds = Field(60.0, description="of the ring: so much from before")
     after_s: Annotated[float, Field(ge=0.0, le=3600.0)] = Field(10.0, description="of the ring: so much from after")
     memory_mb: Annotated[int, Field(ge=8, le=65_536)] = Field(256, description="for the ring; oldest goes first")
-    images: Annotated[list[Picture], Field(min_length=1, max_length=3)] = ["camera", "mask"]
+    images: Annotated[list[Picture], Field(min_length=1, max_length=3)] = Field(["camera", "mask"])
     quality: Annotated[int, Field(ge=1, le=100)] = Field(80, description="of JPEG")
     rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
     max_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(256, description="a new file after so much")
@@ -163,7 +158,7 @@ class Ros2Config(Section):
 
     node: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] = "edge_segnet"
     namespace: Annotated[str, Field(pattern=r"^(/[A-Za-z][A-Za-z0-9_]*)*$", max_length=128)] = ""
-    frame_ids: dict[CameraName, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]{0,127}$")]] = Field(
+    frame_ids: dict[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]{0,127}$")]] = Field(
         {}, description="camera: its optical frame; left out: NAME_optical_frame"
     )
     rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
@@ -180,8 +175,17 @@ def _default_cameras() -> dict[str, CameraConfig]:
     return {"camera": CameraConfig(source="synthetic://drive")}
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """Where the values came from, for what can only be checked later; of no account when settings are compared."""
+
+    place: Callable[[Key], str] = field(default=dotted, compare=False)
+
+
 class Config(Section):
     """The whole file; everything has a default."""
+
+    _origin: _Origin = PrivateAttr(default_factory=_Origin)
 
     model: Annotated[str, Field(min_length=1)] = Field("segnet-lite", description="a shipped name, .onnx or .engine")
     backend: Literal["auto", "onnx", "tensorrt"] = "auto"
@@ -189,7 +193,10 @@ class Config(Section):
         None, description="network size WxH; auto: the largest that meets the cameras' rates"
     )
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="CPU threads; 0: one per core")
-    cameras: dict[CameraName, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
+    cameras: dict[Name, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
+    regions: dict[Name, RegionConfig] = Field({}, max_length=MAX_REGIONS)
+    rules: list[RuleConfig] = Field([], max_length=MAX_RULES)
+    steady: SteadyConfig | None = Field(None, description="left out: labels as the network gives them")
     http: HttpConfig | None = Field(HttpConfig(), description="null: no dashboard and no API")
     rtsp: RtspConfig | None = None
     mqtt: MqttConfig | None = None
@@ -199,6 +206,14 @@ class Config(Section):
     foxglove: FoxgloveConfig | None = None
     ros2: Ros2Config | None = None
     log: LogConfig = LogConfig()
+
+    def came_from(self, place: Callable[[Key], str]) -> None:
+        """Remember how to name a key's place: ``config.yaml:12: rules[0].class``."""
+        self._origin = _Origin(place)
+
+    def error(self, key: Key, message: str, hint: str = "") -> ConfigError:
+        """What is wrong with a value, by its place in the file or on the command line."""
+        return ConfigError(f"{self._origin.place(key)}: {message}", hint=hint)
 
     @model_validator(mode="after")
     def _auto_needs_a_rate(self) -> Config:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge_segnet import strict_yaml, uris
 from edge_segnet.config import Config
+from edge_segnet.config_regions import faults_between
 from edge_segnet.errors import ConfigError
 from edge_segnet.strict_yaml import Document, Key, dotted
 
@@ -56,9 +57,14 @@ def load(path: Path | None = None, changes: Sequence[Change] = (), source: str |
     for change in changes:
         flags[_apply(document, change)] = change.flag
     try:
-        return Config.model_validate(document.data)
+        config = Config.model_validate(document.data)
     except ValidationError as error:
         raise _explained(error, document, flags) from error
+    config.came_from(lambda key: _place(key, document, flags))
+    mounts = {name: camera.mount for name, camera in config.cameras.items()}
+    for fault in faults_between(config.regions, config.rules, mounts):
+        raise config.error(fault.key, fault.message, fault.hint)
+    return config
 
 
 def _source_change(document: Document, source: str) -> Change:
@@ -96,9 +102,15 @@ def _explained(error: ValidationError, document: Document, flags: dict[Key, str]
     """The most telling of pydantic's faults, in our words."""
     faults = sorted((_fault(entry, document) for entry in error.errors(include_url=False)), key=lambda fault: fault[0])
     _, key, message, hint = faults[0]
+    return ConfigError(f"{_place(key, document, flags)}: {message}", hint=hint)
+
+
+def _place(key: Key, document: Document, flags: dict[Key, str]) -> str:
+    """``config.yaml:12: http.port``, or the flag that the value came with."""
     flag = next((name for start, name in flags.items() if key[: len(start)] == start), None)
-    place = document.place(key) if flag is None else flag + ("" if flag.endswith(dotted(key)) else f" ({dotted(key)})")
-    return ConfigError(f"{place}: {message}", hint=hint)
+    if flag is None:
+        return document.place(key)
+    return flag + ("" if flag.endswith(dotted(key)) else f" ({dotted(key)})")
 
 
 _PRIORITY: Final = {"extra_forbidden": 0, "missing": 2, "none_required": 3, "model_type": 3, "literal_error": 1}
@@ -157,16 +169,17 @@ def _real_key(entry: Any, data: Any) -> tuple[Key, Any]:
 def known_keys(path: Key) -> list[str]:
     """Keys that may stand in the section at ``path``."""
     models: list[type[BaseModel]] = [Config]
-    if path[:1] == ("cameras",):
-        path = (*path[:1], *path[2:])  # the camera's name is no field
+    if path[:1] in (("cameras",), ("regions",)):
+        path = (*path[:1], *path[2:])  # the name of one is no field
     for part in path:
-        models = [model for parent in models for model in _models_below(parent, part)]
-    return sorted({name for model in models for name in model.model_fields})
+        if isinstance(part, str):  # an item of a list has the list's fields
+            models = [model for parent in models for model in _models_below(parent, part)]
+    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
 
 
-def _models_below(parent: type[BaseModel], part: str | int) -> list[type[BaseModel]]:
+def _models_below(parent: type[BaseModel], part: str) -> list[type[BaseModel]]:
     known = parent.model_fields
-    return _models_in(known[part].annotation) if isinstance(part, str) and part in known else []
+    return _models_in(known[part].annotation) if part in known else []
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

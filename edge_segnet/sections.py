@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII) is None:
+        raise ValueError(f"{text!r} is no name: use up to 32 letters, digits, - and _")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""Of a camera, a region or a rule: stands in addresses, topics and metrics."""
 
 
 def _path(value: object) -> object:

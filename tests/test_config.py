@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_segnet.classes import CAMVID_11
 from edge_segnet.config import Config, HttpConfig, TokenFile, json_schema
 from edge_segnet.config_file import Change, load, parse_setting
+from edge_segnet.config_regions import faults_with_model
 from edge_segnet.errors import ConfigError
 
 
@@ -65,7 +67,7 @@ log: {level: debug, format: journal}
         ("cameras: {}\n", "c.yaml:1: cameras: {}: at least one is needed"),
         ("cameras: [1]\n", "c.yaml:1: cameras: [1]: should have keys of its own"),
         ("cameras: {a: }\n", "c.yaml:1: cameras.a: None: should have keys of its own"),
-        ("cameras: {a b: {source: 0}}\n", "c.yaml:1: cameras.a b: 'a b' is no camera's name"),
+        ("cameras: {a b: {source: 0}}\n", "c.yaml:1: cameras.a b: 'a b' is no name"),
         ("cameras:\n  a: {}\n", "c.yaml:2: cameras.a: give either source or pipeline"),
         ("cameras: {a: {source: 0, pipeline: x}}\n", "c.yaml:1: cameras.a: give either source or pipeline"),
         ("cameras: {a: {source: 'ftp://u:secret@x'}}\n", "c.yaml:1: cameras.a.source: ftp://: unknown scheme"),
@@ -131,3 +133,113 @@ def test_the_schema_is_json_and_knows_every_key() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert schema["additionalProperties"] is False
     assert {"model", "cameras", "http", "log"} <= schema["properties"].keys()
+
+
+REGION = "regions: {ahead: {polygon: [[0.3, 0.95], [0.7, 0.95], [0.5, 0.6]]}}\n"
+
+
+def test_regions_and_rules(tmp_path: Path) -> None:
+    text = """
+cameras: {front: {source: 0, mount: {height_m: 1.2, focal_px: 600}}, rear: {source: 1}}
+regions:
+  ahead: {polygon: [[0.3, 0.95], [0.7, 0.95], [0.5, 0.6]], cameras: [front], free: {classes: [Road], sectors: 3}}
+rules:
+  - {name: road-lost, region: ahead, class: Road, below: 0.4, frames: 5, clear_above: 0.5, clear_frames: 10}
+  - {name: blocked, region: ahead, free: metres, below: 3, clear_above: 4}
+steady: {method: majority, frames: 5}
+"""
+    config = loaded(tmp_path, text)
+    lost, blocked = config.rules
+    assert (lost.class_name, lost.threshold, lost.clear_at, lost.frames, lost.clear_frames) == ("Road", 0.4, 0.5, 5, 10)
+    assert (blocked.free, blocked.threshold, blocked.clear_at, blocked.frames) == ("metres", 3, 4, 1)
+    assert config.regions["ahead"].sees("front") and not config.regions["ahead"].sees("rear")
+    assert config.steady is not None and config.steady.frames == 5
+    assert config == loaded(tmp_path, "\n" + text), "where a value stands is no part of it"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("regions:\n  a:\n    polygon: [[0, 0], [1.2, 0], [1, 1]]\n", ":3: regions.a.polygon[1][0]: 1.2 is outside"),
+        ("regions: {a: {polygon: [[0, 0], [1, 1], [1, 0], [0, 1]]}}\n", ":1: regions.a.polygon: crosses itself"),
+        ("regions: {a: {polygon: [[0, 0], [1, 1]]}}\n", ":1: regions.a.polygon: "),
+        ("regions: {a: {polygon: [[0, 0], [1, 1], [0]]}}\n", ":1: regions.a.polygon[2]: "),
+        ("regions: {a: {polygon: [[0, 0], [1, 1], [x, 0]]}}\n", ":1: regions.a.polygon[2][0]: 'x': should be a number"),
+        ("regions: {a: {poligon: []}}\n", ":1: regions.a.poligon: unknown key: did you mean polygon?"),
+        ("regions: {a b: {}}\n", ":1: regions.a b: 'a b' is no name"),
+        ("rules:\n- {name: r, region: b, class: Road, below: 0.4}\n", ":2: rules[0].region: there is no region 'b'"),
+        (REGION + "rules:\n- {name: r, region: b, class: Road, below: 0.4}\n", ":3: rules[0].region: there is no"),
+        (
+            REGION + "rules: [{name: r, region: ahead, clas: Road}]\n",
+            ":2: rules[0].clas: unknown key: did you mean class",
+        ),
+        (REGION + "rules: [{name: r, region: ahead, below: 0.4}]\n", ":2: rules[0]: a rule looks at one thing"),
+        (REGION + "rules: [{name: r, region: ahead, class: Road}]\n", ":2: rules[0]: a rule has one threshold"),
+        (
+            REGION + "rules: [{name: r, region: ahead, class: Road, below: 40}]\n",
+            ":2: rules[0]: shares end at 1, not 40",
+        ),
+        (
+            REGION + "rules: [{name: r, region: ahead, class: Road, below: 0.4, clear_above: 0.3}]\n",
+            ":2: rules[0]: clear_above (0.3) is less than below (0.4)",
+        ),
+        (
+            REGION + "rules: [{name: r, region: ahead, class: Road, above: 0.4, clear_below: 0.5}]\n",
+            ":2: rules[0]: clear_below (0.5) is more than above (0.4)",
+        ),
+        (
+            REGION + "rules: [{name: r, region: ahead, class: Road, below: 0.4, clear_below: 0.5}]\n",
+            ":2: rules[0]: a rule with below clears above: give clear_above",
+        ),
+        (
+            REGION + "rules: [{name: r, region: ahead, class: Road, above: 1}]\n",
+            ":2: rules[0]: above 1 is never reached",
+        ),
+        (
+            REGION + "rules: [{name: r, region: ahead, class: Road, below: 0.4, frames: 0}]\n",
+            ":2: rules[0].frames: 0: should be greater than or equal to 1",
+        ),
+        (
+            REGION + "rules: [{name: r, region: ahead, free: rows, below: 9}]\n",
+            ":2: rules[0].free: the region 'ahead' measures no free distance",
+        ),
+        (
+            "regions:\n  a: {polygon: [[0, 0], [1, 0], [0, 1]], free: {classes: [Road]}}\n"
+            "rules: [{name: r, region: a, free: metres, below: 9}]\n",
+            ":3: rules[0].free: metres need to know how the camera 'camera' looks at the ground: add mount",
+        ),
+        (
+            REGION + "rules:\n- {name: r, region: ahead, class: Road, below: 0.4}\n"
+            "- {name: r, region: ahead, class: Car, above: 0.4}\n",
+            ":4: rules[1].name: 'r' stands twice",
+        ),
+        (
+            "regions:\n  a:\n    polygon: [[0, 0], [1, 0], [0, 1]]\n    cameras: [frnt]\n",
+            ":4: regions.a.cameras[0]: there is no camera 'frnt': there is camera",
+        ),
+        ("steady: {method: median}\n", ":1: steady.method: 'median': should be 'exponential' or 'majority'"),
+        ("cameras: {a: {source: 0, mount: {focal_px: 1}}}\n", ":1: cameras.a.mount.height_m: missing"),
+    ],
+)
+def test_faults_of_regions_and_rules(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, text)
+    message = str(caught.value).removeprefix(f"{tmp_path}/c.yaml")
+    assert message.startswith(said) and "\n" not in message
+
+
+def test_a_late_fault_names_the_line_or_the_flag(tmp_path: Path) -> None:
+    text = REGION + "rules:\n- {name: r, region: ahead,\n   class: Rode, below: 0.4}\n"
+    config = loaded(tmp_path, text)
+    (fault,) = faults_with_model(config.regions, config.rules, CAMVID_11, (64, 48))
+    error = config.error(fault.key, fault.message, fault.hint)
+    assert str(error).startswith(
+        f"{tmp_path}/c.yaml:4: rules[0].class: the model has no class 'Rode': camvid-11 has Sky"
+    )
+    flag = "rules=[{name: r, region: ahead, class: Rode, below: 0.4}]"
+    config = loaded(tmp_path, REGION, flag)
+    (fault,) = faults_with_model(config.regions, config.rules, CAMVID_11, (64, 48))
+    assert str(config.error(fault.key, "x")) == "--set rules (rules[0].class): x"
+    tiny = loaded(tmp_path, "regions: {a: {polygon: [[0, 0], [0.01, 0], [0, 0.01]], free: {classes: [x, Road]}}}\n")
+    found = [fault.key for fault in faults_with_model(tiny.regions, tiny.rules, CAMVID_11, (64, 48))]
+    assert found == [("regions", "a", "free", "classes", 0), ("regions", "a", "polygon")]
