@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import subprocess
 import sys
 import threading
@@ -101,6 +102,7 @@ def serving(
     def opener(_config: CameraConfig, _name: str, _size: tuple[int, int], _fit: Fit) -> MemoryCamera:
         return MemoryCamera(images, period_s, lasts)
 
+    logging.getLogger("edge_segnet").setLevel(logging.ERROR)  # cameras are lost by the hundred here
     daemon = Daemon(config, Origin(lambda: config), Notifier({}), {"recorder": recorder}, opener)
     thread = threading.Thread(target=daemon.run, name="daemon")
     thread.start()
