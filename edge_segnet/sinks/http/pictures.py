@@ -9,6 +9,7 @@ from typing import Final
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.imaging import blend, colourise, encode, fit_image, unfit_labels
+from edge_segnet.sinks.proportions import seen_size
 from edge_segnet.types import Fit, Image, Result
 
 ALPHA: Final = 0.5
@@ -61,16 +62,3 @@ KINDS: Final = {
     "labels": Kind("image/png", _labels),
     "layers": Kind(LAYERS, _layers),
 }
-
-
-def seen_size(result: Result, fit: Fit) -> tuple[int, int]:
-    """(width, height) at which the result has the camera's proportions again; the network's own are stretched.
-
-    Whichever side must grow grows, so that nothing of the network's resolution is lost.
-    """
-    height, width = result.segmentation.labels.shape
-    source_width, source_height = result.frame.source_size
-    seen_width = round(height * source_width / source_height)
-    if fit == "crop" or abs(seen_width - width) <= 1:
-        return width, height
-    return (seen_width, height) if seen_width > width else (width, round(width * source_height / source_width))
