@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -23,8 +23,14 @@ from tests.waiting import wait_until
 class Program:
     """A running service; ``log`` and ``told`` grow while it lives."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None) -> None:
-        """``folder``: where it runs."""
+    def __init__(
+        self,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+        launcher: Sequence[str] = (),
+    ) -> None:
+        """``folder``: where it runs; ``launcher``: a command that runs a command."""
         self.log: list[str] = []
         self.told: list[tuple[float, str]] = []
         self._folder = tempfile.TemporaryDirectory(prefix="edge-segnet-")
@@ -33,7 +39,7 @@ class Program:
         self._manager.settimeout(0.1)
         self.started = time.monotonic()
         variables = {**os.environ, "NOTIFY_SOCKET": f"{self._folder.name}/notify", **environment}
-        command = [sys.executable, "-m", "edge_segnet", "run", *arguments]
+        command = [*launcher, sys.executable, "-m", "edge_segnet", "run", *arguments]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables, cwd=folder)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read_log, self._listen)]
         for thread in self._threads:
@@ -98,12 +104,14 @@ class Program:
 
 
 @contextlib.contextmanager
-def program(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+def program(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, launcher: Sequence[str] = ()
+) -> Iterator[Program]:
     """Run ``edge-segnet run`` with an HTTP port of its own, unless the arguments say otherwise."""
     given = [str(argument) for argument in arguments]
     if not any("http" in argument for argument in given):
         given += ["--set", "http.port=0"]
-    made = Program(given, environment or {})
+    made = Program(given, environment or {}, launcher=launcher)
     try:
         yield made
     finally:
