@@ -54,9 +54,10 @@ def load_token(auth: Auth | None, host: str, what: str) -> str | None:
             hint="give it auth: {token_file: /etc/edge-segnet/token}, or auth: none if everyone may watch",
         )
     if isinstance(auth, TokenFile):
-        return _read(auth.token_file, f"{what}.auth.token_file")
+        return _token(auth.token_file, f"{what}.auth.token_file")
     if isinstance(auth, TokenCredential):
-        return _read(_credential(auth.token_credential, what), f"{what}.auth.token_credential")
+        key = f"{what}.auth.token_credential"
+        return _token(credential(auth.token_credential, key, "or use token_file"), key)
     return None
 
 
@@ -65,29 +66,44 @@ def same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode("utf-8"))
 
 
-def _credential(name: str, what: str) -> Path:
+def credential(name: str, key: str, otherwise: str) -> Path:
+    """The file of a secret that systemd hands over; ``key`` of the settings names it, ``otherwise`` ends the hint.
+
+    Raises:
+        ConfigError: systemd gave none.
+    """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         raise ConfigError(
-            f"{what}.auth.token_credential: {name} is a systemd credential and systemd gave none to this process",
-            hint=f"start it by a unit with LoadCredential={name}:/etc/edge-segnet/token, or use token_file",
+            f"{key}: {name} is a systemd credential and systemd gave none to this process",
+            hint=f"start it by a unit with LoadCredential={name}:/etc/edge-segnet/{name}, {otherwise}",
         )
     return Path(folder, name)
 
 
-def _read(path: Path, key: str) -> str:
+def read_secret(path: Path, key: str, limit: int, hint: str) -> bytes:
+    """The first ``limit`` bytes of a file that only few should read; warns if everyone can.
+
+    Raises:
+        ConfigError: no file, or it can't be read.
+    """
     try:
         # A pipe must not hang the start.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise ConfigError(f"{key}: {path} is no file", hint=_MAKE_ONE.format(path=path))
-            data = file.read(MAX_TOKEN + 3)
+                raise ConfigError(f"{key}: {path} is no file", hint=hint)
+            data = file.read(limit)
     except OSError as error:
-        raise ConfigError(f"{key}: {path}: {error.strerror or error}", hint=_MAKE_ONE.format(path=path)) from error
+        raise ConfigError(f"{key}: {path}: {error.strerror or error}", hint=hint) from error
     if mode & stat.S_IRWXO:
         _log.warning("%s: every user of this machine can read or change %s; chmod o= %s", key, path, path)
-    return _checked(data, f"{key}: {path}", _MAKE_ONE.format(path=path))
+    return data
+
+
+def _token(path: Path, key: str) -> str:
+    hint = _MAKE_ONE.format(path=path)
+    return _checked(read_secret(path, key, MAX_TOKEN + 3, hint), f"{key}: {path}", hint)
 
 
 def _checked(data: bytes, where: str, hint: str) -> str:
