@@ -92,7 +92,7 @@ class Limits:
         now = time.monotonic()
         for connection in tuple(self.open):
             if connection.overdue(now):
-                self.cut_off += 1
+                self.cut_off += not connection.idle
                 connection.cut()
 
 
@@ -104,6 +104,9 @@ class Connection(H11Protocol):
         self.on_lost: Callable[[], Any] | None = None
         self._request_since: float | None = time.monotonic()
         self._blocked_since: float | None = None
+        self._late = bytearray()
+        self.idle = False
+        """Kept open after an answer, and nothing came since."""
         super().__init__(config, ServerState(), {"connection": self}, asyncio.get_running_loop())
         limits.enter(self)  # before a TLS handshake
 
@@ -138,14 +141,18 @@ class Connection(H11Protocol):
             self.on_lost()
 
     def data_received(self, data: bytes) -> None:
-        wait_s = self.limits.wait_for_request(self.address)
-        if wait_s > 0.0:
+        self.idle = False
+        if self._late:  # the end of an answer made uvicorn read on
+            self._late += data
+        elif (wait_s := self.limits.wait_for_request(self.address)) > 0.0:
+            self._late += data
             self.transport.pause_reading()
-            self.loop.call_later(wait_s, self._received_late, data)
+            self.loop.call_later(wait_s, self._received_late)
         else:
             super().data_received(data)
 
-    def _received_late(self, data: bytes) -> None:
+    def _received_late(self) -> None:
+        data, self._late = bytes(self._late), bytearray()
         if not self.transport.is_closing():
             self.transport.resume_reading()
             super().data_received(data)
@@ -157,7 +164,7 @@ class Connection(H11Protocol):
             self._request_since = None
 
     def on_response_complete(self) -> None:
-        self._request_since = time.monotonic()
+        self._request_since, self.idle = time.monotonic(), True
         if self.conn.trailing_data[0]:
             self.transport.close()  # pipelining would be a way around the budget, and no browser does it
         super().on_response_complete()

@@ -35,7 +35,7 @@ HEADERS: Final = [
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # "no-referrer" would make a form's Origin "null"
     (b"cross-origin-opener-policy", b"same-origin"),
     # Other ports of this robot may show a stream, pages from elsewhere may not.
     (b"cross-origin-resource-policy", b"same-site"),

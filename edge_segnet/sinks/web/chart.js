@@ -106,7 +106,7 @@ export class Chart {
       },
       axes: [
         { ...axis, size: 26, splits: () => this.#marks().map((ago) => now() - ago), values: (_plot, splits) => splits.map((at) => (at === now() ? "now" : `${Math.round(at - now())} s`)) },
-        { ...axis, size: 48, space: 32, values: (_plot, splits) => splits.map((value) => `${+value.toFixed(1)} %`) },
+        { ...axis, size: 50, space: 32, values: (_plot, splits) => splits.map((value) => `${+value.toFixed(1)} %`) },
       ],
       series: [{}, ...shown.map((entry, order) => this.#series(entry, order))],
       bands: this.#stacked ? shown.slice(1).map((entry, order) => ({ series: [order + 2, order + 1], fill: css(entry.colour) })) : [],

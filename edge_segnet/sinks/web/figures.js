@@ -44,7 +44,7 @@ export function showStatus(status, name) {
   if (camera) showCamera(camera);
   const size = status.network_size ? `${status.network_size[0]}×${status.network_size[1]}` : "";
   put("backend", status.backend ?? "–");
-  put("backendnote", [status.model, size].filter(Boolean).join(" · "));
+  put("backendnote", size && `at ${size}`);
   $("what").textContent = status.backend ? `${status.model} on ${status.backend} · v${status.version}` : `v${status.version}`;
   showBoard(status.board);
 }
@@ -68,8 +68,8 @@ function showBoard(board) {
   const hot = hottest?.limit_celsius && hottest.celsius >= hottest.limit_celsius - 5;
   put("heat", hottest ? hottest.celsius.toFixed(1) : "–", hottest ? "°C" : "", hot ? "warn" : null);
   const reasons = (board?.throttling ?? []).filter(({ active }) => active).map(({ reason }) => reason);
-  const known = board?.throttled === false ? "not throttled" : hottest ? "" : "no sensor here";
-  put("heatnote", board?.throttled ? `throttled: ${reasons.join(", ")}` : [hottest?.name, known].filter(Boolean).join(", "), "", board?.throttled ? "bad" : null);
+  const calm = board?.throttled === false ? "not throttled" : (hottest?.name ?? "no sensor here");
+  put("heatnote", board?.throttled ? `throttled: ${reasons.join(", ")}` : calm, "", board?.throttled ? "bad" : null);
   $("heatnote").title = (board?.temperatures ?? []).map(({ name, celsius }) => `${name} ${celsius} °C`).join("\n");
 }
 

@@ -132,7 +132,8 @@ function tick() {
   const old = frame ? (performance.now() - frame.capturedAt) / 1000 : Infinity;
   const state = status?.cameras[camera]?.state;
   const now = frame === null ? "empty" : paused ? "paused" : old > QUIET_S ? "old" : "live";
-  $("stage").dataset.state = now;
+  $("stage").dataset.state = document.body.dataset.now = now;
+  if (now === "old") chart.add(null);
   $("emptytext").textContent = streamTrouble ?? "Waiting for the first frame";
   $("veil").hidden = now !== "old";
   $("veil").textContent = now === "old" ? `Last picture ${span(old)} ago` : "";
