@@ -88,7 +88,9 @@ def _check(config: Config, path: Path | None) -> None:
 
 
 def _on_signals(daemon: Daemon) -> Callable[[], int | None]:
-    """TERM and INT end the daemon, a second one ends it at once; HUP reloads. Gives the signal that ended it."""
+    """TERM and INT end the daemon, a second one ends it at once; HUP reloads, USR1 has the flight recorder write.
+    Gives the signal that ended it.
+    """
     got: list[int] = []
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -100,6 +102,7 @@ def _on_signals(daemon: Daemon) -> Callable[[], int | None]:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGHUP, lambda _number, _frame: daemon.reload())
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: daemon.record())
     return lambda: got[0] if got else None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.config import Config
-from edge_segnet.daemon.camera import Camera, Opener
+from edge_segnet.daemon.camera import Camera, Opener, Surroundings
 from edge_segnet.daemon.changes import Watched
 from edge_segnet.daemon.outlets import Outlets
 from edge_segnet.daemon.preparing import Prepared, Preparer
@@ -89,7 +89,7 @@ class Daemon:
         self.state.sinks = self._outlets.status
         self._preparer = Preparer(origin.wait_for_model, lambda: self._stopping, self._say_waiting)
         self._file = Watched(origin.file)
-        self._stopping = self._reload_asked = False
+        self._stopping = self._reload_asked = self._record_asked = False
         self._failure: Exception | None = None
         self._wake = _Wake()
         self._extended_s = self._pinged_s = 0.0
@@ -103,6 +103,11 @@ class Daemon:
     def reload(self) -> None:
         """Read the settings again; safe in a signal handler and from any thread."""
         self._reload_asked = True
+        self._wake.ring()
+
+    def record(self) -> None:
+        """Have the flight recorder write what it holds; safe in a signal handler and from any thread."""
+        self._record_asked = True
         self._wake.ring()
 
     def _fail(self, error: Exception) -> None:
@@ -133,10 +138,17 @@ class Daemon:
         if not self._preparer.busy and (self._reload_asked or self._file.changed()):
             self._begin_reload()
         self._take_prepared()
+        if self._record_asked:
+            self._record()
         self._tell()
         if self.state.running and all(camera.finished for camera in self.state.running.values()):
             logger.info("every source has ended")
             self._stopping = True
+
+    def _record(self) -> None:
+        self._record_asked = False
+        if not self._outlets.trigger("asked"):
+            logger.warning("SIGUSR1: nothing records; the settings have no section recording")
 
     def _begin_reload(self) -> None:
         self._reload_asked = False
@@ -176,22 +188,25 @@ class Daemon:
         old = self.state.loaded
         self._outlets.open(new.config)
         kept = {name: camera for name, camera in self.state.running.items() if self._stays(camera, new)}
-        self._stop_cameras([camera for name, camera in self.state.running.items() if name not in kept])
-        self.state.take(new.loaded)
-        if new.loaded is not old:
-            for camera in kept.values():
-                camera.swap(new.loaded)
-            if old is not None:
-                old.backend.close()
+        gone = {name: camera for name, camera in self.state.running.items() if name not in kept}
+        self._stop_cameras(list(gone.values()))
+        self.state.take(new.loaded, new.config)
+        for camera in kept.values():
+            camera.swap(new.loaded, new.config)
+        if old is not None and new.loaded is not old:
+            old.backend.close()
         wanted = new.config.cameras
-        fresh = {name: self._camera(name, new) for name in wanted if name not in kept}
+        fresh = {name: self._camera(name, new, gone.get(name)) for name in wanted if name not in kept}
+        for name in gone.keys() - wanted.keys():
+            gone[name].retire()
         self.state.running = {name: kept.get(name) or fresh[name] for name in wanted}
         for camera in fresh.values():
             camera.start()
         self._config = new.config
 
-    def _camera(self, name: str, new: Prepared) -> Camera:
-        return Camera(name, new.config.cameras[name], new.loaded, self._outlets.publish, self._fail, self._opener)
+    def _camera(self, name: str, new: Prepared, earlier: Camera | None) -> Camera:
+        around = Surroundings(self._outlets.publish, self._fail, self.state.events, self._opener)
+        return Camera(name, new.config, new.loaded, around, earlier)
 
     @staticmethod
     def _stays(camera: Camera, new: Prepared) -> bool:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.config import RecordingConfig
 from edge_segnet.errors import UsageError
+from edge_segnet.files import state_folder
 from edge_segnet.sinks import Service
+from edge_segnet.sinks.shelf import require_folder
 from edge_segnet.sinks.turns import Turns
 from edge_segnet.types import Result
 
@@ -35,14 +37,15 @@ class RecordingSink:
         """Raises UsageError: the folder can't be written (ConfigError), or the extra is not installed."""
         try:
             from edge_segnet.sinks.messages import Messages
-            from edge_segnet.sinks.recording.folder import Folder, folder_of
+            from edge_segnet.sinks.recording.folder import Folder
             from edge_segnet.sinks.recording.recorder import Recorder
         except ImportError as error:
             what = f"recording: mcap and foxglove-sdk are needed ({error})"
             raise UsageError(what, hint="pip install 'edge-segnet[recording]'") from error
         self._config, self._service = config, service
         self._messages: Messages = Messages(service, config.quality)
-        self._folder = Folder(folder_of(config), config, self._metadata)
+        path = require_folder(config.path or state_folder() / "recordings", "recording.path")
+        self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
         self._turns = Turns(config.rate)
         self._log = LogTap(self._messages, self._recorder)
@@ -73,10 +76,10 @@ class RecordingSink:
         return {
             **self._recorder.status(),
             "mode": self._config.mode,
-            "path": str(folder.path),
+            "path": str(folder.shelf.path),
             "file": None if file is None else file.name,
             "files": folder.files,
-            "removed": folder.removed,
+            "removed": folder.shelf.removed,
         }
 
     def close(self) -> None:

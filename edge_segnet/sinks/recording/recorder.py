@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from edge_segnet.config import RecordingConfig
 from edge_segnet.sinks.messages import Message
-from edge_segnet.sinks.recording.folder import MB, DiskFull, Folder
+from edge_segnet.sinks.recording.folder import Folder
 from edge_segnet.sinks.recording.mcap_file import CHUNK
+from edge_segnet.sinks.shelf import MB, DiskFull
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 0.25
@@ -157,7 +158,7 @@ class Recorder:
         try:
             write()
         except (DiskFull, OSError) as error:
-            why = str(error) if isinstance(error, DiskFull) else f"{self._folder.path}: {error.strerror or error}"
+            why = str(error)
             if self.error is None:
                 logger.error("recording stops: %s; inference goes on", why, extra={"event": "recording-stopped"})
             self.error = why
