@@ -47,11 +47,11 @@ class _Counter:
 
 
 class Board:
-    """Reads what it found when it was made; at most once a second. May be asked from any thread."""
+    """Reads what it found when it was made, at most once a second. May be asked from any thread."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), cached_s: float = CACHED_S) -> None:
         """``root``: where ``sys`` and ``proc`` lie."""
-        self._root = root
+        self._cached_s = cached_s
         self._lock = threading.Lock()
         name = _text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name")
         self._name = name or None
@@ -69,7 +69,7 @@ class Board:
         """
         with self._lock:
             now = time.monotonic()
-            if self._cached is None or now - self._cached[0] >= CACHED_S:
+            if self._cached is None or now - self._cached[0] >= self._cached_s:
                 self._cached = now, self._read(now)
             return self._cached[1]
 

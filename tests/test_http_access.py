@@ -71,7 +71,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ],
 )
 def test_the_token_opens_the_api(client: httpx.Client, headers: dict[str, str], status: int) -> None:
-    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     answer = client.get("/api/status", headers=encoded)
     assert answer.status_code == status
     assert TOKEN not in answer.text

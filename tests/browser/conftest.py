@@ -52,6 +52,6 @@ def _check_origin(asked: str, origin: str, problems: list[str]) -> None:
 
 
 def _check_line(text: str, problems: list[str]) -> None:
-    """A server that is gone, or that wants a token, is said in the console, and meant; pixels are read by tests only."""
+    """A server that is gone, or wants a token, is said in the console, and meant; only tests read pixels."""
     if not any(word in text for word in ("Failed to load resource", "net::ERR", "willReadFrequently")):
         problems.append(text)

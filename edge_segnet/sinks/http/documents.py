@@ -23,6 +23,30 @@ class ClassCount(Document):
     share: Share
 
 
+class FreeDistance(Document):
+    """How far the ground is free in a region, by sector from left to right."""
+
+    rows: Annotated[list[int], Field(description="at network size")]
+    metres: list[float] | None
+    bearings_deg: list[float] | None
+
+
+class RegionDetails(Document):
+    """One region in one frame."""
+
+    pixels: dict[str, int]
+    void_pixels: int
+    smoothed: dict[str, Share]
+    free: FreeDistance | None
+
+
+class Flicker(Document):
+    """Share of pixels that left their class for one frame and came back: raw, and after the filter in time."""
+
+    raw: Share
+    steady: Share | None
+
+
 class ResultDocument(Document):
     """One segmented frame."""
 
@@ -42,7 +66,10 @@ class ResultDocument(Document):
     classes: Annotated[dict[str, ClassCount], Field(description="every class, in the model's order")]
     void_pixels: int
     low_margin: Annotated[Share | None, Field(description="share of pixels about which the network was unsure")]
-    regions: dict[str, dict[str, float]]
+    regions: Annotated[dict[str, dict[str, Share]], Field(description="region -> class -> share of the region")]
+    region_details: dict[str, RegionDetails]
+    alarms: Annotated[list[str], Field(description="rules that are on")]
+    flicker: Flicker | None
     stages_ms: dict[str, float]
     dropped: Annotated[int, Field(description="frames of this camera that nobody segmented")]
 
