@@ -14,7 +14,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-STREAMS = ("/stream/pair.mjpg", "/api/stream")
+STREAMS = ("/stream/layers?fps=30", "/api/stream?rate=5")
 
 
 def _connect(url: str, path: str) -> socket.socket:
