@@ -29,7 +29,8 @@ from edge_segnet.uris import SourceUri
 
 PIPE_BYTES: Final = 1 << 20
 REAP_S: Final = 1.0
-FFMPEG: Final = "fflags;nobuffer|flags;low_delay|max_delay;{delay_us}|rtsp_transport;{transport}"
+FFMPEG: Final = "fpsprobesize;0|flags;low_delay|max_delay;{delay_us}|rtsp_transport;{transport}"
+"""No second of probing for the frame rate before the first frame."""
 
 
 class ChildSource:

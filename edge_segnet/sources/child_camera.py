@@ -30,7 +30,7 @@ from edge_segnet.uris import SourceUri
 
 HEADER: Final = struct.Struct("<BII")
 """Kind, bytes of the facts, bytes of the pixels."""
-CONNECT_MS: Final = 2500
+CONNECT_MS: Final = 2000
 READ_MS: Final = 5000
 PLAUSIBLE_NS: Final = 2_000_000_000
 

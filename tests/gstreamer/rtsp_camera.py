@@ -15,10 +15,9 @@ import sys
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
-
 ENCODERS = {
-    "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps} ! rtph264pay name=pay0 pt=96 config-interval=1",
-    "jpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26",
+    "h264": "x264enc tune=4 speed-preset=1 key-int-max={fps} ! rtph264pay name=pay0 config-interval=1",
+    "jpeg": "jpegenc ! rtpjpegpay name=pay0",
 }
 START_S = 20
 

@@ -158,7 +158,7 @@ def test_nobody_answers(scheme: str) -> None:
         LIVE_RED,
         "videotestsrc pattern=red ! videoconvert",
         "videotestsrc is-live=true pattern=red ! x264enc tune=zerolatency ! decodebin",
-        "videotestsrc is-live=true pattern=red ! queue leaky=downstream  max-size-buffers=1\n! video/x-raw, format=RGBA",
+        "videotestsrc is-live=true pattern=red ! queue max-size-buffers=1\n ! video/x-raw, format=RGBA",
     ],
 )
 def test_raw_pipelines(pipeline: str) -> None:
