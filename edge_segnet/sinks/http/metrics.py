@@ -27,6 +27,12 @@ COUNTERS: Final = {
     "stale": "results older than the camera's limit",
 }
 
+SINK_COUNTERS: Final = {
+    "published": "results that the sink took",
+    "dropped": "results that it could not take, or not pass on",
+    "failed": "results at which it broke",
+}
+
 
 class Metrics(Collector):
     """A collector over ``Service``; ``http`` gives this sink's own status, ``written`` the ages of what it sent."""
@@ -56,6 +62,7 @@ class Metrics(Collector):
         yield from self._times()
         yield self._shares()
         yield from _cameras(status.get("cameras", {}))
+        yield from _sinks(status.get("sinks", {}))
         yield from _board(status.get("board") or {})
         yield from self._own()
 
@@ -125,6 +132,24 @@ def _cameras(cameras: dict[str, dict[str, Any]]) -> Iterator[Metric]:
         reconnects.add_metric([camera], float(status.get("reconnects", 0)))
     yield state
     yield reconnects
+
+
+def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    """What every sink tells of itself; ``error`` and ``last_error`` stay where they can be read."""
+    state = GaugeMetricFamily("edge_segnet_sink_state", "1 for the state it is in", labels=["sink", "state"])
+    error = GaugeMetricFamily("edge_segnet_sink_error", "1: it can't do its work now", labels=["sink"])
+    queue = GaugeMetricFamily("edge_segnet_sink_queue", "what waits to be sent", labels=["sink"])
+    counts = {
+        name: CounterMetricFamily(f"edge_segnet_sink_{name}", text, labels=["sink"])
+        for name, text in SINK_COUNTERS.items()
+    }
+    for sink, told in sinks.items():
+        state.add_metric([sink, str(told.get("state", "running"))], 1.0)
+        error.add_metric([sink], float(told.get("error") is not None))
+        queue.add_metric([sink], float(told.get("queue", 0)))
+        for name, family in counts.items():
+            family.add_metric([sink], float(told.get(name, 0)))
+    yield from (state, error, queue, *counts.values())
 
 
 def _board(board: dict[str, Any]) -> Iterator[Metric]:
