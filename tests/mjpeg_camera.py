@@ -93,6 +93,10 @@ class MjpegCamera:
                 number += 1
             time.sleep(1.0 / self.fps)
 
+    def end(self) -> None:
+        """Every stream ends; no frame will come any more."""
+        self._ended.set()
+
     def __enter__(self) -> MjpegCamera:
         return self
 

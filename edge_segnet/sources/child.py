@@ -5,7 +5,6 @@ process of their own (``child_camera``), which can be killed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -27,7 +26,7 @@ from edge_segnet.sources.live import Wish
 from edge_segnet.types import Frame
 from edge_segnet.uris import SourceUri
 
-PIPE_BYTES: Final = 1 << 20
+READ_BYTES: Final = 1 << 20
 REAP_S: Final = 1.0
 FFMPEG: Final = "fpsprobesize;0|flags;low_delay|max_delay;{delay_us}|rtsp_transport;{transport}"
 """No second of probing for the frame rate before the first frame."""
@@ -56,8 +55,6 @@ class ChildSource:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._orders, self._frames = self._process.stdin, self._process.stdout
         os.set_blocking(self._frames.fileno(), False)
-        with contextlib.suppress(OSError):  # a larger pipe is only quicker
-            fcntl.fcntl(self._frames.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         # Not as an argument: those are seen by every user of the machine.
         self._order(uri=source.text, size=wish.size, fit=wish.fit, flip=wish.flip)
 
@@ -120,7 +117,7 @@ class ChildSource:
             return False
         while True:
             try:
-                data = os.read(self._frames.fileno(), PIPE_BYTES)
+                data = os.read(self._frames.fileno(), READ_BYTES)
             except BlockingIOError:
                 return False
             if not data:

@@ -187,7 +187,7 @@ def choose_mode(offered: str, source: SourceUri) -> Mode:
     Raises:
         InputError: it can't do that; names what it can do.
     """
-    modes = _modes(offered)
+    modes = _modes(offered, source.fps)
     media = {"raw": "video/x-raw", "mjpeg": "image/jpeg"}.get(source.format)
     fitting = [mode for mode in modes if media in (None, mode.media)]
     if source.width is not None:
@@ -209,18 +209,23 @@ def choose_mode(offered: str, source: SourceUri) -> Mode:
     return min(fitting, key=_discomfort)
 
 
-def _modes(offered: str) -> list[Mode]:
+def _modes(offered: str, fps: float | None) -> list[Mode]:
     modes = []
     for text in offered.split(";"):
         found = re.match(r"\s*(video/x-raw|image/jpeg)(?![^,]*NVMM)\b", text)
         width, height = (re.search(rf"\b{side}=\(int\)(\d+)", text) for side in ("width", "height"))
-        if not found or not width or not height:
-            continue
-        listed = re.search(r"framerate=(.*)", text)
-        rates = {Fraction(int(up), int(down)) for up, down in re.findall(r"(\d+)/(\d+)", listed[1] if listed else "")}
-        rates.discard(Fraction(0))
-        modes.append(Mode(found[1], int(width[1]), int(height[1]), tuple(sorted(rates, reverse=True))))
+        if found and width and height:
+            listed = text.partition("framerate=")[2]
+            modes.append(Mode(found[1], int(width[1]), int(height[1]), _rates(listed, fps)))
     return modes
+
+
+def _rates(listed: str, fps: float | None) -> tuple[Fraction, ...]:
+    """``(fraction)30/1``, ``{ 30/1, 15/1 }``, or the range ``[ 1/1, 60/1 ]``, in which ``fps`` may lie; best first."""
+    rates = {Fraction(int(up), int(down)) for up, down in re.findall(r"(\d+)/([1-9]\d*)", listed)}
+    if "[" in listed and fps is not None and float(min(rates)) <= fps <= float(max(rates)):
+        rates.add(Fraction(fps).limit_denominator(1001))
+    return tuple(sorted(rates - {Fraction(0)}, reverse=True))
 
 
 def _near(rate: Fraction, fps: float) -> bool:
