@@ -226,7 +226,7 @@ def test_cameras_come_and_go() -> None:
     service = StreetService("front", "rear")
     with serving(service) as sink:
         front, rear = sink.urls
-        assert (front.rsplit("/")[-1], rear.rsplit("/")[-1]) == ("front", "rear")
+        assert front.endswith("/front") and rear.endswith("/rear")
         with Viewer(front.replace("front", "side")) as viewer:
             assert "Not found" in viewer.problem()
         with feeding(service, sink, halves(camera="rear")), Viewer(rear) as viewer:
@@ -254,8 +254,7 @@ def test_a_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
         wait_until(lambda: sink.urls == [f"rtsp://127.0.0.1:{port}/front"])
         assert sink.status()["error"] is None
         sink.close()
-    assert [record.message for record in caplog.records if f"127.0.0.1:{port}" in record.message]
-    assert len(caplog.records) == 1
+    assert [f"127.0.0.1:{port}" in record.message for record in caplog.records] == [True]
 
 
 def test_it_closes_at_once_and_frees_its_port() -> None:
@@ -268,7 +267,7 @@ def test_it_closes_at_once_and_frees_its_port() -> None:
         wait_until(lambda: not sink.status()["watched"])
         with serving(service, port=port) as again:
             assert again.urls == [f"rtsp://127.0.0.1:{port}/front"]
-    RtspSink(RtspConfig(port=0), StreetService("front")).close()  # never started
+    RtspSink(RtspConfig(), StreetService("front")).close()  # never started
 
 
 def test_connections_are_limited_and_idle_ones_closed() -> None:

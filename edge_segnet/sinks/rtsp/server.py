@@ -246,11 +246,13 @@ class RtspServer:
         if full:
             client.close()
             return
-        # The kernel ends a connection whose other end takes nothing; GStreamer only drops pictures for it.
-        connection = client.get_connection().get_read_socket()
-        connection.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
         client.connect("closed", self._closed)
         client.connect("play-request", self._play)
+        connection = client.get_connection()
+        taken = connection.get_read_socket() if connection is not None else None
+        if taken is not None:
+            # The kernel ends a connection whose other end takes nothing; GStreamer only drops pictures for it.
+            taken.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
 
     def _closed(self, client: Any) -> None:
         with self._lock:
@@ -278,3 +280,4 @@ class RtspServer:
         for client in old:
             if not client.session_filter(None):
                 client.close()
+                self._closed(client)  # one that broke off before we listened says nothing
