@@ -72,7 +72,11 @@ class Routes:
         address = request.client.host if request.client else ""
         if self._sessions.must_wait(address):
             return RedirectResponse("/login?wait", 303)
-        fields = parse_qs((await asyncio.wait_for(request.body(), BODY_S)).decode("latin-1"))
+        try:
+            body = await asyncio.wait_for(request.body(), BODY_S)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(408, "the form did not come in time", headers={"Connection": "close"}) from error
+        fields = parse_qs(body.decode("latin-1"))
         if not self._sessions.right(fields.get("token", [""])[0].strip()):
             self._sessions.failed(address)
             return RedirectResponse("/login?wrong", 303)

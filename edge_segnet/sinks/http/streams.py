@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections import deque
 from typing import Final
 
@@ -14,6 +15,7 @@ from edge_segnet.sinks.http.connection import Connection
 from edge_segnet.sinks.http.feed import BOUNDARY, EVENT, Hub, Shot, Subscriber
 from edge_segnet.telemetry import RECENT, Histogram
 
+logger = logging.getLogger(__name__)
 STATUS_S: Final = 1.0
 MULTIPART: Final = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
 EVENTS: Final = "text/event-stream"
@@ -118,8 +120,11 @@ async def tell_status(hub: Hub) -> None:
     while True:
         hub.forget_removed()
         listeners = [taker for taker in hub.subscribers if taker.kind == EVENT and not taker.connection.blocked]
-        if listeners:
-            event = await asyncio.to_thread(status_event, hub)
-            for listener in listeners:
-                listener.tell(event)
+        try:
+            event = await asyncio.to_thread(status_event, hub) if listeners else b""
+        except Exception:  # whatever it is, the server goes on
+            logger.exception("the service's status could not be sent")
+            listeners = []
+        for listener in listeners:
+            listener.tell(event)
         await asyncio.sleep(STATUS_S)
