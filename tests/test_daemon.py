@@ -245,7 +245,7 @@ def test_a_lost_device_ends_the_daemon(file: Path) -> None:
             def close(self) -> None:
                 """Nothing is left."""
 
-        stage.daemon.state.running["front"].swap(replace(loaded, backend=Gone()))
+        stage.daemon.state.running["front"].swap(replace(loaded, backend=Gone()), load(file))
         wait_until(lambda: stage.failures)
     assert stage.failures == [lost]
 

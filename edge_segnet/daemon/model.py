@@ -15,6 +15,7 @@ from edge_segnet.config import Config
 from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle, resized
+from edge_segnet.refine import Network
 from edge_segnet.types import Backend, Frame
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,11 @@ class Loaded:
     backend: Backend
     fingerprint: Fingerprint
     note: str = ""
+
+
+def network_of(loaded: Loaded) -> Network:
+    """What regions and rules need to know of it."""
+    return Network(loaded.bundle.classes, loaded.bundle.size, loaded.bundle.fit)
 
 
 def fingerprint(model: str) -> Fingerprint:
