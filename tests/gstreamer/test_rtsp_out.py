@@ -282,6 +282,16 @@ def test_connections_are_limited_and_idle_ones_closed() -> None:
             assert viewer.picture() is not None
 
 
+def test_viewers_who_break_off_take_no_place() -> None:
+    with street() as (_, sink):
+        for _ in range(rtsp_server.MAX_CLIENTS + 4):
+            with Stuck(sink.urls[0]) as stuck:
+                stuck.play()
+            wait_until(lambda: sink.status()["clients"] == 0 and not sink.status()["watched"])
+        with Viewer(sink.urls[0]) as viewer:
+            assert viewer.picture() is not None
+
+
 def test_only_this_machine_means_no_open_udp_port() -> None:
     with street() as (_, sink), Viewer(sink.urls[0]) as viewer:
         assert viewer.picture() is not None

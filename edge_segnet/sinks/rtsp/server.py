@@ -153,6 +153,7 @@ class RtspServer:
         self._context = GLib.MainContext.new()
         self._loop = GLib.MainLoop.new(self._context, False)
         self._clients: dict[Any, float] = {}
+        self._sessions: dict[Any, list[Any]] = {}
         self._lock = threading.Lock()
         self._chain = ""
         self._source: Any = None
@@ -247,6 +248,7 @@ class RtspServer:
             client.close()
             return
         client.connect("closed", self._closed)
+        client.connect("new-session", self._new_session)
         client.connect("play-request", self._play)
         connection = client.get_connection()
         taken = connection.get_read_socket() if connection is not None else None
@@ -257,6 +259,14 @@ class RtspServer:
     def _closed(self, client: Any) -> None:
         with self._lock:
             self._clients.pop(client, None)
+            sessions = self._sessions.pop(client, [])
+        # Left to itself, the session of a viewer who broke off counts for another minute.
+        for session in sessions:
+            self._server.get_session_pool().remove(session)
+
+    def _new_session(self, client: Any, session: Any) -> None:
+        with self._lock:
+            self._sessions.setdefault(client, []).append(session)
 
     def _play(self, _client: Any, _context: Any) -> None:
         for stream in self.streams.values():
