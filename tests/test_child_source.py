@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -23,6 +24,7 @@ from edge_segnet.sources.live import LiveSource, Wish
 from edge_segnet.types import Frame
 from edge_segnet.uris import Flip
 from tests.mjpeg_camera import MjpegCamera, quarters
+from tests.tls import self_signed
 from tests.waiting import wait_until
 
 SIZE = (64, 48)
@@ -157,3 +159,13 @@ def test_descriptors_are_given_back() -> None:
                 pass
             sizes.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208
     assert sizes[-1] <= sizes[0]
+
+
+def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = self_signed(tmp_path)
+    with MjpegCamera(tls=pair) as camera:
+        with closing(opened(camera.url)) as source, pytest.raises(InputError, match="does not trust the certificate"):
+            first(source)
+        monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
+        with closing(opened(camera.url)) as source:
+            assert first(source).source_size == (320, 240)

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import select
+import ssl
 import subprocess
 import sys
 import threading
@@ -32,6 +33,14 @@ FFMPEG: Final = "fpsprobesize;0|flags;low_delay|max_delay;{delay_us}|rtsp_transp
 """No second of probing for the frame rate before the first frame."""
 
 
+def _options(source: SourceUri, camera: CameraConfig) -> str:
+    options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport=camera.transport)
+    if source.url.startswith(("rtsps:", "https:")):
+        # Left to itself, FFmpeg accepts any certificate.
+        options += f"|tls_verify;1|ca_file;{ssl.get_default_verify_paths().cafile or ''}"
+    return options
+
+
 class ChildSource:
     """A camera that another process reads; its newest frame wins here as well. ``original`` is not kept."""
 
@@ -43,14 +52,13 @@ class ChildSource:
         self._lock = threading.Lock()
         self._closed = False
         self._bytes = bytearray()
-        options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport=camera.transport)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edge_segnet.sources.child_camera"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # FFmpeg's chatter names addresses with their passwords.
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": options},
+            env=os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": _options(source, camera)},
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._orders, self._frames = self._process.stdin, self._process.stdout
