@@ -44,7 +44,10 @@ class Metrics(Collector):
 
     def text(self, accept: str) -> tuple[bytes, str]:
         """(body, media type): OpenMetrics where the client asks for it, else the Prometheus text format."""
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # what it makes of a version that is no number
+            encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 
     def describe(self) -> list[Metric]:
@@ -61,6 +64,8 @@ class Metrics(Collector):
         yield from self._counts()
         yield from self._times()
         yield self._shares()
+        yield from self._regions()
+        yield from self._alarms()
         yield from _cameras(status.get("cameras", {}))
         yield from _sinks(status.get("sinks", {}))
         yield from _board(status.get("board") or {})
@@ -100,6 +105,60 @@ class Metrics(Collector):
             for name, share in zip(names, shares(last.segmentation.counts), strict=False):
                 family.add_metric([camera, name], float(share))
         return family
+
+    def _regions(self) -> Iterator[Metric]:
+        """What the newest frame's regions held, and how much its labels flicker."""
+        share, smoothed = (
+            GaugeMetricFamily(f"edge_segnet_region_{name}", text, labels=["camera", "region", "class"])
+            for name, text in (("share", "of the region's pixels, 0 to 1"), ("smoothed_share", "the same, over time"))
+        )
+        rows, metres = (
+            GaugeMetricFamily(f"edge_segnet_free_{unit}", text, labels=["camera", "region", "sector"])
+            for unit, text in (("rows", "drivable from the region's lower edge up"), ("metres", "drivable ahead"))
+        )
+        flicker = GaugeMetricFamily(
+            "edge_segnet_flicker",
+            "share of pixels that blink; raw, and steady after the filter",
+            labels=["camera", "of"],
+        )
+        classes = self._service.classes
+        for camera, telemetry in self._service.cameras.items():
+            last = telemetry.last
+            if last is None or classes is None:
+                continue
+            for name, region in last.regions.items():
+                for entry, of, later in zip(classes.names, shares(region.counts), region.smoothed, strict=False):
+                    share.add_metric([camera, name, entry], float(of))
+                    smoothed.add_metric([camera, name, entry], float(later))
+                for family, values in (
+                    (rows, region.free and region.free.rows),
+                    (metres, region.free and region.free.metres),
+                ):
+                    for sector, value in enumerate(values or ()):
+                        family.add_metric([camera, name, str(sector)], float(value))
+            if last.flicker is not None:
+                flicker.add_metric([camera, "raw"], last.flicker.raw)
+                if last.flicker.steady is not None:
+                    flicker.add_metric([camera, "steady"], last.flicker.steady)
+        yield from (share, smoothed, rows, metres, flicker)
+
+    def _alarms(self) -> Iterator[Metric]:
+        alarm = GaugeMetricFamily("edge_segnet_alarm", "1: the rule is on", labels=["camera", "rule"])
+        for camera, telemetry in self._service.cameras.items():
+            on = telemetry.last.alarms if telemetry.last is not None else ()
+            for rule in self._service.rules:
+                region = self._service.regions.get(rule.region)
+                if region is not None and region.sees(camera):
+                    alarm.add_metric([camera, rule.name], float(rule.name in on))
+        yield alarm
+        log = self._service.events
+        events = CounterMetricFamily("edge_segnet_events", "since the start", labels=["camera", "rule", "kind"])
+        for labels, count in tuple(log.counts.items()):
+            events.add_metric(list(labels), float(count))
+        yield events
+        yield CounterMetricFamily("edge_segnet_events_lost", "the disk was too slow for them", float(log.lost))
+        error = float(log.status()["error"] is not None)
+        yield GaugeMetricFamily("edge_segnet_events_error", "1: events are not on disk, only in memory", error)
 
     def _own(self) -> Iterator[Metric]:
         own = self._http()
