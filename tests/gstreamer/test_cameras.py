@@ -215,8 +215,3 @@ def test_a_slow_reader_gets_the_newest_frame() -> None:
         time.sleep(0.5)
         late = first(source)
         assert time.monotonic_ns() - late.captured_ns < 250e6
-
-
-def test_a_flip_in_the_source_and_beside_it_is_one_too_many() -> None:
-    with pytest.raises(UsageError, match="flip is given twice"):
-        opened("csi://0?flip=vertical", flip="horizontal")
