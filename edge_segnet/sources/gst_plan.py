@@ -59,10 +59,12 @@ def head(source: SourceUri, camera: CameraConfig) -> list[Step]:
                 Step("capsfilter", {"caps": "video/x-raw(memory:NVMM),format=NV12" + _wishes(source)}, name="mode"),
             ]
         case "v4l2":
+            # The last one is left out when the camera's pictures are not JPEG. Never decodebin here: on a Jetson it
+            # may take a decoder whose memory only nvvidconv reads.
             return [
                 Step("v4l2src", {"device": source.device}, name="camera"),
                 Step("capsfilter", name="mode"),
-                Step("decodebin"),
+                Step("jpegdec"),
             ]
         case "rtsp":
             return [
@@ -175,6 +177,10 @@ class Mode:
     rates: tuple[Fraction, ...]
 
     @property
+    def is_jpeg(self) -> bool:
+        return self.media == "image/jpeg"
+
+    @property
     def caps(self) -> str:
         """For a capsfilter; the first of the rates."""
         rate = f",framerate={self.rates[0].numerator}/{self.rates[0].denominator}" if self.rates else ""
@@ -237,7 +243,7 @@ def _at(mode: Mode, fps: float) -> Mode:
 
 
 def _shown(mode: Mode) -> str:
-    kind = "mjpeg" if mode.media == "image/jpeg" else "raw"
+    kind = "mjpeg" if mode.is_jpeg else "raw"
     return f"{kind} {mode.width}x{mode.height}" + (f" at {float(mode.rates[0]):g}" if mode.rates else "")
 
 
@@ -247,7 +253,7 @@ def _discomfort(mode: Mode) -> tuple[bool, bool, int, float, bool]:
     rate = float(mode.rates[0]) if mode.rates else fps
     small = mode.width < width or mode.height < height
     area = mode.width * mode.height
-    return rate < fps, small, -area if small else area, -rate, mode.media != "video/x-raw"
+    return rate < fps, small, -area if small else area, -rate, mode.is_jpeg
 
 
 def first_missing(steps: list[Step], has: Callable[[str], bool]) -> str | None:

@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -200,8 +201,8 @@ class Supervisor:
             return HOPELESS_S
         except EdgeSegnetError as error:
             self._set(self._absent(), str(error), capture)
-        except Exception as error:
-            logger.debug("camera %s", self._name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
+            logger.debug("camera %s: %s", self._name, without_credentials(traceback.format_exc()))
             self._set(self._absent(), f"unexpected {type(error).__name__}: {error}", capture)
         finally:
             self._release(capture)
@@ -253,8 +254,8 @@ class Supervisor:
         capture.enter(CLOSE_LIMIT_S)
         try:
             source.close()
-        except Exception as error:
-            logger.debug("camera %s: closing: %s", self._name, error, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
+            logger.debug("camera %s: closing: %s", self._name, without_credentials(str(error)))
         capture.leave()
 
     def _backoff_s(self, failures: int) -> float:
