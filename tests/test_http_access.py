@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from edge_segnet.config import HttpConfig
 from edge_segnet.errors import ConfigError
 from edge_segnet.sinks.http import HttpSink
 from tests.service import StreetService, drive, serving
+from tests.tls import self_signed
 
 TOKEN = "correct-horse-battery"
 GOOD = {"Authorization": f"Bearer {TOKEN}"}
@@ -46,12 +46,7 @@ def open_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    pair = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-out", str(pair[0]), "-keyout", str(pair[1]), "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run([*command, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
-    return pair
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,12 @@ from edge_segnet.sinks.proportions import seen_size
 from edge_segnet.types import Image, Result
 
 Kind = Literal["camera", "mask", "overlay", "result"]
+SDK_LOGGERS: Final = ("foxglove", "tungstenite", "tokio_tungstenite", "mio")
+"""What the SDK says of itself. It must not be sent through the SDK again."""
 KINDS: Final[tuple[Kind, ...]] = ("camera", "mask", "overlay", "result")
 ALPHA: Final = 0.5
+for _name in SDK_LOGGERS:
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # else every client could fill the log
 _LEVELS: Final = (
     (logging.CRITICAL, LogLevel.Fatal),
     (logging.ERROR, LogLevel.Error),
@@ -57,6 +61,48 @@ class Message:
     topic: Topic
     at_ns: int
     data: bytes
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _protobuf_topic(name: str, kind: Any) -> Topic:
+    schema = kind.get_schema()
+    return Topic(name, "protobuf", schema.name, schema.encoding, schema.data)
+
+
+def _json_topic(name: str, schema: dict[str, Any]) -> Topic:
+    return Topic(name, "json", schema["title"], "jsonschema", _json(schema))
+
+
+COMMON: Final = {
+    topic.name: topic
+    for topic in (
+        _json_topic("/status", schemas.STATUS),
+        _json_topic("/events", schemas.EVENT),
+        _protobuf_topic("/events/snapshot", CompressedImage),
+        _protobuf_topic("/log", Log),
+    )
+}
+"""Topics that are there whatever cameras there are."""
+
+
+class LogTap(logging.Handler):
+    """Gives log lines to ``send`` too."""
+
+    def __init__(self, send: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the line on."""
+        if record.name.partition(".")[0] in SDK_LOGGERS:
+            return
+        try:
+            self._send(record)
+        except Exception:  # noqa: BLE001 - a line that can't be sent still goes to the others
+            self.handleError(record)
 
 
 class Messages:
@@ -93,24 +139,19 @@ class Messages:
 
     def status(self) -> Message:
         """The daemon's state, as of now."""
-        topic = self._known("/status", None, lambda: _json_topic("/status", schemas.STATUS))
-        return Message(topic, time.time_ns(), _json(self._service.status()))
+        return Message(COMMON["/status"], time.time_ns(), _json(self._service.status()))
 
     def event(self, event: Event) -> list[Message]:
         """An event, with its picture if there is one."""
         at_ns = int(datetime.fromisoformat(event.at.replace("Z", "+00:00")).timestamp() * 1e9)
-        topic = self._known("/events", None, lambda: _json_topic("/events", schemas.EVENT))
-        made = [Message(topic, at_ns, _json(event.to_document()))]
+        made = [Message(COMMON["/events"], at_ns, _json(event.to_document()))]
         picture = None if event.snapshot is None else self._service.events.snapshot(event.snapshot)
         if picture is not None:
-            name = "/events/snapshot"
-            topic = self._known(name, None, lambda: _protobuf_topic(name, CompressedImage))
-            made.append(Message(topic, at_ns, _image(picture, "jpeg", event.camera, at_ns)))
+            made.append(Message(COMMON["/events/snapshot"], at_ns, _image(picture, "jpeg", event.camera, at_ns)))
         return made
 
     def log(self, record: logging.LogRecord) -> Message:
         """A log line."""
-        topic = self._known("/log", None, lambda: _protobuf_topic("/log", Log))
         at_ns = int(record.created * 1e9)
         level = next((level for bound, level in _LEVELS if record.levelno >= bound), LogLevel.Debug)
         text = record.getMessage()
@@ -122,7 +163,7 @@ class Messages:
             file=record.module,
             line=record.lineno,
         )
-        return Message(topic, at_ns, line.encode())
+        return Message(COMMON["/log"], at_ns, line.encode())
 
     def _known(self, name: str, classes: ClassMap | None, make: Callable[[], Topic]) -> Topic:
         key = (name, classes)
@@ -156,16 +197,3 @@ def _image(data: bytes, form: str, camera: str, at_ns: int) -> bytes:
 
 def _timestamp(at_ns: int) -> Timestamp:
     return Timestamp(at_ns // 1_000_000_000, at_ns % 1_000_000_000)
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _protobuf_topic(name: str, kind: Any) -> Topic:
-    schema = kind.get_schema()
-    return Topic(name, "protobuf", schema.name, schema.encoding, schema.data)
-
-
-def _json_topic(name: str, schema: dict[str, Any]) -> Topic:
-    return Topic(name, "json", schema["title"], "jsonschema", _json(schema))

@@ -36,7 +36,7 @@ class RecordingSink:
     def __init__(self, config: RecordingConfig, service: Service) -> None:
         """Raises UsageError: the folder can't be written (ConfigError), or the extra is not installed."""
         try:
-            from edge_segnet.sinks.messages import Messages
+            from edge_segnet.sinks.messages import LogTap, Messages
             from edge_segnet.sinks.recording.folder import Folder
             from edge_segnet.sinks.recording.recorder import Recorder
         except ImportError as error:
@@ -48,7 +48,7 @@ class RecordingSink:
         self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
         self._turns = Turns(config.rate)
-        self._log = LogTap(self._messages, self._recorder)
+        self._log = LogTap(lambda record: self._recorder.put(self._messages.log(record)))
         self._cursor = service.events.last_id
         self._status_s = float("-inf")
 
@@ -105,17 +105,3 @@ class RecordingSink:
         status, classes = self._service.status(), self._service.classes
         words = {key: str(status.get(key)) for key in ("version", "model", "backend", "network_size", "licence")}
         return {**words, "classes": json.dumps(None if classes is None else classes.to_dict())}
-
-
-class LogTap(logging.Handler):
-    """Gives log lines to the recorder too."""
-
-    def __init__(self, messages: Messages, recorder: Recorder) -> None:
-        super().__init__()
-        self._messages, self._recorder = messages, recorder
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._recorder.put(self._messages.log(record))
-        except Exception:  # noqa: BLE001 - a line that can't be recorded still goes to the others
-            self.handleError(record)
