@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -193,3 +194,15 @@ def test_a_port_where_something_else_listens(service: StreetService) -> None:
         wait_until(lambda: sink.status()["error"] == "the broker has answered nothing for 2 s")
     with sending(service, free_port()) as sink:
         wait_until(lambda: sink.status()["error"] == "Connection refused")
+
+
+def test_without_paho_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['paho'] = None\n"
+        "from edge_segnet.sinks.mqtt import MqttSink\n"
+        "from tests.broker.stage import config; from tests.service import StreetService\n"
+        "MqttSink(config(1), StreetService())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    wanted = "mqtt: paho-mqtt is not installed: pip install 'edge-segnet[mqtt]', or leave the section out"
+    assert done.stderr.splitlines()[-1].endswith(wanted)
