@@ -46,7 +46,8 @@ def result(classes: ClassMap) -> dict[str, Any]:
         **dict.fromkeys(("seq", "void_pixels", "dropped"), _WHOLE),
         **dict.fromkeys(("stale", "synthetic"), _SWITCH),
         **dict.fromkeys(("network_size", "source_size"), size),
-        **dict.fromkeys(("regions", "stages_ms"), _MAPPING),
+        **dict.fromkeys(("regions", "region_details", "flicker", "stages_ms"), _MAPPING),
+        "alarms": {"type": "array", "items": _TEXT},
         "classes": {"type": "object", "properties": dict.fromkeys(classes.names, count)},
     }
     return _object("edge_segnet.Result", fields)

@@ -23,7 +23,7 @@ from edge_segnet.sinks.turns import Turns
 from edge_segnet.types import Result
 
 if TYPE_CHECKING:
-    from edge_segnet.sinks.messages import Messages
+    from edge_segnet.sinks.messages import Kind, Messages
     from edge_segnet.sinks.recording.recorder import Recorder
 
 CLOSE_S: Final = 0.9
@@ -47,6 +47,7 @@ class RecordingSink:
         path = require_folder(config.path or state_folder() / "recordings", "recording.path")
         self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
+        self._kinds: tuple[Kind, ...] = (*config.images, "regions", "result")
         self._turns = Turns(config.rate)
         self._log = LogTap(lambda record: self._recorder.put(self._messages.log(record)))
         self._cursor = service.events.last_id
@@ -61,8 +62,8 @@ class RecordingSink:
         """Encode and hand over; the disk is never waited for."""
         if not self._turns.mine(result.frame.camera):
             return
-        for kind in (*self._config.images, "result"):
-            message = self._messages.of(result, kind)  # type: ignore[arg-type]  # pictures are kinds
+        for kind in self._kinds:
+            message = self._messages.of(result, kind)
             if message is not None:
                 self._recorder.put(message)
 
