@@ -13,7 +13,8 @@ import { LayerStream } from "./stream.js";
 const $ = (id) => document.getElementById(id);
 const RESULTS_PER_S = 5;
 const PICTURES_PER_S = 30;
-const QUIET_S = 2.5; // no frame for so long: the picture is old
+const QUIET_S = 2.5; // no frame for so long, or for four periods of a slow camera: the picture is old
+const SLOWEST_S = 10;
 
 const picture = new Picture($("view"));
 const chart = new Chart($("chart"), $("historynote"));
@@ -39,10 +40,14 @@ let paused = false;
 let streamTrouble = null;
 let pointer = null;
 let said = "";
+let shownAt = 0;
+let periodS = 0;
 
 function showFrame(frame) {
   if (paused || frame.camera !== camera) return frame.image.close();
   picture.show(frame);
+  periodS = Math.min(SLOWEST_S, (performance.now() - shownAt) / 1000);
+  shownAt = performance.now();
   $("synthetic").hidden = !frame.synthetic;
   showPointed();
 }
@@ -179,7 +184,7 @@ function tick() {
   const frame = picture.frame?.camera === camera ? picture.frame : null;
   const old = frame ? (performance.now() - frame.capturedAt) / 1000 : Infinity;
   const state = status?.cameras[camera]?.state;
-  const now = frame === null ? "empty" : paused ? "paused" : old > QUIET_S ? "old" : "live";
+  const now = frame === null ? "empty" : paused ? "paused" : old > Math.max(QUIET_S, 4 * periodS) ? "old" : "live";
   $("stage").dataset.state = document.body.dataset.now = now;
   if (now === "old") chart.add(null);
   $("emptytext").textContent = streamTrouble ?? "Waiting for the first frame";
