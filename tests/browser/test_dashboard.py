@@ -166,6 +166,8 @@ def test_a_lost_camera_is_shown_and_comes_back(open_page: OpenPage, service: Str
         page.wait_for_selector('#stage[data-state="old"]')
         page.locator("#veil", has_text="Last picture").wait_for()
         page.locator("#link", has_text="lost").wait_for()
+        late = open_page(sink.url)
+        late.wait_for_selector('#stage[data-state="old"]')
         service.camera_changes.clear()
         with driving(service, [halves()]):
             live(page)

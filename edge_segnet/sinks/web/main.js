@@ -46,7 +46,7 @@ let periodS = 0;
 function showFrame(frame) {
   if (paused || frame.camera !== camera) return frame.image.close();
   picture.show(frame);
-  periodS = Math.min(SLOWEST_S, (performance.now() - shownAt) / 1000);
+  periodS = shownAt ? Math.min(SLOWEST_S, (performance.now() - shownAt) / 1000) : 0;
   shownAt = performance.now();
   $("synthetic").hidden = !frame.synthetic;
   showPointed();
@@ -158,6 +158,7 @@ function cameraChoice(name) {
 /** Another camera: its picture, its results. */
 function watch(name) {
   camera = name;
+  shownAt = periodS = 0;
   stream.close();
   if (name === null) return;
   for (const input of $("cameras").querySelectorAll("input")) input.checked = input.value === name;
