@@ -16,7 +16,7 @@ from edge_segnet.config_regions import RegionConfig, RuleConfig
 from edge_segnet.imaging import encode
 from edge_segnet.sinks.http import HttpSink
 from edge_segnet.types import FreeDistance, Region, Result
-from tests.browser.test_dashboard import halves, live
+from tests.browser.look import halves, live
 from tests.service import StreetService, driving, serving
 from tests.test_events import event_of
 from tests.waiting import wait_until
