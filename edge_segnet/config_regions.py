@@ -128,9 +128,9 @@ class RuleConfig(Section):
 class SteadyConfig(Section):
     """A filter in time, per pixel, against edges that blink."""
 
-    method: Literal["exponential", "majority"] = "exponential"
-    time_s: Annotated[float, Field(gt=0.0, le=10.0)] = Field(0.15, description="time constant of exponential")
+    method: Literal["majority", "exponential"] = "majority"
     frames: Annotated[int, Field(ge=3, le=9)] = Field(3, description="that vote in majority")
+    time_s: Annotated[float, Field(gt=0.0, le=10.0)] = Field(0.15, description="time constant of exponential")
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,7 @@ steady: {method: majority, frames: 5}
             "regions:\n  a:\n    polygon: [[0, 0], [1, 0], [0, 1]]\n    cameras: [frnt]\n",
             ":4: regions.a.cameras[0]: there is no camera 'frnt': there is camera",
         ),
-        ("steady: {method: median}\n", ":1: steady.method: 'median': should be 'exponential' or 'majority'"),
+        ("steady: {method: median}\n", ":1: steady.method: 'median': should be 'majority' or 'exponential'"),
         ("cameras: {a: {source: 0, mount: {focal_px: 1}}}\n", ":1: cameras.a.mount.height_m: missing"),
     ],
 )
