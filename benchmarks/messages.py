@@ -17,7 +17,7 @@ from tests.broker.mosquitto import Mosquitto
 from tests.broker.publisher import Publisher
 from tests.broker.receiver import Receiver
 
-ROUNDS: Final = 3
+ROUNDS, TURNS = 3, 5
 BARE_S, SERVED_S, SETTLE_S = 8.0, 12.0, 3.0
 OVERLOAD: Final = 1.2
 """Camera rate over infer rate."""
@@ -60,7 +60,7 @@ def faults(model: str, folder: Path) -> list[Figure]:
     with _broker(folder) as broker, _disk(folder / "disk") as disk:
         more = _sections(broker.port, disk)
         with serving(model, images, period_s, more=more) as (daemon, recorder, url):
-            for _ in range(ROUNDS):
+            for _ in range(TURNS):
                 with clients("viewer", url):
                     time.sleep(SETTLE_S)
                     rate, age = _measure(recorder)
