@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 KEEP: Final = 1000
 WAITING: Final = 256
 """Events that may wait for a slow disk; beyond that the oldest goes and is counted."""
+PICTURES_WAITING: Final = 32
+"""Of those with a frame to draw; beyond that an event has no snapshot, so that memory stays bounded."""
 CLOSE_S: Final = 1.0
 
 
@@ -123,7 +125,7 @@ class EventLog:
             if len(self._waiting) >= WAITING:
                 self._waiting.popleft()
                 self.lost += 1
-            self._waiting.append((event, snapshot))
+            self._waiting.append((event, snapshot if len(self._waiting) < PICTURES_WAITING else None))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="events", daemon=True)
                 self._thread.start()

@@ -93,6 +93,9 @@ def test_events_are_listed_as_they_happen(open_page: OpenPage, service: StreetSe
         page.get_by_role("button", name="Close").click()
         page.reload()
         page.wait_for_selector("#eventlist li:nth-child(2)")
+        assert not page.locator("#eventsnote").is_visible()
+        service.changes["events"] = {**service.events.status(), "error": "no space"}
+        page.wait_for_selector("#eventsnote:has-text('no space')")
 
 
 def test_without_rules_and_events_there_is_no_list(open_page: OpenPage, sink: HttpSink, service: StreetService) -> None:

@@ -131,6 +131,8 @@ function takeStatus(latest) {
   if (classes === null || model !== `${status.model} false`) loadClasses();
   listCameras(Object.keys(status.cameras));
   if (again) loadRegions();
+  $("eventsnote").hidden = !status.events.error;
+  $("eventsnote").textContent = `Not on disk, lost at a restart: ${status.events.error}`;
   picture.stretched = status.fit !== "crop";
   $("logout").hidden = status.sinks?.http?.auth !== "token";
   showStatus(status, camera);
