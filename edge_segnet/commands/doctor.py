@@ -1,19 +1,21 @@
-"""``edge-segnet doctor``."""
+"""``edge-segnet doctor``. Loads no native library (so nothing of ``common``): one that crashes is to be reported."""
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import sys
 from pathlib import Path
 from typing import Final
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from edge_segnet.commands.common import console, json_lines
 from edge_segnet.doctor.report import Finding, Report, Status
 from edge_segnet.doctor.run import examine
+from edge_segnet.files import output_error, write_bytes
 
 LOOK: Final[dict[Status, tuple[str, str]]] = {
     "grey": ("-", "bright_black"),
@@ -29,11 +31,24 @@ UPWARDS: Final[tuple[Status, ...]] = ("grey", "green", "yellow", "red")
 def run(config: Path | None, json_target: str | None) -> None:
     """Check, print, and end with the report's exit code."""
     report = examine(config)
-    with json_lines(json_target) as emit:
-        emit(report.to_document())
-    out = console(json_target)
+    if json_target is not None:
+        _write(report, json_target)
+    out = Console(stderr=json_target == "-", highlight=False)
     out.print(Group(_heading(report), _table(report), _summary(report)))
     sys.exit(report.exit_code)
+
+
+def _write(report: Report, target: str) -> None:
+    text = json.dumps(report.to_document(), indent=1) + "\n"
+    if target != "-":
+        write_bytes(Path(target), text.encode())
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered must not fail again at exit
+        raise output_error("standard output", error) from error
 
 
 def _heading(report: Report) -> Text:

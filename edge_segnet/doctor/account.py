@@ -58,6 +58,15 @@ def of_service(user: str, groups: Iterable[str]) -> Account | None:
     return Account(user, entry.pw_uid, frozenset(gids), asking=entry.pw_uid == os.geteuid() != 0)
 
 
+def exists(user: str) -> bool:
+    """Whether there is a user of that name."""
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
 def gid_of(group: str) -> int | None:
     """A group's number; None: there is none of that name."""
     try:

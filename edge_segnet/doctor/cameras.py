@@ -13,6 +13,7 @@ from edge_segnet import uris
 from edge_segnet.config import CameraConfig
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.devices import name_of
+from edge_segnet.doctor.processes import holder
 from edge_segnet.doctor.report import OUTSIDE, Finding, green, grey, red, yellow
 from edge_segnet.errors import EdgeSegnetError
 from edge_segnet.sources import describe, reach
@@ -48,9 +49,8 @@ def _camera(context: Context, name: str, camera: CameraConfig) -> Finding:
         found = describe(source.path)
     except EdgeSegnetError as error:
         return red("camera", OUTSIDE, error.message, error.hint or "a relative path starts where run is started", name)
-    return green(
-        "camera", f"{source.path}: {len(found.files)} {'pictures' if found.kind == 'images' else 'file'}", name
-    )
+    kind = f"{len(found.files)} pictures" if found.kind == "images" else f"a file ({found.kind})"
+    return green("camera", f"{source.path}: {kind}", name)
 
 
 def _synthetic(context: Context, name: str, source: SourceUri) -> Finding:
@@ -63,6 +63,10 @@ def _synthetic(context: Context, name: str, source: SourceUri) -> Finding:
 def _usb(context: Context, name: str, source: SourceUri) -> Finding:
     device = context.place.path(source.device)
     if device.exists():
+        process = holder(context.place, str(device.resolve()).__eq__)
+        if process is not None and not process.own:
+            seen = f"{source.device} is in use by {process}"
+            return red("camera", OUTSIDE, seen, "end it: a USB camera serves one program", name)
         return green("camera", f"{source.device}: {name_of(context.place, device.resolve()) or 'plugged in'}", name)
     here = [f"/dev/{path.name}" for path in context.place.glob("/dev/video*")]
     others = f"here are {', '.join(here)}" if here else "no camera is plugged in"

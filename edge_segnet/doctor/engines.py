@@ -59,14 +59,17 @@ def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
         manifest = _verified(path)
         if mine and context.config is not None and not context.config.model.endswith(".engine"):
             _fits_model(context.config.model, context.config.size, path, manifest)
-        _fits_machine(path, manifest)
+        recipe = manifest.recipe
+        size = "{}x{}".format(*recipe.size)
+        words = f"{path}: {recipe.flavour} {recipe.version}, {recipe.precision}, {size}, built {manifest.built_at[:10]}"
+        gpu = part("engine.library").gpu_here()
+        if gpu is None:
+            return grey("engine", f"{words}; whole, but no GPU is here to run it", path.name)
+        _fits_machine(path, manifest, gpu)
     except EdgeSegnetError as error:
         if mine:
             return trouble(context, "engine", error.message, error.hint, path.name)
         return grey("engine", f"not in use, and unusable here: {error.message}", path.name)
-    recipe = manifest.recipe
-    size = "{}x{}".format(*recipe.size)
-    words = f"{path}: {recipe.flavour} {recipe.version}, {recipe.precision}, {size}, built {manifest.built_at[:10]}"
     return green("engine", words, path.name, used=mine)
 
 
@@ -90,8 +93,7 @@ def _fits_model(model: str, size: str | None, path: Path, manifest: Any) -> None
     part("engine.load").check_source(SimpleNamespace(engine=path, manifest=manifest), bundle)
 
 
-def _fits_machine(path: Path, manifest: Any) -> None:
+def _fits_machine(path: Path, manifest: Any, gpu: Any) -> None:
     library = part("engine.library").find_library(manifest.recipe.flavour)
-    gpu = part("cuda.probe").find_gpu()
     listed = SimpleNamespace(engine=path, manifest=manifest, cubins=manifest.files.cubins)
     part("engine.load").check_machine(listed, library, gpu)

@@ -45,7 +45,7 @@ def trouble(context: Context, check: str, seen: str, remedy: str, subject: str =
     """Red where the settings need TensorRT, otherwise yellow."""
     if is_wanted(context):
         return red(check, MODEL, seen, remedy, subject)
-    return yellow(check, seen, f"{remedy}; until then the CPU serves", subject)
+    return yellow(check, seen, "; ".join(filter(None, (remedy, "until then the CPU serves"))), subject)
 
 
 def check_gpu(context: Context) -> Iterator[Finding]:

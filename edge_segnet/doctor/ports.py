@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import errno
-import re
 import socket
+import ssl
 from collections.abc import Iterator
-from pathlib import Path
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 
+from edge_segnet.config import HttpConfig
 from edge_segnet.doctor.context import Context
-from edge_segnet.doctor.place import Place, read_text
+from edge_segnet.doctor.place import Place
+from edge_segnet.doctor.processes import Process, holder
 from edge_segnet.doctor.report import OUTSIDE, Finding, green, red, yellow
 
+READY_S: Final = 2.0
 LISTENING: Final = "0A"
 """TCP_LISTEN in /proc/net/tcp (proc(5))."""
-WORDS: Final = 3
-"""``python -m edge_segnet`` has its name in the third."""
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -60,29 +62,53 @@ def _try(host: str, port: int) -> None:
 
 
 def _taken(context: Context, name: str, shown: str, port: int) -> Finding:
-    holder = find_holder(context.place, port)
-    if holder is None:
+    process = holder_of(context.place, port)
+    if process is None:
         remedy = f"sudo ss -ltnp 'sport = :{port}' shows by whom"
         if context.unit is not None and context.unit["ActiveState"] == "active":
             return yellow("port", f"{shown} is taken, probably by the running service", remedy, name)
         return red("port", OUTSIDE, f"{shown} is taken by another user's program", f"{remedy}; or {name}.port", name)
-    pid, program = holder
-    own = re.search(r"edge[-_]segnet", program) is not None
-    if own or (context.unit is not None and pid == context.unit.main_pid):
-        return green("port", f"{shown} is held by edge-segnet itself (process {pid})", name, pid=pid)
-    seen = f"{shown} is taken by process {pid} ({program[:60]})"
-    return red("port", OUTSIDE, seen, f"end it, or choose another {name}.port", name, pid=pid)
+    if process.own or (context.unit is not None and process.pid == context.unit.main_pid):
+        return _own(context, name, f"{shown} is held by edge-segnet itself (process {process.pid})", process.pid)
+    seen, remedy = f"{shown} is taken by {process}", f"end it, or choose another {name}.port"
+    return red("port", OUTSIDE, seen, remedy, name, pid=process.pid)
 
 
-def find_holder(place: Place, port: int) -> tuple[int, str] | None:
-    """(process, the first words of its command line) that listens on a port; None: unknown, as another user's is."""
-    inodes = _inodes(place, port)
-    for folder in place.glob("/proc/[0-9]*"):
-        if any(_socket(handle) in inodes for handle in _handles(folder)):
-            # Not the whole line: arguments may be secrets.
-            program, *words = read_text(folder / "cmdline").split("\0")[:WORDS]
-            return int(folder.name), " ".join([Path(program).name, *words]) or read_text(folder / "comm")
-    return None
+def _own(context: Context, name: str, words: str, pid: int) -> Finding:
+    http = context.config.http if name == "http" and context.config is not None else None
+    ready = None if http is None else ask_ready(http)
+    if ready is None:
+        return green("port", words, name, pid=pid)
+    if ready == HTTPStatus.OK:
+        return green("port", f"{words}, which is ready", name, pid=pid)
+    remedy = "the cameras and the model above; the reason stands in /api/status and in journalctl -u edge-segnet"
+    return yellow("port", f"{words}, which is not ready ({ready})", remedy, name, pid=pid)
+
+
+def ask_ready(http: HttpConfig) -> int | None:
+    """The status of /readyz of a running service; None: it does not tell in time."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)
+    place = f"{f'[{host}]' if ':' in host else host}:{http.port}"
+    if http.tls is None:
+        connection = HTTPConnection(place, timeout=READY_S)
+    else:
+        # It is this machine: the certificate is for the names that others call it by.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = HTTPSConnection(place, timeout=READY_S, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def holder_of(place: Place, port: int) -> Process | None:
+    """Who listens on a port."""
+    sockets = {f"socket:[{inode}]" for inode in _inodes(place, port)}
+    return holder(place, sockets.__contains__)
 
 
 def _inodes(place: Place, port: int) -> set[str]:
@@ -93,17 +119,3 @@ def _inodes(place: Place, port: int) -> set[str]:
             if len(fields) > 9 and fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
                 found.add(fields[9])
     return found
-
-
-def _handles(folder: Path) -> list[Path]:
-    try:
-        return list((folder / "fd").iterdir())
-    except OSError:  # another user's, or gone
-        return []
-
-
-def _socket(handle: Path) -> str:
-    try:
-        return str(handle.readlink()).removeprefix("socket:[").removesuffix("]")
-    except OSError:
-        return ""

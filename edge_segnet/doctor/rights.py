@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.doctor.account import ENTER, READ, WRITE, gid_of, group_of
+from edge_segnet.doctor.account import ENTER, READ, WRITE, exists, gid_of, group_of
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import MODEL, OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
 from edge_segnet.files import state_folder
@@ -19,21 +19,16 @@ GPU_NODES: Final = ("/dev/nvmap", "/dev/nvhost-gpu", "/dev/nvhost-ctrl-gpu", "/d
 
 def check(context: Context) -> Iterator[Finding]:
     """The user, and every device by its own group."""
-    service = context.unit is not None and context.unit.installed
-    if service and context.unit is not None and context.user.asking and context.unit["User"] not in _me(context):
-        seen = f"the unit's user {context.unit['User']} does not exist"
-        yield red("user", SETTINGS, seen, "sudo systemd-sysusers")
+    wanted = context.unit["User"] if context.unit is not None else ""
+    if wanted and not exists(wanted):
+        yield red("user", SETTINGS, f"the unit's user {wanted} does not exist", "sudo systemd-sysusers")
         return
     yield from _devices(context, "/dev/video*", OUTSIDE)
     for pattern in (*GPU_NODES, "/dev/dri/renderD*"):
         yield from _devices(context, pattern, MODEL)
     groups = sorted(_names(context.user.gids))
-    whose = "the unit's user" if service else "you are"
+    whose = "the unit runs as" if context.unit is not None and context.unit.installed else "you are"
     yield green("user", f"{whose} {context.user.name}, groups: {', '.join(groups)}", groups=groups)
-
-
-def _me(context: Context) -> tuple[str, ...]:
-    return (context.user.name, "", "root" if context.user.uid == 0 else context.user.name)
 
 
 def _names(gids: frozenset[int]) -> list[str]:

@@ -19,7 +19,7 @@ from edge_segnet.doctor import checks
 from edge_segnet.doctor.child import isolated
 from edge_segnet.doctor.context import Context, find_settings, gather
 from edge_segnet.doctor.place import Place
-from edge_segnet.doctor.report import MODEL, Finding, Report, red, yellow
+from edge_segnet.doctor.report import MODEL, Finding, Report, grey, red, yellow
 
 LIMIT_S: Final = 7.0
 """For everything; starting Python and printing come on top, and ten seconds is what anybody waits."""
@@ -50,6 +50,7 @@ class Task(ABC):
 
     def __init__(self, name: str) -> None:
         self._doing = name
+        self._left: list[str] = []
         self._found: list[Finding] = []
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, name=f"doctor {name}", daemon=True)
@@ -64,7 +65,7 @@ class Task(ABC):
             seconds = time.monotonic() - self._started
             remedy = "something hangs: a driver, a name server, a network disk; dmesg | tail"
             found.append(yellow(self._doing, f"no answer within {seconds:.0f} s", remedy))
-        return found
+        return found + [grey(name, f"not checked, because of {self._doing}") for name in self._left]
 
     @abstractmethod
     def _work(self) -> None:
@@ -112,6 +113,7 @@ class _Apart(Task):
             self._process.stdin.write(json.dumps(request))
             self._process.stdin.close()
         self._lines = self._process.stdout
+        self._left = [name for name, _ in checks.APART[group]]
         self._thread.start()
 
     def _work(self) -> None:
@@ -121,6 +123,7 @@ class _Apart(Task):
                 return
             if "begin" in message:
                 self._doing = message["begin"]
+                self._left.remove(self._doing)
             else:
                 self._found.append(Finding(**message["finding"]))
         self._found.append(self._death())
