@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import socket
 import ssl
 import struct
@@ -27,6 +28,7 @@ from edge_segnet.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.config import FoxgloveConfig, Tls
 from edge_segnet.errors import ConfigError
 from edge_segnet.sinks.foxglove import FoxgloveSink
+from edge_segnet.sinks.messages import COMMON, KINDS, Messages
 from edge_segnet.telemetry import CameraTelemetry
 from tests.models import save_tiny
 from tests.program import program
@@ -34,6 +36,7 @@ from tests.service import StreetService, drive, renumbered
 from tests.test_recording import event_now
 from tests.tls import self_signed
 from tests.waiting import wait_until
+from tools import foxglove_layout
 
 PROTOCOL: Any = "foxglove.sdk.v1"
 street = cache(lambda: drive(2))
@@ -307,3 +310,31 @@ def test_the_program_serves_foxglove(tmp_path: Path) -> None:
             viewer.subscribe("/camera/mask")
             assert viewer.until("/camera/mask").frame_id == "camera"
         assert service.end() < 10 and service.process.returncode == 0
+
+
+def test_the_layout_asks_for_what_there_is() -> None:
+    assert foxglove_layout.PAGE.read_text(encoding="utf-8") == foxglove_layout.text("front")
+    panels = foxglove_layout.layout("front")
+    placed: list[str] = []
+
+    def walk(part: Any) -> None:
+        if isinstance(part, str):
+            placed.append(part)
+        else:
+            walk(part["first"])
+            walk(part["second"])
+
+    walk(panels["layout"])
+    assert sorted(placed) == sorted(panels["configById"])
+    text = json.dumps(panels["configById"])
+    topics = set(re.findall(r'"(/[a-z/]+)[".]', text))
+    messages = Messages(StreetService(), 80)
+    views = {f"/front/{kind}" for kind in KINDS}
+    assert topics <= views | COMMON.keys() and {"/front/camera", "/front/mask", "/events", "/log"} <= topics
+    result = messages.topic("front", "result")
+    assert result is not None
+    schema = json.loads(result.schema)["properties"]
+    for path in re.findall(r'"/front/result\.([\w.]+)"', text):
+        part: Any = {"properties": schema}
+        for name in path.split("."):
+            part = part["properties"][name] if part.get("properties") else {}
