@@ -30,12 +30,15 @@ PICTURES_WAITING: Final = 32
 CLOSE_S: Final = 1.0
 
 
+Measure = Literal["share", "metres", "rows"]
+
+
 @dataclass(frozen=True)
 class Event:
     """A rule fired or cleared.
 
-    ``value`` is what the rule looked at in the deciding frame (a share 0..1, or metres), ``threshold`` what it was
-    compared with. ``duration_s``, of a clear: since the start, on the monotonic clock. ``at``: when the deciding frame
+    ``value`` is what the rule looked at in the deciding frame, ``threshold`` what it was compared with, both as
+    ``measure`` says: a share 0..1, metres, or rows. ``duration_s``, of a clear: since the start, on the monotonic clock. ``at``: when the deciding frame
     was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see ``EventLog.snapshot``. The log gives ``id``
     (unique, in order as text) and ``seq`` (without gaps, over restarts, so that a reader can count what it missed).
     """
@@ -49,6 +52,7 @@ class Event:
     value: float
     threshold: float
     frame_seq: int
+    measure: Measure = "share"
     duration_s: float | None = None
     snapshot: str | None = None
     id: str = ""
@@ -64,6 +68,7 @@ class Event:
             "region": self.region,
             "camera": self.camera,
             "class": self.class_name,
+            "measure": self.measure,
             "at": self.at,
             "value": self.value,
             "threshold": self.threshold,
@@ -89,7 +94,7 @@ def from_document(document: dict[str, Any]) -> Event:
 
 _KEYS: Final = (
     *("id", "seq", "kind", "rule", "region", "camera", "at"),
-    *("value", "threshold", "duration_s", "frame_seq", "snapshot"),
+    *("measure", "value", "threshold", "duration_s", "frame_seq", "snapshot"),
 )
 
 

@@ -76,6 +76,7 @@ class Watch:
             value=round(self._seen.value, 4),
             threshold=threshold,
             frame_seq=self._seen.frame_seq,
+            measure=self.config.free or "share",
             duration_s=duration_s,
         )
 

@@ -29,7 +29,7 @@ STATUS: Final = _object(
 EVENT: Final = _object(
     "edge_segnet.Event",
     {
-        **dict.fromkeys(("id", "kind", "rule", "region", "camera", "class", "at", "snapshot"), _TEXT),
+        **dict.fromkeys(("id", "kind", "rule", "region", "camera", "class", "measure", "at", "snapshot"), _TEXT),
         **dict.fromkeys(("value", "threshold", "duration_s"), _NUMBER),
         **dict.fromkeys(("seq", "frame_seq"), _WHOLE),
     },

@@ -13,7 +13,7 @@ from edge_segnet.config_regions import RegionConfig, RuleConfig
 Component = dict[str, Any]
 SILENT_AFTER_S: Final = 30
 """Without a result for so long, what it said is unknown."""
-EVENT_FACTS: Final = ("rule", "region", "camera", "class", "value", "threshold", "duration_s", "at", "id")
+EVENT_FACTS: Final = ("rule", "region", "camera", "class", "measure", "value", "threshold", "duration_s", "at", "id")
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,8 @@ export const clock = (at) => new Date(at).toLocaleTimeString([], { hourCycle: "h
 
 /** "Road in ahead 31 %, below 40 %" */
 export function sentence(event) {
-  const share = event.class !== null;
-  const number = (value) => (share ? `${+(100 * value).toFixed(1)} %` : `${+value.toFixed(1)}`);
-  const what = share ? readable(event.class) : "free distance";
+  const number = (value) => ({ share: `${+(100 * value).toFixed(1)} %`, metres: `${+value.toFixed(1)} m`, rows: `${value} rows` })[event.measure];
+  const what = event.measure === "share" ? readable(event.class) : "free distance";
   if (event.kind === "start") return `${what} in ${event.region} ${number(event.value)} (limit ${number(event.threshold)})`;
   const after = event.duration_s === null ? "" : ` after ${duration(event.duration_s)}`;
   return `over${after}: ${what} in ${event.region} ${number(event.value)}`;
