@@ -38,9 +38,10 @@ class Event:
     """A rule fired or cleared.
 
     ``value`` is what the rule looked at in the deciding frame, ``threshold`` what it was compared with, both as
-    ``measure`` says: a share 0..1, metres, or rows. ``duration_s``, of a clear: since the start, on the monotonic clock. ``at``: when the deciding frame
-    was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see ``EventLog.snapshot``. The log gives ``id``
-    (unique, in order as text) and ``seq`` (without gaps, over restarts, so that a reader can count what it missed).
+    ``measure`` says: a share 0..1, metres, or rows. ``duration_s``, of a clear: since the start, on the monotonic
+    clock. ``at``: when the deciding frame was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see
+    ``EventLog.snapshot``. The log gives ``id`` (unique, in order as text) and ``seq`` (without gaps, over restarts, so
+    that a reader can count what it missed).
     """
 
     rule: str
@@ -54,6 +55,7 @@ class Event:
     frame_seq: int
     measure: Measure = "share"
     duration_s: float | None = None
+    synthetic: bool = False
     snapshot: str | None = None
     id: str = ""
     seq: int = 0
@@ -74,6 +76,7 @@ class Event:
             "threshold": self.threshold,
             "duration_s": self.duration_s,
             "frame_seq": self.frame_seq,
+            "synthetic": self.synthetic,
             "snapshot": self.snapshot,
         }
 
@@ -94,7 +97,7 @@ def from_document(document: dict[str, Any]) -> Event:
 
 _KEYS: Final = (
     *("id", "seq", "kind", "rule", "region", "camera", "at"),
-    *("measure", "value", "threshold", "duration_s", "frame_seq", "snapshot"),
+    *("measure", "value", "threshold", "duration_s", "frame_seq", "synthetic", "snapshot"),
 )
 
 

@@ -32,6 +32,7 @@ EVENT: Final = _object(
         **dict.fromkeys(("id", "kind", "rule", "region", "camera", "class", "measure", "at", "snapshot"), _TEXT),
         **dict.fromkeys(("value", "threshold", "duration_s"), _NUMBER),
         **dict.fromkeys(("seq", "frame_seq"), _WHOLE),
+        "synthetic": _SWITCH,
     },
 )
 

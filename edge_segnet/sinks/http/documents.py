@@ -205,6 +205,7 @@ class EventDocument(Document):
     threshold: float
     duration_s: Annotated[float | None, Field(description="of a clear: since the start")]
     frame_seq: int
+    synthetic: bool
     snapshot: Annotated[str | None, Field(description="a JPEG below /api/events/")]
 
 
