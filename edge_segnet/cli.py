@@ -155,6 +155,9 @@ def doctor(
         Path | None,
         typer.Option("--config", "-c", metavar="FILE", help="Settings; left out: /etc/edge-segnet/config.yaml if any."),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=1.0, max=600.0, help="Report after so long what has not answered.")
+    ] = 7.0,
     json: Json = None,
 ) -> None:
     """Check this machine against the settings: what is here, what is wrong, what to do about it.
@@ -170,7 +173,7 @@ def doctor(
     """
     from edge_segnet.commands import doctor as command
 
-    command.run(config, json)
+    command.run(config, timeout, json)
 
 
 @app.command()
