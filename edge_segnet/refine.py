@@ -74,9 +74,9 @@ class Refiner:
         watches = []
         for rule in rules:
             watch = kept.get(rule.name)
-            if watch is None or watch.config != rule:
+            if watch is None:
                 watch = Watch(rule, self._camera, on=left_on(past, rule.name, self._camera))
-            watches.append(watch)
+            watches.append(watch if watch.config == rule else watch.renewed(rule))
         return watches
 
     def __call__(self, frame: Frame, segmentation: Segmentation) -> Refined:
@@ -115,9 +115,9 @@ class Refiner:
 
     def retire(self, successor: Refiner | None = None) -> None:
         """Its loop no longer calls it: what it watches and the ``successor`` does not ends."""
-        kept = [] if successor is None else successor._watches
+        kept = set() if successor is None else {watch.config.name for watch in successor._watches}
         for watch in self._watches:
-            if not any(watch is other for other in kept):
+            if watch.config.name not in kept:
                 event = watch.retire()
                 if event is not None:
                     self._events.append(event)
