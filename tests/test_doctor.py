@@ -169,3 +169,17 @@ def test_the_exit_code_is_of_what_ends_a_start_first() -> None:
 def test_no_finding_shows_credentials_or_breaks_its_line() -> None:
     finding = red("camera", 4, "rtsp://u:pw@cam/1?token=abc:\n  gone", "rtspsrc user-pw=abc ! fakesink")
     assert finding.seen == "rtsp://cam/1?token=*** gone" and "abc" not in finding.remedy
+
+
+def test_a_library_that_hangs_is_left_and_ended(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
+    )
+    (tmp_path / "c.yaml").write_text(GOOD)
+    command = [sys.executable, "-m", "edge_segnet", "doctor", "--config", "c.yaml", "--timeout", "3", "--json", "-"]
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=tmp_path, timeout=60, check=False)
+    late = [one["check"] for one in json.loads(done.stdout)["checks"] if one["seen"] == "no answer within 3 s"]
+    assert {"onnxruntime", "opencv"} & set(late), "a busy machine may not have come further than that"
+    if (tmp_path / "pid").exists():
+        assert not Path("/proc", (tmp_path / "pid").read_text()).exists()

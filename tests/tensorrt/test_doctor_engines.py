@@ -14,6 +14,7 @@ from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import Finding
 from tests.command import edge_segnet
 
+ENGINE = "engines/tiny.engine"
 PART = importlib.util.find_spec("edge_segnet.engine") is not None
 
 
@@ -33,13 +34,21 @@ def test_a_build_without_tensorrt_says_so() -> None:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A folder with tiny.onnx and engines/tiny.engine."""
-    if not PART or importlib.util.find_spec("tensorrt_rtx") is None:
+    if not PART or not any(importlib.util.find_spec(name) for name in ("tensorrt_rtx", "tensorrt_rtx_bindings")):
         pytest.skip("needs the TensorRT part and tensorrt-rtx")
     folder = tmp_path_factory.mktemp("engines")
     copyfile(model, folder / "tiny.onnx")
-    done = edge_segnet("build-engine", "tiny.onnx", "--runtime", "tensorrt-rtx", folder=folder)
+    done = edge_segnet("build-engine", "tiny.onnx", "--runtime", "tensorrt-rtx", "--out", ENGINE, folder=folder)
     assert done.code == 0, done.err
     return folder
+
+
+@pytest.fixture
+def inside(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Engines are looked for in the state folder first, then here."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(built / "state"))
+    monkeypatch.chdir(built)
+    return built
 
 
 def judged(backend: str = "auto") -> Finding:
@@ -48,8 +57,8 @@ def judged(backend: str = "auto") -> Finding:
     return finding
 
 
-def test_a_whole_engine(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(built)
+@pytest.mark.usefixtures("inside")
+def test_a_whole_engine() -> None:
     finding = judged()
     assert finding.title == "engine tiny.engine" and "tensorrt-rtx" in finding.seen
     (compiler,) = gpu.check_compiler(Context())
@@ -57,9 +66,8 @@ def test_a_whole_engine(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiler.status == library.status == "green"
 
 
-def test_damage_and_strangers_rights_are_seen(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(built)
-    engine = built / "engines/tiny.engine"
+def test_damage_and_strangers_rights_are_seen(inside: Path) -> None:
+    engine = inside / ENGINE
     whole = engine.read_bytes()
     try:
         engine.write_bytes(whole + b"x")
@@ -74,11 +82,10 @@ def test_damage_and_strangers_rights_are_seen(built: Path, monkeypatch: pytest.M
         engine.chmod(0o644)
 
 
-def test_an_engine_of_another_model_is_stale(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(built)
-    before = (built / "tiny.onnx").read_bytes()
+def test_an_engine_of_another_model_is_stale(inside: Path) -> None:
+    before = (inside / "tiny.onnx").read_bytes()
     try:
-        (built / "tiny.onnx").write_bytes(before + b"\x72\x00")  # one more, empty, metadata entry
+        (inside / "tiny.onnx").write_bytes(before + b"\x72\x00")  # one more, empty, metadata entry
         assert "stale" in judged().seen
     finally:
-        (built / "tiny.onnx").write_bytes(before)
+        (inside / "tiny.onnx").write_bytes(before)
