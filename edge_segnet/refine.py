@@ -11,10 +11,11 @@ import numpy as np
 from edge_segnet.classes import ClassMap
 from edge_segnet.config import Config
 from edge_segnet.config_regions import RegionConfig, faults_with_model
+from edge_segnet.counting import class_counts, histogram
 from edge_segnet.events import EventLog
 from edge_segnet.ground import View
-from edge_segnet.imaging import blend, colourise, draw_outline, encode, fit_image, histogram, seen_size
-from edge_segnet.regions import Area, Smoothed, class_counts
+from edge_segnet.imaging import blend, colourise, draw_outline, encode, fit_image, seen_size
+from edge_segnet.regions import Area, Smoothed
 from edge_segnet.rules import Watch, left_on, value_of
 from edge_segnet.steady import Filter, FlickerMeter, make
 from edge_segnet.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation
