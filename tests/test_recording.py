@@ -165,7 +165,7 @@ def test_a_ring_is_bounded_in_time_and_memory(tmp_path: Path) -> None:
     with recording(tmp_path, StreetService(), mode="ring", seconds=0.4) as sink:
         play(sink, 10)
         wait_until(lambda: sink.status()["queue"] <= 1)
-        assert sink.status()["discarded"] == 0
+        assert sink.status()["dropped"] == 0
     with recording(tmp_path, StreetService(), mode="ring", seconds=600, memory_mb=8) as sink:
         big = Topic("/big", "json", "x", "jsonschema", b"{}")
         for _ in range(30):
@@ -335,7 +335,7 @@ def test_an_incident_waits_for_room(tmp_path: Path, disk: Disk) -> None:
         disk.allow(None)
         wait_until(lambda: sink.status()["state"] == "waiting")
         seen = {each["seq"] for path in files_in(tmp_path) for t, _, each in messages_in(path) if t == "/front/result"}
-        assert seen == set(range(40)) and sink.status()["discarded"] == 0
+        assert seen == set(range(40)) and sink.status()["dropped"] == 0
 
 
 def test_room_that_is_to_stay_free_stays_free(tmp_path: Path) -> None:
