@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,12 +86,19 @@ def judge_opencv(number: str, gstreamer: bool, wheels: Sequence[str], hidden: Se
 def check_onnxruntime(_context: Context) -> Iterator[Finding]:
     """Present, loadable, installed once."""
     try:
+        import numpy
+        import onnx
         import onnxruntime
     except ImportError as error:
-        yield red("onnxruntime", MODEL, f"it can't be loaded ({error})", "pip install --force-reinstall onnxruntime")
+        yield red(
+            "onnxruntime",
+            MODEL,
+            f"it can't be loaded ({error})",
+            "pip install --force-reinstall numpy onnx onnxruntime",
+        )
         return
     wheels = sorted(set(packages_distributions().get("onnxruntime", ())))
-    words = f"ONNX Runtime {onnxruntime.__version__}, numpy {version('numpy')}, onnx {version('onnx')}"
+    words = f"ONNX Runtime {onnxruntime.__version__}, numpy {numpy.__version__}, onnx {onnx.__version__}"
     if len(wheels) > 1:
         remedy = f"keep one: pip uninstall {' '.join(wheels)}; pip install onnxruntime"
         yield yellow("onnxruntime", f"{words}: installed as {', '.join(wheels)}", remedy)

@@ -11,6 +11,7 @@ import pytest
 from edge_segnet.config import Config
 from edge_segnet.config_messages import MqttConfig
 from edge_segnet.doctor import broker as checks
+from edge_segnet.doctor.connect import try_connect
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.unit import Unit
@@ -68,7 +69,7 @@ def test_nobody_there_or_somebody_else() -> None:
     assert judged("mqtt://no-such-host.invalid").exit_code == 4
     with socket.create_server(("127.0.0.1", 0)) as silent:
         who = account(config(silent.getsockname()[1]))
-        assert checks.try_connect(who, 0.3) == "it does not answer"
+        assert try_connect(who, 0.3) == "it does not answer"
 
 
 # Python leaves it open when a certificate is refused, until the collector comes.
