@@ -164,12 +164,13 @@ def doctor(
 
     GPU, TensorRT and engines, cameras, GStreamer, rights, disk, heat, ports, broker, the systemd unit. Changes nothing.
 
-    Exit code: 0 unless something FAILs; then what run ends with: 2 settings, 3 model or engine, 4 camera, port, broker
-    or folder, 7 disk, memory or watchdog; the smallest of several.
+    With sudo it sees more: closed settings, other users' programs.
+
+    Exit code 0, or the smallest that FAILs: 2 settings, 3 model, engine, GPU; 4 camera, port, broker, folder; 7 disk.
 
         edge-segnet doctor
 
-        sudo edge-segnet doctor --json report.json    # sees every program's ports, and as the service's user
+        sudo edge-segnet doctor --config config.yaml --json report.json
     """
     from edge_segnet.commands import doctor as command
 

@@ -102,11 +102,13 @@ def test_python_must_be_jetpacks(jetson: Path) -> None:
 def test_which_cv2_is_it() -> None:
     hidden = [Path("/usr/lib/python3/dist-packages/cv2")]
     judge = software.judge_opencv
-    assert judge("4.8.0", True, [], []).status == "green"
-    assert judge("4.8.0", False, ["opencv-python-headless"], []).status == "green"
-    hides = judge("5.0.0", False, ["opencv-python"], hidden)
+    assert judge("4.8.0", True, [], [], alone=False).status == "green"
+    assert judge("4.8.0", False, ["opencv-python-headless"], [], alone=False).status == "green"
+    assert judge("5.0.0", False, ["opencv-python"], hidden, alone=True).status == "green"
+    hides = judge("5.0.0", False, ["opencv-python"], hidden, alone=False)
     assert hides.status == "yellow" and "hides JetPack's" in hides.seen and hides.remedy.endswith("opencv-python")
-    assert "overwrite each other" in judge("5.0.0", False, ["opencv-python", "opencv-python-headless"], []).seen
+    twice = judge("5.0.0", False, ["opencv-python", "opencv-python-headless"], [], alone=True)
+    assert twice.status == "yellow" and "overwrite each other" in twice.seen
 
 
 def test_memory_by_the_kernel_and_by_the_control_group(tmp_path: Path) -> None:

@@ -67,16 +67,23 @@ def check_opencv(context: Context) -> Iterator[Finding]:
     wheels = sorted(set(packages_distributions().get("cv2", ())))
     place = Path(cv2.__file__).parent
     own = [path for path in context.place.glob("/usr/lib/python3*/dist-packages/cv2*") if path != place]
-    yield judge_opencv(cv2.__version__, has, wheels, own if context.place.l4t else [])
+    alone = sys.prefix != sys.base_prefix
+    yield judge_opencv(cv2.__version__, has, wheels, own if context.place.l4t else [], alone=alone)
 
 
-def judge_opencv(number: str, gstreamer: bool, wheels: Sequence[str], hidden: Sequence[Path]) -> Finding:
-    """``wheels``: what pip installed cv2 from; ``hidden``: JetPack's own cv2 that is not the one in use."""
+def judge_opencv(
+    number: str, gstreamer: bool, wheels: Sequence[str], hidden: Sequence[Path], *, alone: bool
+) -> Finding:
+    """``wheels``: what pip installed cv2 from; ``hidden``: JetPack's own cv2 that is not the one in use; ``alone``: so
+    it is in an environment of its own, where it is in nobody's way.
+    """
     words = f"cv2 {number} from {', '.join(wheels) or 'the system'}, {'with' if gstreamer else 'without'} GStreamer"
     facts: dict[str, Any] = {"gstreamer": gstreamer, "wheels": list(wheels), "hidden": [str(path) for path in hidden]}
     if len(wheels) > 1:
         remedy = f"keep one: pip uninstall {' '.join(wheels)}; pip install opencv-python-headless"
         return yellow("opencv", f"{words}: they overwrite each other's files", remedy, **facts)
+    if hidden and not gstreamer and alone:
+        return green("opencv", f"{words}; hides JetPack's, in this environment only", **facts)
     if hidden and not gstreamer:
         remedy = "edge-segnet reads cameras without cv2; if others here need it: pip uninstall " + " ".join(wheels)
         return yellow("opencv", f"{words}; it hides JetPack's, which has GStreamer", remedy, **facts)
