@@ -16,6 +16,7 @@ from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.context import Check, Context
 from edge_segnet.doctor.place import Place, said
 from edge_segnet.doctor.report import Finding
+from edge_segnet.doctor.unit import Unit
 from tests.test_board import tree
 
 L4T = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic"
@@ -168,8 +169,9 @@ def test_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert found(rights.check_state, tmp_path)["state"].status == "green"
     stranger = Account("robot", 54321, frozenset(), asking=False)
     (tmp_path / "var/lib/edge-segnet").chmod(0o750)
-    (finding,) = rights.check_state(Context(Place(tmp_path), user=stranger))
-    assert (finding.status, finding.exit_code) == ("red", 4)
+    (by_hand,) = rights.check_state(Context(Place(tmp_path), user=stranger))
+    (service,) = rights.check_state(Context(Place(tmp_path), user=stranger, unit=Unit({"LoadState": "loaded"})))
+    assert by_hand.status == "yellow" and (service.status, service.exit_code) == ("red", 4)
 
 
 def camera(root: Path, source: str) -> Finding:

@@ -68,15 +68,18 @@ def _lasting(user: str) -> list[int]:
 def check_state(context: Context) -> Iterator[Finding]:
     """Where events, recordings and engines are kept."""
     folder = context.place.path(str(state_folder()))
-    user = context.user.name
+    user, service = context.user.name, context.unit is not None and context.unit.installed
+    own = "set STATE_DIRECTORY to a folder of yours"
     if not folder.is_dir():
-        if context.unit is not None and context.unit.installed:
+        if service:
             yield grey("state", f"{folder} is not there yet; systemd makes it at the first start")
             return
-        remedy = f"sudo install -d -o {user} {folder}, or set STATE_DIRECTORY to a folder of yours"
-        yield yellow("state", f"no {folder}: events do not outlive the service", remedy)
+        remedy = f"sudo install -d -o {user} {folder}, or {own}"
+        yield yellow("state", f"no {folder}: events do not outlive the program", remedy)
     elif context.user.may(folder, READ | WRITE | ENTER):
         yield green("state", f"{folder}, {user} may write it")
-    else:
+    elif service:
         seen = f"{user} may not write {folder}, which belongs to {folder.owner()}"
         yield red("state", OUTSIDE, seen, f"sudo chown -R {user} {folder}")
+    else:
+        yield yellow("state", f"{user} may not write {folder}: events do not outlive the program", own)
