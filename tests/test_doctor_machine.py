@@ -143,10 +143,13 @@ def test_devices_of_another_group_are_named_with_it(tmp_path: Path) -> None:
     for folder in tmp_path.parents:
         if folder.owner() == tmp_path.owner() and folder.name.startswith("pytest"):
             folder.chmod(0o755)
-    findings = list(rights.check(Context(Place(tmp_path), user=stranger)))
+    config = Config(cameras={"front": CameraConfig(source="/dev/video0")})
+    findings = list(rights.check(Context(Place(tmp_path), config, user=stranger)))
     (seen,) = [finding.seen for finding in findings if finding.status == "red"]
     assert seen == f"robot may not open {tmp_path / 'dev/video0'}"
     assert [finding.status for finding in findings] == ["red", "yellow", "green"]
+    idle = rights.check(Context(Place(tmp_path), user=stranger))
+    assert [finding.status for finding in idle] == ["yellow", "yellow", "green"], "nobody wants that camera"
 
 
 def test_an_account_by_owner_group_and_others(tmp_path: Path) -> None:
