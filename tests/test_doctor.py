@@ -183,7 +183,7 @@ def test_a_library_that_hangs_is_left_and_ended(tmp_path: Path) -> None:
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
     )
     (tmp_path / "c.yaml").write_text(GOOD)
-    command = [sys.executable, "-m", "edge_segnet", "doctor", "--config", "c.yaml", "--timeout", "3", "--json", "-"]
+    command = [sys.executable, "-m", "edge_segnet", "doctor", "--config", "c.yaml", "--timeout", "2", "--json", "-"]
     variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=tmp_path, timeout=60, check=False)
     late = [one["check"] for one in json.loads(done.stdout)["checks"] if one["seen"].startswith("no answer within")]

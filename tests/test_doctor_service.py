@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import subprocess
 import sys
@@ -136,6 +137,12 @@ def test_tokens_and_certificates(tmp_path: Path) -> None:
     token.chmod(0o600)
     good = of_file(path, f"http: {{host: 0.0.0.0, auth: {{token_file: {token}}}}}")
     assert good[-1].seen == "tokens and certificates are usable: http"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rclpy") is not None, reason="ROS 2 is here")
+def test_a_section_whose_module_is_missing(tmp_path: Path) -> None:
+    (missing,) = [one for one in of_file(tmp_path / "c.yaml", "ros2: {}") if one.check == "section"]
+    assert missing.exit_code == 2 and missing.subject == "ros2" and "rclpy" in missing.seen
 
 
 def port(config: HttpConfig, service: Unit | None = None, user: Account | None = None) -> Finding:
