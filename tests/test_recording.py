@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from edge_segnet.classes import CAMVID_11
+from edge_segnet.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.config import Config, RecordingConfig
 from edge_segnet.config_file import load
 from edge_segnet.config_regions import RegionConfig
 from edge_segnet.daemon.outlets import Outlets
 from edge_segnet.errors import ConfigError
 from edge_segnet.imaging import read_labels
-from edge_segnet.sinks.messages import Message, Topic
+from edge_segnet.sinks.messages import Message, Messages, Topic
 from edge_segnet.sinks.recording.mcap_file import is_whole
 from edge_segnet.sinks.shelf import Shelf
 from edge_segnet.sinks.turns import Turns
+from edge_segnet.types import Result
 from tests.command import edge_segnet
 from tests.models import save_tiny
 from tests.program import program
@@ -69,6 +70,19 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     with path.open("rb") as file:
         (metadata,) = make_reader(file).iter_metadata()
     assert json.loads(metadata.metadata["classes"])["name"] == "camvid-11"
+
+
+def test_what_a_reload_took_away_is_left_out() -> None:
+    class Gone(StreetService):
+        def document(self, result: Result) -> dict[str, Any]:
+            raise KeyError(result.frame.camera)
+
+    assert Messages(Gone(), 80).of(street()[0], "result") is None
+    service = StreetService()
+    service.classes = CITYSCAPES_19
+    assert Messages(service, 80).of(street()[0], "mask") is None
+    service.classes = None
+    assert Messages(service, 80).of(street()[0], "mask") is None
 
 
 def test_a_flight_recorder_writes_what_was_before_and_after_an_event(tmp_path: Path) -> None:
