@@ -7,6 +7,7 @@ import logging
 import random
 import signal
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
