@@ -84,6 +84,17 @@ def test_what_systemctl_says_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert context.unit["StatusText"] == "a=b" and context.user.name == "nobody" and not context.user.asking
 
 
+def test_the_last_error_in_the_log_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = tmp_path / "journalctl"
+    lines = ["error: older", "edge-segnet: error: rtsp://u:pw@cam/1: no such model", "Failed with result 'exit-code'."]
+    said = "; ".join(f'echo "{line}"' for line in lines)
+    journal.write_text(f'#!/bin/sh\n[ "$1 $2" = "-u edge-segnet.service" ] && {{ {said}; }}\n')
+    journal.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    finding = judged(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainStatus="3")
+    assert finding.seen.endswith("(exit code 3); it said: edge-segnet: error: rtsp://cam/1: no such model")
+
+
 def test_a_unit_whose_user_is_missing() -> None:
     (finding,) = rights.check(Context(unit=Unit({**ACTIVE, "User": "no-such-user"})))
     assert finding.exit_code == 2 and finding.remedy == "sudo systemd-sysusers"
