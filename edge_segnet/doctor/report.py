@@ -29,7 +29,7 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("seen", "remedy"):
+        for name in ("seen", "remedy", "subject"):
             plain = without_credentials(getattr(self, name))
             # Cameras, brokers and logs may send line breaks and terminal codes.
             plain = "".join(letter if letter.isprintable() else " " for letter in plain)
