@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
+from edge_segnet import cli_data
 from edge_segnet.errors import EdgeSegnetError
 
 EXIT_CODES = (
@@ -281,3 +282,6 @@ def train(
     command.run(
         **{name: value for name, value in locals().items() if name not in ("command", "json")}, json_target=json
     )
+
+
+cli_data.register(app)
