@@ -104,7 +104,29 @@ def palette_as_grey(data: bytes) -> tuple[bytes, int]:
     header = bytearray(chunks[0][1])
     header[9] = 0
     kept = [(b"IHDR", bytes(header)), *((kind, body) for kind, body in chunks if kind in (b"IDAT", b"IEND"))]
+    return _join(kept), 255 // ((1 << depth) - 1)
+
+
+def _join(chunks: list[tuple[bytes, bytes]]) -> bytes:
     parts = [PNG]
-    for kind, body in kept:
+    for kind, body in chunks:
         parts.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
-    return b"".join(parts), 255 // ((1 << depth) - 1)
+    return b"".join(parts)
+
+
+def palette_of(data: bytes) -> bytes | None:
+    """The colours of a palette PNG, three bytes (red, green, blue) each; None for any other file."""
+    chunks = _png_chunks(data) if data.startswith(PNG) else None
+    if not chunks or len(chunks[0][1]) != 13 or chunks[0][1][9] != _PALETTE:
+        return None
+    return next((body for kind, body in chunks if kind == b"PLTE"), None)
+
+
+def grey_as_palette(data: bytes, colours: bytes) -> bytes:
+    """An 8-bit grey PNG with a palette (three bytes each): the pixels' numbers stay, viewers show them in colour."""
+    chunks = _png_chunks(data)
+    assert chunks is not None and chunks[0][1][8:10] == b"\x08\x00", "an 8-bit grey PNG"
+    header = bytearray(chunks[0][1])
+    header[9] = _PALETTE
+    rest = [(kind, body) for kind, body in chunks[1:] if kind in (b"IDAT", b"IEND")]
+    return _join([(b"IHDR", bytes(header)), (b"PLTE", colours), *rest])

@@ -110,12 +110,21 @@ def read_labels(path: Path) -> Labels:
     Raises:
         InputError: the file can't be read, or holds colours where ids are expected.
     """
-    data, factor = palette_as_grey(_read(path))
-    labels = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    labels, _ = read_stored(path)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
         raise InputError(f"{path}: {kind} is no label image", hint="label images are 8-bit grey, one class id a pixel")
-    return labels if factor == 1 else labels // np.uint8(factor)
+    return labels
+
+
+def read_stored(path: Path) -> tuple[NDArray[np.uint8], bytes]:
+    """A picture file's pixels as they are stored, [H,W] or [H,W,channels] (BGR, BGRA), of a palette PNG the indices;
+    and the file's contents. The type may be uint16 as well. Raises InputError.
+    """
+    data = _read(path)
+    plain, factor = palette_as_grey(data)
+    pixels = _decode(path, plain, cv2.IMREAD_UNCHANGED)
+    return pixels if factor == 1 else pixels // np.uint8(factor), data
 
 
 def read_lut(path: Path) -> NDArray[np.uint8]:

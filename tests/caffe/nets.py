@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.caffe import fork, layouts
 from tests.caffe.layouts import Layout, Op
 
-SPARSE = 1.3
+SPARSE = 1.0
 """How far below zero the average activation lies, in standard deviations: a trained net's maps are mostly zeros, so
 few maxima are near ties that rounding decides. (In a net without this, one flipped maximum in ten thousand changes a
 thousandth of the labels, in any pair of correct float32 implementations.)
@@ -26,8 +26,8 @@ def picture(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
 
 
 @lru_cache
-def trained(name: str) -> Layout:
-    """A layout by its function's name, with BN measured on a small picture (``compute_bn_statistics.py`` does that)."""
+def trained(name: str, size: tuple[int, int] = (240, 184)) -> Layout:
+    """A layout by its function's name, with BN measured on a picture (as ``compute_bn_statistics.py`` does)."""
     net: Layout = getattr(layouts, name)()
     rng = np.random.default_rng(5)
     below = 0.0 if name == "enet" else SPARSE
@@ -39,7 +39,7 @@ def trained(name: str) -> Layout:
         for blob, values in zip(net.weights[op.name], (scale, shift), strict=True):
             blob[:] = values.reshape(blob.shape)
 
-    scores = fork.run(net, picture((240, 184)), before_bn=measure)
+    scores = fork.run(net, picture(size), before_bn=measure)
     classifier = next(op for op in reversed(net.ops) if op.name in net.weights)
     weight, bias = net.weights[classifier.name]  # every class gets its share of the pixels
     spread = scores.std((1, 2))

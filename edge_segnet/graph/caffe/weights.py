@@ -84,6 +84,8 @@ def _layers(data: mmap.mmap) -> Iterator[tuple[str, list[Blob]]]:
         try:
             message.ParseFromString(data[field.start : field.end])
             name = message.name
+            if not isinstance(name, str):  # protobuf hands out what is no UTF-8 as bytes
+                raise ValueError
         except (DecodeError, UnicodeDecodeError, RuntimeError, ValueError):
             raise _Damaged(f"layer {count} can't be decoded") from None
         if message.blobs:
