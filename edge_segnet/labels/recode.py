@@ -63,10 +63,10 @@ def plan(
         UsageError: a class has no place to go, a name is unknown, or two classes share a colour that must tell them
             apart.
     """
+    for name in (*(merge or {}), *drop):
+        source.index(name)
     merge = {name.lower(): other for name, other in (merge or {}).items()}
     dropped = {name.lower() for name in drop}
-    for name in (*merge, *dropped):
-        source.index(name)
     leaving = len(source) if void is None else void
     arriving = len(target) if target_void is None else target_void
     if arriving < len(target):

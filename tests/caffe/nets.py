@@ -22,7 +22,7 @@ def picture(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
     """Soft colours with noise and without flat parts, uint8 [H,W,3]."""
     rng = np.random.default_rng(seed)
     soft = cv2.resize(rng.normal(128, 45, (9, 12, 3)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    return np.clip(soft + rng.normal(0, 8, soft.shape), 1, 254).astype(np.uint8)
+    return np.asarray(np.clip(soft + rng.normal(0, 8, soft.shape), 1, 254), np.uint8)
 
 
 @lru_cache

@@ -61,7 +61,7 @@ def test_a_bayesian_net_becomes_its_plain_one_and_says_so(tmp_path: Path) -> Non
     imported = import_caffe(*trained("bayesian_segnet").write(tmp_path))
     assert any("Bayesian" in note for note in imported.notes) and "batch 4 became 1" in imported.notes
     assert sum("Dropout" in line for line in imported.ignored) == 6
-    assert list(imported.model.graph.input[0].type.tensor_type.shape.dim)[0].dim_value == 1
+    assert imported.model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
 
 
 def test_a_list_of_pictures_becomes_the_input(tmp_path: Path) -> None:

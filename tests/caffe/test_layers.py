@@ -16,7 +16,15 @@ from tests.graph.runtimes import run_onnxruntime
 
 SIZE = (41, 35)
 HEAD = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 35 input_dim: 41\n'
-CONV = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }\n'
+
+
+def say(name: str, kind: str, reads: str, top: str, settings: str = "") -> str:
+    """A layer of a prototxt, on a line of its own."""
+    bottoms = "".join(f'bottom: "{blob}" ' for blob in reads.split())
+    return f'layer {{ name: "{name}" type: "{kind}" {bottoms}top: "{top}" {settings} }}\n'
+
+
+CONV = say("c", "Convolution", "data", "c", "convolution_param { num_output: 4 kernel_size: 3 pad: 1 }")
 RNG = np.random.default_rng(0)
 W, B = RNG.normal(0, 0.01, (4, 3, 3, 3)).astype(np.float32), RNG.normal(0, 1, 4).astype(np.float32)
 
@@ -31,12 +39,12 @@ def bring(folder: Path, text: str, weights: dict[str, list[Array]], *, legacy: b
 def scores(imported: Imported, seed: int = 0) -> Array:
     """Logits [C,H,W] of the picture of that seed."""
     frame = picture(imported.size, seed)[None]
-    return run_onnxruntime(lower(imported.model, "onnxruntime").model, frame)[0]
+    return np.asarray(run_onnxruntime(lower(imported.model, "onnxruntime").model, frame)[0])
 
 
 def data(seed: int = 0) -> Array:
     """The same picture as the network's float input."""
-    return picture(SIZE, seed).transpose(2, 0, 1).astype(np.float32)
+    return np.asarray(picture(SIZE, seed).transpose(2, 0, 1), np.float32)
 
 
 def conv(x: Array) -> Array:
@@ -45,8 +53,8 @@ def conv(x: Array) -> Array:
 
 def test_batch_norm_and_scale_fold_into_their_convolution(tmp_path: Path) -> None:
     text = HEAD + CONV
-    text += 'layer { name: "n" type: "BatchNorm" bottom: "c" top: "c" batch_norm_param { eps: 0.001 } }\n'
-    text += 'layer { name: "s" type: "Scale" bottom: "c" top: "c" scale_param { bias_term: true } }\n'
+    text += say("n", "BatchNorm", "c", "c", "batch_norm_param { eps: 0.001 }")
+    text += say("s", "Scale", "c", "c", "scale_param { bias_term: true }")
     mean, variance, count = RNG.normal(0, 9, 4), RNG.uniform(1, 9, 4), np.array([3.0])
     factor, shift = RNG.normal(1, 0.3, 4), RNG.normal(0, 1, 4)
     imported = bring(tmp_path, text, {"c": [W, B], "n": [mean, variance, count], "s": [factor, shift]})
@@ -59,10 +67,8 @@ def test_batch_norm_and_scale_fold_into_their_convolution(tmp_path: Path) -> Non
 
 
 def test_bn_of_a_map_that_others_read_too_stays_a_node_of_its_own(tmp_path: Path) -> None:
-    text = HEAD + CONV + 'layer { name: "b" type: "BN" bottom: "c" top: "b" bn_param { bn_mode: INFERENCE } }\n'
-    text += (
-        'layer { name: "e" type: "Eltwise" bottom: "c" bottom: "b" top: "e" eltwise_param { coeff: 2 coeff: -1 } }\n'
-    )
+    text = HEAD + CONV + say("b", "BN", "c", "b", "bn_param { bn_mode: INFERENCE }")
+    text += say("e", "Eltwise", "c b", "e", "eltwise_param { coeff: 2 coeff: -1 }")
     factor, shift = RNG.normal(1, 0.3, 4).astype(np.float32), RNG.normal(0, 1, 4).astype(np.float32)
     imported = bring(tmp_path, text, {"c": [W, B], "b": [factor, shift]})
     x = conv(data())
@@ -74,7 +80,7 @@ def test_bn_of_a_map_that_others_read_too_stays_a_node_of_its_own(tmp_path: Path
 @pytest.mark.parametrize(("operation", "wanted"), [("PROD", np.multiply), ("MAX", np.maximum), ("SUM", np.add)])
 def test_eltwise(operation: str, wanted: np.ufunc, tmp_path: Path) -> None:
     text = HEAD + CONV + CONV.replace('"c"', '"d"')
-    text += f'layer {{ name: "e" type: "Eltwise" bottom: "c" bottom: "d" top: "e" eltwise_param {{ operation: {operation} }} }}'
+    text += say("e", "Eltwise", "c d", "e", f"eltwise_param {{ operation: {operation} }}")
     imported = bring(tmp_path, text, {"c": [W, B], "d": [W[::-1], B]})
     other = fork.convolve(data(), [W[::-1], B], 1, 1, 1)
     np.testing.assert_allclose(scores(imported), wanted(conv(data()), other), rtol=1e-4, atol=1e-3)
@@ -83,16 +89,14 @@ def test_eltwise(operation: str, wanted: np.ufunc, tmp_path: Path) -> None:
 def test_grouped_strided_dilated_and_transposed_convolutions_with_folding(tmp_path: Path) -> None:
     """Down by two in two groups, back up by a transposed convolution in two groups, BN folded into both."""
     size = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 36 input_dim: 40\n'
-    first = 'layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 4 kernel_size: 1 } }\n'
-    down = (
-        'layer { name: "g" type: "Convolution" bottom: "a" top: "g" convolution_param { num_output: 6 group: 2 '
-        "kernel_h: 3 kernel_w: 5 pad_h: 2 pad_w: 4 stride_h: 2 stride_w: 2 dilation: 2 bias_term: false } }\n"
+    first = say("a", "Convolution", "data", "a", "convolution_param { num_output: 4 kernel_size: 1 }")
+    groups = (
+        "convolution_param { num_output: 6 group: 2 kernel_h: 3 kernel_w: 5 pad_h: 2 pad_w: 4 stride_h: 2 stride_w: 2 "
     )
-    up = (
-        'layer { name: "u" type: "Deconvolution" bottom: "g" top: "u" convolution_param { num_output: 4 group: 2 '
-        "kernel_size: 4 stride: 2 pad: 1 } }\n"
-    )
-    norm = 'layer {{ name: "{0}n" type: "BN" bottom: "{0}" top: "{0}" bn_param {{ bn_mode: INFERENCE }} }}\n'
+    down = say("g", "Convolution", "a", "g", groups + "dilation: 2 bias_term: false }")
+    back = "convolution_param { num_output: 4 group: 2 kernel_size: 4 stride: 2 pad: 1 }"
+    up = say("u", "Deconvolution", "g", "u", back)
+    norm = {name: say(f"{name}n", "BN", name, name, "bn_param { bn_mode: INFERENCE }") for name in "gu"}
     small = np.random.default_rng(2)
     weights = {
         "a": [small.normal(0, 0.01, (4, 3, 1, 1)), small.normal(0, 1, 4)],
@@ -101,7 +105,7 @@ def test_grouped_strided_dilated_and_transposed_convolutions_with_folding(tmp_pa
         "u": [small.normal(0, 0.3, (6, 2, 4, 4)), small.normal(0, 1, 4)],
         "un": [small.normal(1, 0.3, 4), small.normal(0, 1, 4)],
     }
-    imported = bring(tmp_path, size + first + down + norm.format("g") + up + norm.format("u"), weights)
+    imported = bring(tmp_path, size + first + down + norm["g"] + up + norm["u"], weights)
     assert imported.folded == ["gn", "un"]
     x = picture((40, 36)).transpose(2, 0, 1).astype(np.float64)
     x = np.einsum("oi,ihw->ohw", weights["a"][0][:, :, 0, 0], x) + weights["a"][1][:, None, None]
@@ -134,7 +138,7 @@ def _literal_deconv(x: Array, weight: Array) -> Array:
 
 
 def test_the_old_spelling_gives_the_same_graph(tmp_path: Path) -> None:
-    new = HEAD + CONV + 'layer { name: "r" type: "ReLU" bottom: "c" top: "c" relu_param { negative_slope: 0.1 } }\n'
+    new = HEAD + CONV + say("r", "ReLU", "c", "c", "relu_param { negative_slope: 0.1 }")
     old = new.replace("layer {", "layers {").replace('"Convolution"', "CONVOLUTION").replace('"ReLU"', "RELU")
     old = old.replace("convolution_param", "blobs_lr: 1 blobs_lr: 2 weight_decay: 1 convolution_param")
     before = bring(tmp_path, old, {"c": [W, B]}, legacy=True)
@@ -146,15 +150,14 @@ def test_the_old_spelling_gives_the_same_graph(tmp_path: Path) -> None:
 
 
 def test_training_layers_and_losses_are_left_out(tmp_path: Path) -> None:
-    text = (
-        'layer { name: "t" type: "DenseImageData" top: "data" top: "label" include { phase: TRAIN }\n'
-        "  dense_image_data_param { batch_size: 8 } }\n"
-        'layer { name: "v" type: "DenseImageData" top: "data" top: "label" include { phase: TEST }\n'
-        "  transform_param { mean_value: 100 mean_value: 110 mean_value: 120 scale: 0.5 }\n"
-        "  dense_image_data_param { batch_size: 1 new_height: 35 new_width: 41 } }\n"
+    train = 'top: "label" include { phase: TRAIN } dense_image_data_param { batch_size: 8 }'
+    transform = "transform_param { mean_value: 100 mean_value: 110 mean_value: 120 scale: 0.5 }"
+    test = (
+        f'top: "label" include {{ phase: TEST }} {transform} dense_image_data_param {{ new_height: 35 new_width: 41 }}'
     )
-    text += CONV + 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }\n'
-    text += 'layer { name: "a" type: "Accuracy" bottom: "c" bottom: "label" top: "acc" exclude { phase: TRAIN } }\n'
+    text = say("t", "DenseImageData", "", "data", train) + say("v", "DenseImageData", "", "data", test)
+    text += CONV + say("l", "SoftmaxWithLoss", "c label", "loss")
+    text += say("a", "Accuracy", "c label", "acc", "exclude { phase: TRAIN }")
     imported = bring(tmp_path, text, {"c": [W, B]})
     assert imported.size == SIZE and imported.layers["DenseImageData"] == 1
     wanted = conv((data() - np.array([100, 110, 120], np.float32)[:, None, None]) * np.float32(0.5))
@@ -162,17 +165,11 @@ def test_training_layers_and_losses_are_left_out(tmp_path: Path) -> None:
 
 
 def test_average_and_overlapping_pooling_and_crop(tmp_path: Path) -> None:
-    text = (
-        HEAD
-        + CONV
-        + 'layer { name: "p" type: "Pooling" bottom: "c" top: "p" pooling_param { pool: AVE kernel_size: 3 stride: 2 } }\n'
-    )
-    text += 'layer { name: "q" type: "Pooling" bottom: "c" top: "q" pooling_param { kernel_size: 3 stride: 2 } }\n'
-    text += 'layer { name: "j" type: "Concat" bottom: "p" bottom: "q" top: "j" }\n'
-    text += 'layer { name: "u" type: "Deconvolution" bottom: "j" top: "u" convolution_param { num_output: 2 kernel_size: 4 stride: 2 } }\n'
-    text += (
-        'layer { name: "k" type: "Crop" bottom: "u" bottom: "c" top: "k" crop_param { axis: 2 offset: 1 offset: 0 } }\n'
-    )
+    text = HEAD + CONV + say("p", "Pooling", "c", "p", "pooling_param { pool: AVE kernel_size: 3 stride: 2 }")
+    text += say("q", "Pooling", "c", "q", "pooling_param { kernel_size: 3 stride: 2 }")
+    text += say("j", "Concat", "p q", "j")
+    text += say("u", "Deconvolution", "j", "u", "convolution_param { num_output: 2 kernel_size: 4 stride: 2 }")
+    text += say("k", "Crop", "u c", "k", "crop_param { axis: 2 offset: 1 offset: 0 }")
     up, bias = RNG.normal(0, 0.1, (8, 2, 4, 4)).astype(np.float32), np.array([0.5, -1], np.float32)
     imported = bring(tmp_path, text, {"c": [W, B], "u": [up, bias]})
     x = conv(data())
@@ -185,8 +182,8 @@ def test_average_and_overlapping_pooling_and_crop(tmp_path: Path) -> None:
 
 def test_prelu_with_one_slope_and_blobs_by_top_not_by_name(tmp_path: Path) -> None:
     text = HEAD + CONV.replace('top: "c"', 'top: "maps"')
-    text += 'layer { name: "p" type: "PReLU" bottom: "maps" top: "maps" prelu_param { channel_shared: true } }\n'
-    text += 'layer { name: "prob" type: "Softmax" bottom: "maps" top: "softmax" }\n'
+    text += say("p", "PReLU", "maps", "maps", "prelu_param { channel_shared: true }")
+    text += say("prob", "Softmax", "maps", "softmax")
     imported = bring(tmp_path, text, {"c": [W, B], "p": [np.array([0.25])]})
     wanted = conv(data())
     np.testing.assert_allclose(scores(imported), np.where(wanted > 0, wanted, 0.25 * wanted), rtol=1e-4, atol=1e-3)

@@ -15,7 +15,7 @@ import pytest
 from edge_segnet.errors import ModelError
 from edge_segnet.graph.caffe import import_caffe
 from edge_segnet.graph.caffe.weights import MAX_BYTES, read_weights
-from tests.caffe.test_layers import CONV, HEAD, B, W
+from tests.caffe.test_layers import CONV, HEAD, B, W, say
 from tests.caffe.writer import blob, caffemodel, chunk, layer, varint
 
 GOOD = caffemodel({"c": [W, B]}, {"c": "Convolution"})
@@ -39,8 +39,8 @@ def after(conv: str = CONV) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (HEAD + CONV + 'layer {\n name: "x" type: "Interp" bottom: "c" top: "x"\n interp_param { height: 3 } }', [":3:", "'x' (Interp)", "Resize"]),
-        (HEAD + CONV + 'layer { name: "x" type: "Foo" bottom: "c" top: "x" }', [":3:", "'x' (Foo)", "known are", "--spec"]),
+        (HEAD + CONV + say("x", "Interp", "c", "x", 'interp_param { height: 3 }'), [":3:", "'x' (Interp)", "Resize"]),
+        (HEAD + CONV + say("x", "Foo", "c", "x"), [":3:", "'x' (Foo)", "known are", "--spec"]),
         ('layers { name: "x" type: FOO bottom: "c" top: "x" }', [":1:", "layer type FOO", "CONVOLUTION"]),
         (HEAD + CONV.replace("pad:", "pda:"), [":2:", "unknown setting 'pda'"]),
         (HEAD + CONV.replace("pad: 1", "pad: one"), [":2:", "not a prototxt"]),
@@ -49,7 +49,7 @@ def after(conv: str = CONV) -> Callable[[str], str]:
         (b"\xff\xfe\x00\x01", ["not text", "--weights"]),
         ("a {" * 30, ["deep"]),
         (HEAD + CONV.replace('bottom: "data"', 'bottom: "dta"'), ["'c' (Convolution)", "'dta'", "no layer before"]),
-        (HEAD + CONV + 'layer { name: "b" type: "BN" bottom: "c" top: "c" }', ["'b' (BN)", "LEARN", "compute_bn"]),
+        (HEAD + CONV + say("b", "BN", "c", "c"), ["'b' (BN)", "LEARN", "compute_bn"]),
         (HEAD.replace("input_dim: 3 ", "input_dim: 1 ") + CONV, ["1 channels"]),
         (HEAD.replace("35", "9") + CONV, ["41x9", "--size"]),
         (HEAD.replace("35", "99999999") + CONV, ["41x99999999", "--size"]),
@@ -57,10 +57,10 @@ def after(conv: str = CONV) -> Callable[[str], str]:
         (HEAD + CONV.replace("kernel_size: 3", "kernel_size: 0"), ["kernel_size"]),
         (HEAD + CONV + CONV.replace('"c"', '"d"'), ["'d' (Convolution)", "has no weights", "it holds c"]),
         (HEAD + CONV.replace("pad: 1", "stride: 2"), ["41x35", "20x17"]),
-        (HEAD + CONV + 'layer { name: "p" type: "Pooling" bottom: "c" top: "p" pooling_param { pool: STOCHASTIC kernel_size: 2 } }', ["random"]),
-        (HEAD + CONV + 'layer { name: "u" type: "Upsample" bottom: "c" bottom: "data" top: "u" }', ["'u' (Upsample)", "'data' as mask"]),
-        (HEAD + CONV + 'layer { name: "e" type: "Eltwise" bottom: "c" bottom: "data" top: "e" }', ["4x35x41, 3x35x41"]),
-        (HEAD + CONV + 'layer { name: "x" type: "Python" bottom: "c" top: "x" python_param { module: "os" layer: "Evil" } }', ["os.Evil"]),
+        (HEAD + CONV + say("p", "Pooling", "c", "p", 'pooling_param { pool: STOCHASTIC kernel_size: 2 }'), ["random"]),
+        (HEAD + CONV + say("u", "Upsample", "c data", "u"), ["'u' (Upsample)", "'data' as mask"]),
+        (HEAD + CONV + say("e", "Eltwise", "c data", "e"), ["4x35x41, 3x35x41"]),
+        (HEAD + CONV + say("x", "Python", "c", "x", 'python_param { module: "os" layer: "Evil" }'), ["os.Evil"]),
     ],
 )  # fmt: skip
 def test_descriptions(text: str | bytes, wanted: list[str], tmp_path: Path) -> None:
