@@ -101,15 +101,23 @@ def palette_as_grey(data: bytes) -> tuple[bytes, int]:
     depth = chunks[0][1][8]
     if depth not in (1, 2, 4, 8):
         return data, 1
+    return _repainted(chunks, 0), 255 // ((1 << depth) - 1)
+
+
+def grey_as_palette(data: bytes, palette: bytes) -> bytes:
+    """A PNG of 8 bits grey with a palette (256 times RGB) given to it: the pixels keep their numbers, and everyone
+    sees colours. The other way round: ``palette_as_grey``.
+    """
+    return _repainted(_png_chunks(data) or [], _PALETTE, palette)
+
+
+def _repainted(chunks: list[tuple[bytes, bytes]], colour_type: int, palette: bytes = b"") -> bytes:
     header = bytearray(chunks[0][1])
-    header[9] = 0
-    kept = [(b"IHDR", bytes(header)), *((kind, body) for kind, body in chunks if kind in (b"IDAT", b"IEND"))]
-    return _join(kept), 255 // ((1 << depth) - 1)
-
-
-def _join(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    header[9] = colour_type
+    kept = [(kind, body) for kind, body in chunks if kind in (b"IDAT", b"IEND")]
+    made = [(b"IHDR", bytes(header)), *([(b"PLTE", palette)] if palette else []), *kept]
     parts = [PNG]
-    for kind, body in chunks:
+    for kind, body in made:
         parts.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
     return b"".join(parts)
 
@@ -120,13 +128,3 @@ def palette_of(data: bytes) -> bytes | None:
     if not chunks or len(chunks[0][1]) != 13 or chunks[0][1][9] != _PALETTE:
         return None
     return next((body for kind, body in chunks if kind == b"PLTE"), None)
-
-
-def grey_as_palette(data: bytes, colours: bytes) -> bytes:
-    """An 8-bit grey PNG with a palette (three bytes each): the pixels' numbers stay, viewers show them in colour."""
-    chunks = _png_chunks(data)
-    assert chunks is not None and chunks[0][1][8:10] == b"\x08\x00", "an 8-bit grey PNG"
-    header = bytearray(chunks[0][1])
-    header[9] = _PALETTE
-    rest = [(kind, body) for kind, body in chunks[1:] if kind in (b"IDAT", b"IEND")]
-    return _join([(b"IHDR", bytes(header)), (b"PLTE", colours), *rest])

@@ -17,6 +17,7 @@ from edge_segnet.containers import fault, palette_as_grey
 from edge_segnet.errors import InputError, OutputError
 from edge_segnet.files import write_bytes
 from edge_segnet.types import Fit, Image, Labels
+from edge_segnet.uris import Flip
 
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 JPEG_QUALITY: Final = 90
@@ -169,13 +170,13 @@ def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
     return image  # type: ignore[return-value]  # uint8 but for IMREAD_UNCHANGED, which read_labels checks
 
 
-def encode(image: NDArray[np.uint8], suffix: str) -> bytes:
-    """A picture or label image as file contents; ``suffix`` chooses the format.
+def encode(image: NDArray[np.uint8], suffix: str, quality: int = JPEG_QUALITY) -> bytes:
+    """A picture or label image as file contents; ``suffix`` chooses the format, ``quality`` is JPEG's.
 
     Raises:
         OutputError: the format can't be written.
     """
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix.lower() in {".jpg", ".jpeg"} else []
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.lower() in {".jpg", ".jpeg"} else []
     try:
         done, data = cv2.imencode(suffix, image, options)
     except cv2.error as error:
@@ -206,6 +207,22 @@ def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Imag
     shrinks = image.shape[1] > 2 * size[0] and image.shape[0] > 2 * size[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def flip_image(image: Image, flip: Flip) -> Image:
+    """A mirrored or turned copy of a picture (quarter turns swap width and height); ``none``: the picture itself."""
+    match flip:
+        case "none":
+            return image
+        case "horizontal" | "vertical":
+            return np.asarray(cv2.flip(image, 1 if flip == "horizontal" else 0), np.uint8)
+        case "rotate-90":
+            turn = cv2.ROTATE_90_CLOCKWISE
+        case "rotate-180":
+            turn = cv2.ROTATE_180
+        case "rotate-270":
+            turn = cv2.ROTATE_90_COUNTERCLOCKWISE
+    return np.asarray(cv2.rotate(image, turn), np.uint8)
 
 
 def unfit_labels(labels: Labels, size: tuple[int, int], void: int, fit: Fit = "stretch") -> Labels:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from typing import Any
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.stats import shares
 from edge_segnet.types import Counts, Result
+from edge_segnet.uris import without_credentials
 
 
 def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any]:
@@ -45,8 +45,3 @@ def class_document(counts: Counts, classes: ClassMap) -> dict[str, dict[str, Any
         name: {"id": index, "pixels": int(counts[index]), "share": round(float(share[index]), 4)}
         for index, name in enumerate(classes.names)
     }
-
-
-def without_credentials(source: str) -> str:
-    """``rtsp://user:secret@cam/1`` -> ``rtsp://cam/1``."""
-    return re.sub(r"(?<=://)[^/?#]*@", "", source)

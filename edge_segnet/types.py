@@ -32,7 +32,8 @@ class Frame:
     """One picture of a camera.
 
     ``image`` is at network size; ``original`` is the picture as captured, where it differs and is still wanted.
-    ``captured_ns`` is on the monotonic clock, ``captured_at`` is seconds since the epoch.
+    ``captured_ns`` is on the monotonic clock, ``captured_at`` is seconds since the epoch. ``scaled_from`` is the
+    camera's (width, height) where the picture was scaled before it came here, on a Jetson by the video converter.
     """
 
     image: Image
@@ -42,10 +43,13 @@ class Frame:
     captured_at: float
     camera: str
     synthetic: bool = False
+    scaled_from: tuple[int, int] | None = None
 
     @property
     def source_size(self) -> tuple[int, int]:
         """(width, height) of the picture as captured."""
+        if self.scaled_from is not None:
+            return self.scaled_from
         height, width = (self.image if self.original is None else self.original).shape[:2]
         return width, height
 
@@ -62,7 +66,11 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A frame with its segmentation, as every sink gets it."""
+    """A frame with its segmentation, as every sink gets it.
+
+    ``age_ms``: from capture to this result. ``dropped``: frames of this camera that nobody segmented since it was
+    opened, because newer ones were there. ``stale``: older than the camera's limit, so not to be acted on.
+    """
 
     frame: Frame
     segmentation: Segmentation

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from edge_segnet.classes import CAMVID_11
-from edge_segnet.serialise import to_document, without_credentials
+from edge_segnet.serialise import to_document
 from edge_segnet.types import Frame, Result, Segmentation
 
 
@@ -58,11 +58,3 @@ def test_order_and_missing_margin() -> None:
         "seq camera captured_at age_ms stale synthetic source model backend network_size source_size classes "
         "void_pixels low_margin regions stages_ms dropped"
     )
-
-
-def test_credentials_never_leave() -> None:
-    assert without_credentials("rtsp://user:p%40ss@cam:554/1?x=a@b") == "rtsp://cam:554/1?x=a@b"
-    assert without_credentials("rtsp://user:p@ss@cam/1") == "rtsp://cam/1"
-    assert without_credentials("http://token@cam") == "http://cam"
-    for plain in ("photo@home.png", "/dev/video0", "synthetic://drive?seed=1", "rtsp://cam/a@b"):
-        assert without_credentials(plain) == plain

@@ -97,15 +97,12 @@ def open_model(model: str, size: str | None = None, colours: Path | None = None)
 
 
 def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
-    """The same model at another network size (width, height); raises ModelError."""
-    if size == bundle.size:
-        return bundle
+    """The same model at the network size (width, height) that --size asks for; raises UsageError, ModelError."""
     from edge_segnet.graph.build import MIN_SIZE
-    from edge_segnet.graph.resize import resize
 
     if min(size) < MIN_SIZE:
         raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
-    return dataclasses.replace(bundle, model=resize(bundle.model, size), size=size)
+    return bundles.resized(bundle, size)
 
 
 def recoloured(classes: ClassMap, palette: Path) -> ClassMap:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -121,6 +121,13 @@ def load(model: str) -> Bundle:
     """
     path = find_model(model)
     return read(load_model(path), str(path))
+
+
+def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
+    """The same model at another network size (width, height); raises ModelError."""
+    from edge_segnet.graph.resize import resize  # only who asks for another size waits for it
+
+    return bundle if size == bundle.size else replace(bundle, model=resize(bundle.model, size), size=size)
 
 
 def save(bundle: Bundle, path: Path) -> None:
