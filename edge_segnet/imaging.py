@@ -257,11 +257,11 @@ def blend(image: Image, colours: Image, alpha: float) -> Image:
     return np.asarray(cv2.addWeighted(colours, alpha, image, 1.0 - alpha, 0.0), np.uint8)
 
 
-def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]]) -> Image:
+def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]], widest: str = "100.0 %") -> Image:
     """A copy of the picture with a panel at its right: one row per entry (name, value, BGR colour).
 
-    The panel's width depends on the names alone, so that the frames of a video keep one size; a picture that is too
-    low for all rows gets a dark margin below.
+    The panel's width depends on the names and the ``widest`` value that can come, so that the frames of a video keep
+    one size; a picture that is too low for all rows gets a dark margin below.
     """
     row = max(LEGEND_ROW, min(image.shape[0] // max(len(entries), 1), max(28, image.shape[0] // 30)))
     height = max(image.shape[0], row * len(entries))
@@ -272,7 +272,7 @@ def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]
         return int(cv2.getTextSize(text, font, scale, thickness)[0][0])
 
     names = max((width(name) for name, _, _ in entries), default=0)
-    right = row + row // 3 + names + row // 3 + width("100.0 %")
+    right = row + row // 3 + names + row // 3 + width(widest)
     canvas = np.full((height, image.shape[1] + right + row // 3, 3), 24, np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
     panel = canvas[:, image.shape[1] :]
