@@ -6,6 +6,7 @@ slow screen nor one that goes away can hold up or end the service.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import sys
@@ -85,18 +86,15 @@ class Display:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._window.terminate()
+        self._window.kill()  # it has nothing to lose, and SDL would make a wish to quit of a gentler signal
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(CLOSE_TIMEOUT_S)
-        try:
-            self._window.wait(CLOSE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._window.kill()
-            self._window.wait()
+        self._window.wait()
         for stream in (self._window.stdin, self._window.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(OSError):  # half a picture may still be on its way
+                    stream.close()
 
     def _draw(self) -> None:
         before = time.monotonic()
