@@ -64,7 +64,7 @@ def run_inspect(root: Path, *, classes: str | None, sheet: Path | None, each: bo
     if json_target != "-":
         _print_inspection(good, counts, known, each)
     for one in bad:
-        logger.error("%s", one.error)
+        logger.warning("skipped %s", one.error)
     if sheet is not None:
         logger.info("contact sheet: %s", sheet)
     if bad:
@@ -248,7 +248,7 @@ def run_convert(
     failures = _convert(files, root, out, recoding)
     write_bytes(out / CLASSES_FILE, classes_yaml(recoding.target).encode())
     for error in failures:
-        logger.error("%s", error)
+        logger.warning("skipped %s", error)
     with json_lines(json_target) as emit:
         emit({"output": str(out), "written": len(files) - len(failures), "failed": [str(error) for error in failures]})
     logger.info("%d label images -> %s (%s of %s)", len(files) - len(failures), out, form, recoding.target.name)
