@@ -187,9 +187,11 @@ def faults_with_model(
             if class_name.lower() not in known:
                 key: Key = ("regions", name, "free", "classes", number)
                 yield Fault(key, f"the model has no class {class_name!r}", has)
-        if not mask_of(region.polygon, size).any():
-            hint = "make it larger"
-            yield Fault(("regions", name, "polygon"), f"holds no pixel at {size[0]}x{size[1]}", hint)
+        columns = int(mask_of(region.polygon, size).any(axis=0).sum())
+        if columns < (region.free.sectors if region.free else 1):
+            what = f"covers {columns} of the {size[0]} columns that the network sees"
+            hint = "make it wider, or give free fewer sectors" if columns else "make it larger"
+            yield Fault(("regions", name, "polygon"), what, hint)
     for number, rule in enumerate(rules):
         if rule.class_name is not None and rule.class_name.lower() not in known:
             yield Fault(("rules", number, "class"), f"the model has no class {rule.class_name!r}", has)

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -106,6 +106,8 @@ class EventLog:
         """
         self.lost = 0
         """Events that never got an id, because the disk was too slow for them."""
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        """Events since the start, by (camera, rule, kind)."""
         self._store = EventStore(folder, keep)
         events = [event for data in self._store.documents() if (event := _read(data)) is not None]
         self._events = deque(sorted(events, key=lambda event: event.id), maxlen=keep)
@@ -203,6 +205,7 @@ class EventLog:
         self._store.append(named.to_document(), lambda: [each.to_document() for each in kept])
         with self._changed:
             self._events.append(named)
+            self.counts[named.camera, named.rule, named.kind] += 1
             self._changed.notify_all()
         if leaving is not None and leaving.snapshot is not None:
             self._store.forget(leaving.snapshot)

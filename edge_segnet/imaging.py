@@ -200,7 +200,7 @@ def read_only(image: Image) -> Image:
 def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:
     """Bring a picture to ``size`` (width, height): stretched as the original demo did, or its middle cut out first."""
     if fit == "crop":
-        top, left, height, width = _middle(image.shape[:2], size)
+        top, left, height, width = middle(image.shape[:2], size)
         image = image[top : top + height, left : left + width]
     if image.shape[1::-1] == size:
         return image
@@ -232,19 +232,58 @@ def unfit_labels(labels: Labels, size: tuple[int, int], void: int, fit: Fit = "s
     width, height = size
     if fit == "stretch":
         return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    top, left, seen_height, seen_width = _middle((height, width), (labels.shape[1], labels.shape[0]))
+    top, left, seen_height, seen_width = middle((height, width), (labels.shape[1], labels.shape[0]))
     full = np.full((height, width), void, np.uint8)
     seen = cv2.resize(labels, (seen_width, seen_height), interpolation=cv2.INTER_NEAREST)
     full[top : top + seen_height, left : left + seen_width] = seen
     return full
 
 
-def _middle(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def middle(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """(top, left, height, width) of the largest middle part of ``shape`` (H, W) with the aspect of ``size`` (w, h)."""
     height, width = shape
     part_width = min(width, max(1, round(height * size[0] / size[1])))
     part_height = min(height, max(1, round(width * size[1] / size[0])))
     return (height - part_height) // 2, (width - part_width) // 2, part_height, part_width
+
+
+def seen_size(size: tuple[int, int], source_size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """(width, height) at which a picture of network ``size`` has the camera's proportions again. Whichever side must
+    grow grows, so that nothing of the network's resolution is lost.
+    """
+    width, height = size
+    seen_width = round(height * source_size[0] / source_size[1])
+    if fit == "crop" or abs(seen_width - width) <= 1:
+        return width, height
+    if seen_width > width:
+        return seen_width, height
+    return width, round(width * source_size[1] / source_size[0])
+
+
+def histogram(labels: Labels, mask: NDArray[np.uint8] | None = None) -> NDArray[np.int64]:
+    """Pixels per id, int64 [256]; ``mask``, uint8 [H,W], chooses pixels by not being 0."""
+    if labels.size > _EXACT:
+        half = len(labels) // 2
+        masks = (None, None) if mask is None else (mask[:half], mask[half:])
+        return histogram(labels[:half], masks[0]) + histogram(labels[half:], masks[1])
+    counted = cv2.calcHist([labels], [0], mask, [256], [0, 256])
+    return counted.ravel().astype(np.int64)
+
+
+_EXACT: Final = 1 << 24
+"""cv2 gives float32, which is exact up to here."""
+
+
+def look_up(labels: Labels, lut: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``lut`` [256] of every pixel: what ``lut[labels]`` is, four times as fast."""
+    return np.asarray(cv2.LUT(labels, lut), np.uint8)
+
+
+def draw_outline(image: Image, polygon: NDArray[np.float64], colour: tuple[int, int, int]) -> None:
+    """Draw a closed line into the picture; ``polygon`` [N,2] is relative to its size, ``colour`` BGR."""
+    corners = np.rint(polygon * (image.shape[1], image.shape[0]) * 16 - 8).astype(np.int32)
+    for width, tone in ((4, (0, 0, 0)), (2, colour)):
+        cv2.polylines(image, [corners], True, tone, width, cv2.LINE_AA, shift=4)
 
 
 def colourise(labels: Labels, lut_bgr: NDArray[np.uint8]) -> Image:

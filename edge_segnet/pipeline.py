@@ -13,10 +13,12 @@ from typing import Final
 
 from edge_segnet.errors import EndOfStream
 from edge_segnet.telemetry import CameraTelemetry
-from edge_segnet.types import Backend, Frame, Result, Source
+from edge_segnet.types import Backend, Frame, Refined, Result, Segmentation, Source
 
 READ_TIMEOUT_S: Final = 0.25
 """How long a stop may take to be seen while no frame comes."""
+Refine = Callable[[Frame, Segmentation], Refined]
+"""What a segmentation means; runs in the loop, frame by frame."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class Loop:
         publish: Callable[[Result], None],
         pace: Pace,
         telemetry: CameraTelemetry,
+        refine: Refine | None = None,
     ) -> None:
         self.pace = pace
         self.telemetry = telemetry
         self.progress_ns = time.monotonic_ns()
         self._source, self._publish = source, publish
-        self._backend, self._model = backend, model
+        self._backend, self._model, self._refine = backend, model, refine
+        self._next: tuple[Backend, str, Refine | None] | None = None
         self._first_seq: int | None = None
         self._due_ns = 0
         self._stopping = threading.Event()
@@ -67,6 +71,7 @@ class Loop:
                 return
             if frame is not None:
                 with self._turn:
+                    self._take_next()
                     self._segment(frame)
             self.progress_ns = time.monotonic_ns()
 
@@ -75,16 +80,24 @@ class Loop:
             return  # captured before the network changed its size
         received_ns = time.monotonic_ns()
         segmentation = self._backend.infer(frame)
-        waited_ms = (received_ns - frame.captured_ns) / 1e6
+        stages_ms = {"capture": (received_ns - frame.captured_ns) / 1e6, **segmentation.stages_ms}
+        refined = Refined(segmentation)
+        if self._refine is not None:
+            began_ns = time.monotonic_ns()
+            refined = self._refine(frame, segmentation)
+            stages_ms["regions"] = (time.monotonic_ns() - began_ns) / 1e6
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
         result = Result(
             frame=frame,
-            segmentation=replace(segmentation, stages_ms={"capture": waited_ms, **segmentation.stages_ms}),
+            segmentation=replace(refined.segmentation, stages_ms=stages_ms),
             backend=self._backend.name,
             model=self._model,
             age_ms=age_ms,
             dropped=self._dropped(frame.seq),
             stale=age_ms > self.pace.stale_after_ms,
+            regions=refined.regions,
+            alarms=refined.alarms,
+            flicker=refined.flicker,
         )
         self._publish(result)
         self.telemetry.observe(result)
@@ -105,10 +118,15 @@ class Loop:
         # A turn that came late moves the schedule; it is never caught up with a burst.
         self._due_ns = max(self._due_ns, now_ns - period_ns) + period_ns
 
-    def swap(self, backend: Backend, model: str) -> None:
+    def swap(self, backend: Backend, model: str, refine: Refine | None = None) -> None:
         """Another backend from the next frame on; when this returns, the loop no longer uses the old one."""
+        self._next = backend, model, refine  # the next frame takes it, should the loop be quicker than this thread
         with self._turn:
-            self._backend, self._model = backend, model
+            self._take_next()
+
+    def _take_next(self) -> None:
+        if self._next is not None:
+            (self._backend, self._model, self._refine), self._next = self._next, None
 
     def stop(self) -> None:
         """End after the frame that is under way."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 
 import cv2
@@ -32,10 +34,18 @@ def jpeg(image: NDArray[np.uint8]) -> bytes:
 
 
 class MjpegCamera:
-    """Sends ``picture(n)``, a JPEG's bytes, at ``fps``; ``hush`` keeps connections open and sends nothing."""
+    """Sends ``picture(n)``, a JPEG's bytes, at ``fps``; ``hush`` keeps connections open and sends nothing. ``tls``:
+    certificate and key.
+    """
 
     def __init__(
-        self, picture: Callable[[int], bytes] | None = None, *, fps: float = 30.0, user: str = "", password: str = ""
+        self,
+        picture: Callable[[int], bytes] | None = None,
+        *,
+        fps: float = 30.0,
+        user: str = "",
+        password: str = "",
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         still = jpeg(quarters())
         self.picture = picture or (lambda _: still)
@@ -45,6 +55,12 @@ class MjpegCamera:
         self._credentials = f"{user}:{password}" if user else ""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            # Shaken hands in the connection's own thread, so that one who refuses us does no harm.
+            self._server.socket = context.wrap_socket(self._server.socket, True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -52,7 +68,7 @@ class MjpegCamera:
     def url(self) -> str:
         """With user and password, if it wants them."""
         credentials = f"{self._credentials}@" if self._credentials else ""
-        return f"http://{credentials}127.0.0.1:{self._server.server_address[1]}/video.mjpg"
+        return f"{self._scheme}://{credentials}127.0.0.1:{self._server.server_address[1]}/video.mjpg"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         camera = self
@@ -92,6 +108,10 @@ class MjpegCamera:
                 write(head.encode() + data + b"\r\n")
                 number += 1
             time.sleep(1.0 / self.fps)
+
+    def end(self) -> None:
+        """Every stream ends; no frame will come any more."""
+        self._ended.set()
 
     def __enter__(self) -> MjpegCamera:
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_segnet.classes import CAMVID_11, ClassMap
 from edge_segnet.config import HttpConfig
+from edge_segnet.config_regions import RegionConfig, RuleConfig
 from edge_segnet.events import EventLog
 from edge_segnet.serialise import to_document
 from edge_segnet.sinks.http import HttpSink
@@ -49,6 +50,8 @@ class StreetService:
         self.classes: ClassMap | None = CAMVID_11
         self.fit: Fit = "stretch"
         self.events = EventLog(None)
+        self.regions: Mapping[str, RegionConfig] = {}
+        self.rules: Sequence[RuleConfig] = ()
         self.ready = self.healthy = True
         self.changes: dict[str, Any] = {}
         self.camera_changes: dict[str, dict[str, Any]] = {}
@@ -79,6 +82,7 @@ class StreetService:
             "network_size": list(SIZE),
             "cameras": {name: self._camera(name, numbers) for name, numbers in self.cameras.items()},
             "sinks": {} if self.sink is None else {"http": self.sink.status()},
+            "events": self.events.status(),
             "board": {
                 "name": None,
                 "temperatures": [{"name": "cpu", "celsius": 51.5, "limit_celsius": 95.0}],

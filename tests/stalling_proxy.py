@@ -42,7 +42,7 @@ class StallingProxy:
                 elif self._stalled.is_set():
                     # Never looked at again; kept open.
                     self._selector.unregister(taken)
-                else:
+                elif taken in self._peer:  # not dropped a moment ago, together with the other end
                     self._forward(taken)
 
     def _accept(self) -> None:

@@ -16,7 +16,7 @@ from edge_segnet.classes import CAMVID_11
 from edge_segnet.config import CameraConfig, Config
 from edge_segnet.config_file import load
 from edge_segnet.daemon.life import Daemon, Origin
-from edge_segnet.errors import DeviceLost, EndOfStream, InputError, ModelError
+from edge_segnet.errors import ConfigError, DeviceLost, EndOfStream, InputError, ModelError
 from edge_segnet.notify import Notifier
 from edge_segnet.types import Fit, Frame, Segmentation
 from tests.models import save_tiny
@@ -180,7 +180,55 @@ def test_a_bad_reload_is_refused_and_reported(file: Path, model: Path, text: str
         assert len(stage.opened) == 1
 
 
-def test_another_model_loses_at_most_a_frame(file: Path, model: Path, tmp_path: Path) -> None:
+LEFT = "regions: {left: {polygon: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}\n"
+
+
+def rule(class_name: str, name: str = "low") -> str:
+    return f"- {{name: {name}, region: left, class: {class_name}, below: 1.0}}\n"
+
+
+def test_regions_and_rules_follow_a_reload(file: Path, model: Path) -> None:
+    file.write_text(settings(model, more=LEFT))
+    with running(lambda: load(file)) as stage:
+        wait_until(lambda: stage.seen("front") >= 1)
+        assert set(stage.sink.results[-1].regions) == {"left"} and stage.sink.results[-1].alarms == ()
+        assert stage.sink.results[-1].segmentation.stages_ms["regions"] > 0
+        # Of one frame at most one class has all of the region.
+        file.write_text(settings(model, more=f"{LEFT}rules:\n{rule('Car')}{rule('Sky', 'sky')}"))
+        stage.daemon.reload()
+        wait_until(
+            lambda: [event.kind for event in stage.daemon.state.events.newest()] and stage.sink.results[-1].alarms
+        )
+        first = stage.daemon.state.events.since("")[0]
+        assert first.kind == "start" and first.camera == "front" and first.snapshot is not None
+        assert [each.class_name for each in stage.daemon.state.rules] == ["Car", "Sky"]
+        file.write_text(settings(model))
+        stage.daemon.reload()
+        wait_until(lambda: not stage.sink.results[-1].regions)
+        # Every alarm that had begun is over.
+        wait_until(lambda: len(stage.daemon.state.events.newest()) % 2 == 0)
+        kinds = {each.rule: each.kind for each in stage.daemon.state.events.since("")}
+        assert kinds and set(kinds.values()) == {"clear"} and len(stage.opened) == 1
+
+
+def test_a_rule_on_a_class_that_the_model_has_not(file: Path, model: Path) -> None:
+    file.write_text(settings(model, more=LEFT))
+    with running(lambda: load(file)) as stage:
+        wait_until(lambda: stage.seen("front") >= 1)
+        text = settings(model, more=LEFT + "rules:\n" + rule("Rode"))
+        file.write_text(text)
+        line = text.splitlines().index(rule("Rode").strip()) + 1
+        stage.daemon.reload()
+        said = f"{file}:{line}: rules[0].class: the model has no class 'Rode': camvid-11 has Sky, "
+        wait_until(lambda: (stage.daemon.state.reload or {}).get("message", "").startswith(said))
+        assert stage.daemon.state.rules == []
+    with running(lambda: load(file)) as stage:
+        wait_until(lambda: stage.failures)
+    assert str(stage.failures[0]).startswith(said)
+    assert isinstance(stage.failures[0], ConfigError) and stage.failures[0].exit_code == 2
+
+
+def test_another_model_loses_at_most_a_frame(file: Path, tmp_path: Path) -> None:
     other = save_tiny(tmp_path / "other.onnx", size=(96, 64))
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.seen("front") >= 3)
@@ -245,7 +293,7 @@ def test_a_lost_device_ends_the_daemon(file: Path) -> None:
             def close(self) -> None:
                 """Nothing is left."""
 
-        stage.daemon.state.running["front"].swap(replace(loaded, backend=Gone()))
+        stage.daemon.state.running["front"].swap(replace(loaded, backend=Gone()), load(file))
         wait_until(lambda: stage.failures)
     assert stage.failures == [lost]
 

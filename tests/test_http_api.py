@@ -275,6 +275,9 @@ def test_metrics_can_be_scraped(client: httpx.Client, service: StreetService, st
     assert sum(shares) == pytest.approx(1.0)
     assert samples["edge_segnet_stage_seconds_sum", "front", "network"] == pytest.approx(3 * 0.02025)
     assert samples["edge_segnet_temperature_celsius", "cpu"] == 51.5
+    assert samples["edge_segnet_sink_state", "http", "listening"] == 1
+    assert samples["edge_segnet_sink_error", "http"] == samples["edge_segnet_sink_queue", "http"] == 0
+    assert samples["edge_segnet_sink_dropped_total", "http"] == 0
     openmetrics = client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
     found = parse_open(openmetrics.text)  # type: ignore[no-untyped-call]
     assert {family.name for family in found} >= {"edge_segnet_frames", "edge_segnet_ready"}

@@ -12,8 +12,11 @@ import pytest
 from edge_segnet.sinks.http import assets, documents
 from edge_segnet.sinks.http.openapi import OPERATIONS, Operation
 from tests.service import StreetService, drive, serving
+from tests.test_events import event_of
+from tests.waiting import wait_until
 
 TOKEN = "correct-horse-battery"
+SNAPSHOT: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     service = StreetService("front")
     with serving(service, auth={"token_file": path}) as sink:
         service.publish(drive(1)[0])
+        service.events.append(event_of(0), lambda: b"jpeg")
+        wait_until(lambda: service.events.newest())
+        SNAPSHOT[:] = [str(service.events.newest()[0].snapshot)]
         yield sink.url
 
 
@@ -34,7 +40,7 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 
 def concrete(operation: Operation) -> str:
-    return operation.path.replace("{name}", "dashboard.css")
+    return operation.path.replace("{name}", "dashboard.css").replace("{snapshot}", SNAPSHOT[0])
 
 
 def ask(client: httpx.Client, operation: Operation, query: str = "") -> tuple[int, httpx.Headers, bytes]:
@@ -64,6 +70,9 @@ def test_every_operation_answers_as_described(client: httpx.Client, operation: O
         status, _, body = ask(client, operation, "?camera=nobody")
         assert status == 404 and "404" in described
         documents.Problem.model_validate_json(body)
+    if operation.count is not None:
+        assert ask(client, operation, f"?{operation.count}=0")[0] == 400
+        assert ask(client, operation, f"?{operation.count}=1")[0] == 200
     if operation.limit is not None:
         assert ask(client, operation, f"?{operation.limit}=0")[0] == 400
         assert "400" in described

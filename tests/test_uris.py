@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,3 +178,10 @@ def test_no_brokers(text: str, says: str) -> None:
         parse_broker(text)
     assert str(caught.value).startswith(says)
     assert "secret" not in str(caught.value)
+
+
+def test_the_examples_of_the_documentation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "cameras.md").read_text()
+    examples = page.partition("```text\n")[2].partition("```")[0].split()
+    assert {parse(text).kind for text in examples} == {"v4l2", "csi", "rtsp", "http", "path", "synthetic"}
+    assert len(examples) == 12

@@ -15,10 +15,11 @@ from typing import Any, Final
 from edge_segnet import config_file, uris
 from edge_segnet.config import Config, json_schema
 from edge_segnet.config_file import Change
+from edge_segnet.daemon import model
 from edge_segnet.daemon.life import Daemon, Origin
 from edge_segnet.daemon.outlets import Outlets
 from edge_segnet.daemon.service import State
-from edge_segnet.errors import ConfigError
+from edge_segnet.errors import ConfigError, ModelError
 from edge_segnet.logs import service_logging
 from edge_segnet.notify import Notifier
 from edge_segnet.sources import describe
@@ -79,10 +80,17 @@ def _refuse_synthetic(config: Config, path: Path | None) -> None:
 
 
 def _check(config: Config, path: Path | None) -> None:
-    """Say that the settings are good: also that tokens can be read and the sinks can work here."""
+    """Say that the settings are good: also that tokens can be read, the sinks can work here, and the model has the
+    rules' classes.
+    """
     outlets = Outlets(State(), {})
     outlets.check(config)
     outlets.close()
+    if config.regions:
+        try:
+            model.check_regions(config)
+        except ModelError as error:  # it may come later
+            logger.warning("classes of regions and rules were not checked: %s", error)
     names = ", ".join(config.cameras)
     logger.info("%s: good (model %s, cameras: %s)", path or "the defaults", config.model, names)
 

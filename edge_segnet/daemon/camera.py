@@ -6,12 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from edge_segnet import uris
-from edge_segnet.config import CameraConfig
-from edge_segnet.daemon.model import Loaded
+from edge_segnet.config import CameraConfig, Config
+from edge_segnet.daemon.model import Loaded, network_of
+from edge_segnet.events import EventLog
 from edge_segnet.pipeline import Loop, Pace
+from edge_segnet.refine import Refiner
 from edge_segnet.sources.health import CameraStatus
 from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import Supervisor
@@ -27,48 +30,67 @@ WORKING = ("running", "static")
 """States in which frames come."""
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What all cameras share: where results and events go, who hears (on the loop's thread) what ended a loop, and
+    what opens sources.
+    """
+
+    publish: Callable[[Result], None]
+    failed: Callable[[Exception], None]
+    events: EventLog
+    opener: Opener
+
+
 class Camera:
-    """Runs from ``start`` to ``stop``; ``failed`` is called, on the loop's thread, with what ended it."""
+    """Runs from ``start`` to ``stop``."""
 
     def __init__(
-        self,
-        name: str,
-        config: CameraConfig,
-        loaded: Loaded,
-        publish: Callable[[Result], None],
-        failed: Callable[[Exception], None],
-        opener: Opener,
+        self, name: str, settings: Config, loaded: Loaded, around: Surroundings, earlier: Camera | None = None
     ) -> None:
-        self.name, self.config = name, config
+        """``earlier``: the camera of that name, whose place this one takes; its alarms go on."""
+        self.name, self.config = name, settings.cameras[name]
         self.telemetry = CameraTelemetry()
-        self.supervisor = Supervisor(self._open, name, loaded.bundle.size, config)
+        self.supervisor = Supervisor(self._open, name, loaded.bundle.size, self.config)
         self.fit = loaded.bundle.fit
-        self._failed, self._opener = failed, opener
-        self._loop = Loop(self.supervisor, loaded.backend, loaded.bundle.name, publish, _pace(config), self.telemetry)
+        self._around = around
+        before = None if earlier is None else earlier._refiner
+        self._refiner: Refiner = Refiner(name, settings, network_of(loaded), around.events, before)
+        self._loop = Loop(
+            self.supervisor, loaded.backend, loaded.bundle.name, around.publish, _pace(self.config), self.telemetry
+        )
+        self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
         self._thread = threading.Thread(target=self._run, name=f"loop-{name}", daemon=True)
 
     def _open(self, size: tuple[int, int]) -> LiveSource:
-        return self._opener(self.config, self.name, size, self.fit)
+        return self._around.opener(self.config, self.name, size, self.fit)
 
     def _run(self) -> None:
         try:
             self._loop.run()
         except Exception as error:  # noqa: BLE001 - the daemon decides, on its own thread
-            self._failed(error)
+            self._around.failed(error)
 
     def start(self) -> None:
         """Open the source and begin."""
         self.supervisor.start()
         self._thread.start()
 
-    def swap(self, loaded: Loaded) -> None:
-        """Another model of the same fit, from the next frame on."""
+    def swap(self, loaded: Loaded, settings: Config) -> None:
+        """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
         self.supervisor.resize(loaded.bundle.size)
-        self._loop.swap(loaded.backend, loaded.bundle.name)
+        before = self._refiner
+        self._refiner = Refiner(self.name, settings, network_of(loaded), self._around.events, before)
+        self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
+        before.retire(self._refiner)
+
+    def retire(self) -> None:
+        """Its alarms are over: it was stopped, and nothing takes its place."""
+        self._refiner.retire()
 
     def takes(self, config: CameraConfig) -> bool:
         """Take new settings while running; False: the source itself would be another one."""
-        kept = {"rate", "stale_after_s"}
+        kept = {"rate", "stale_after_s", "mount"}
         if config.model_dump(exclude=kept) != self.config.model_dump(exclude=kept):
             return False
         self.config = config

@@ -10,11 +10,13 @@ from typing import Final
 
 import numpy as np
 
+from edge_segnet import refine
 from edge_segnet.backends import BackendOptions, open_backend
 from edge_segnet.config import Config
 from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle, resized
+from edge_segnet.refine import Network
 from edge_segnet.types import Backend, Frame
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,11 @@ class Loaded:
     backend: Backend
     fingerprint: Fingerprint
     note: str = ""
+
+
+def network_of(loaded: Loaded) -> Network:
+    """What regions and rules need to know of it."""
+    return Network(loaded.bundle.classes, loaded.bundle.size, loaded.bundle.fit)
 
 
 def fingerprint(model: str) -> Fingerprint:
@@ -68,10 +75,27 @@ def load(config: Config) -> Loaded:
     if config.size == "auto":
         rates = [camera.rate for camera in config.cameras.values() if camera.rate]
         return _largest_in_time(bundle, sum(rates), opened, mark)
-    if config.size is not None:
-        width, height = config.size.split("x")
-        bundle = resized(bundle, (int(width), int(height)))
+    bundle = _sized(bundle, config)
     return Loaded(bundle, opened(bundle), mark)
+
+
+def check_regions(config: Config) -> None:
+    """Whether the regions and rules are possible with the model that the settings name, without running it.
+
+    Raises:
+        ConfigError: they are not.
+        ModelError: there is no such model.
+    """
+    bundle = _sized(bundles.load(config.model), config)
+    refine.check(config, Network(bundle.classes, bundle.size, bundle.fit))
+
+
+def _sized(bundle: Bundle, config: Config) -> Bundle:
+    """At the size that the settings name; with ``auto`` at its own."""
+    if config.size in (None, "auto"):
+        return bundle
+    width, height = str(config.size).split("x")
+    return resized(bundle, (int(width), int(height)))
 
 
 def wait_for(model: str, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:

@@ -31,17 +31,33 @@ def make(name: str, section: Any, service: Service) -> StartedSink:
     Raises:
         UsageError: the section can't work on this machine (no token, no GStreamer, a bad certificate).
     """
-    if name == "http":
-        from edge_segnet.sinks.http import HttpSink
+    # Each is imported when it is wanted: together they are slow to load, and not all that they need is everywhere.
+    match name:
+        case "http":
+            from edge_segnet.sinks.http import HttpSink
 
-        return HttpSink(section, service)
-    if name == "recording":
-        from edge_segnet.sinks.recording import RecordingSink
+            return HttpSink(section, service)
+        case "rtsp":
+            from edge_segnet.sinks.rtsp import RtspSink
 
-        return RecordingSink(section, service)
-    from edge_segnet.sinks.rtsp import RtspSink
+            return RtspSink(section, service)
+        case "mqtt":
+            from edge_segnet.sinks.mqtt import MqttSink
 
-    return RtspSink(section, service)
+            return MqttSink(section, service)
+        case "jsonl":
+            from edge_segnet.sinks.jsonl import JsonLinesSink
+
+            return JsonLinesSink(section, service)
+        case "video":
+            from edge_segnet.sinks.video import VideoSink
+
+            return VideoSink(section, service)
+        case "recording":
+            from edge_segnet.sinks.recording import RecordingSink
+
+            return RecordingSink(section, service)
+    raise LookupError(name)
 
 
 def made(name: str, config: Config, service: Service) -> StartedSink:
@@ -58,7 +74,7 @@ def made(name: str, config: Config, service: Service) -> StartedSink:
 class Outlets:
     """The sinks at work, behind one fan-out."""
 
-    NAMES = ("http", "rtsp", "recording")
+    NAMES = ("http", "rtsp", "mqtt", "jsonl", "video", "recording")
 
     def __init__(self, service: Service, extra: Mapping[str, Sink]) -> None:
         """``extra``: sinks that no section describes, such as a window."""

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from edge_segnet import refine
 from edge_segnet.config import Config
 from edge_segnet.daemon import model as models
 from edge_segnet.daemon.model import Loaded
@@ -58,9 +59,9 @@ class Preparer:
         if current is None:
             if self._wait:
                 models.wait_for(config.model, self._stopping, self._say)
-            return None if self._stopping() else Prepared(config, models.load(config))
+            return None if self._stopping() else _checked(config, models.load(config))
         old, loaded = current
-        return Prepared(config, models.load(config) if _is_another(config, old, loaded) else loaded)
+        return _checked(config, models.load(config) if _is_another(config, old, loaded) else loaded)
 
     def _say(self, why: str) -> None:
         self._waiting(why)
@@ -71,6 +72,12 @@ class Preparer:
     def close(self) -> None:
         """Don't wait for a load that is under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _checked(config: Config, loaded: Loaded) -> Prepared:
+    """Raises ConfigError where the settings' regions and rules don't go with the model."""
+    refine.check(config, models.network_of(loaded))
+    return Prepared(config, loaded)
 
 
 def _is_another(config: Config, old: Config, loaded: Loaded) -> bool:

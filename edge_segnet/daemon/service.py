@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
 from edge_segnet import board
 from edge_segnet.classes import ClassMap
+from edge_segnet.config import Config
+from edge_segnet.config_regions import RegionConfig, RuleConfig
 from edge_segnet.daemon.camera import WORKING, Camera
 from edge_segnet.daemon.model import Loaded
 from edge_segnet.events import EventLog
@@ -28,6 +30,8 @@ class State:
     def __init__(self) -> None:
         self.started_ns = time.monotonic_ns()
         self.events = EventLog(None)
+        self.regions: Mapping[str, RegionConfig] = {}
+        self.rules: Sequence[RuleConfig] = ()
         self.loaded: Loaded | None = None
         self.running: Mapping[str, Camera] = {}
         self.waiting = "starting"
@@ -37,9 +41,11 @@ class State:
         self.sinks: Callable[[], dict[str, Any]] = dict
         self._earlier: Loaded | None = None
 
-    def take(self, loaded: Loaded) -> None:
-        """Another model is at work."""
-        self._earlier, self.loaded = self.loaded, loaded
+    def take(self, loaded: Loaded, config: Config) -> None:
+        """A model and settings are at work."""
+        if loaded is not self.loaded:
+            self._earlier, self.loaded = self.loaded, loaded
+        self.regions, self.rules = config.regions, config.rules
 
     @property
     def cameras(self) -> Mapping[str, CameraTelemetry]:
@@ -102,6 +108,7 @@ class State:
             "network_size": None if bundle is None else list(bundle.size),
             "cameras": {name: camera.status() for name, camera in self.running.items()},
             "sinks": self.sinks(),
+            "events": self.events.status(),
             "board": board.read(),
             "reload": self.reload,
         }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from edge_segnet.classes import ClassMap
+from edge_segnet.config_regions import RegionConfig, RuleConfig
 from edge_segnet.events import EventLog
 from edge_segnet.telemetry import CameraTelemetry
 from edge_segnet.types import Fit, Result
@@ -32,6 +33,16 @@ class Service(Protocol):
     @property
     def events(self) -> EventLog:
         """What rules noticed; read it with a cursor of your own, from any thread."""
+        ...
+
+    @property
+    def regions(self) -> Mapping[str, RegionConfig]:
+        """The regions at work, by name; changes on a reload."""
+        ...
+
+    @property
+    def rules(self) -> Sequence[RuleConfig]:
+        """The rules at work; changes on a reload."""
         ...
 
     def document(self, result: Result) -> dict[str, Any]:

@@ -5,10 +5,10 @@ process of their own (``child_camera``), which can be killed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
+import ssl
 import subprocess
 import sys
 import threading
@@ -27,10 +27,18 @@ from edge_segnet.sources.live import Wish
 from edge_segnet.types import Frame
 from edge_segnet.uris import SourceUri
 
-PIPE_BYTES: Final = 1 << 20
+READ_BYTES: Final = 1 << 20
 REAP_S: Final = 1.0
 FFMPEG: Final = "fpsprobesize;0|flags;low_delay|max_delay;{delay_us}|rtsp_transport;{transport}"
 """No second of probing for the frame rate before the first frame."""
+
+
+def _options(source: SourceUri, camera: CameraConfig) -> str:
+    options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport=camera.transport)
+    if source.url.startswith(("rtsps:", "https:")):
+        # Left to itself, FFmpeg accepts any certificate.
+        options += f"|tls_verify;1|ca_file;{ssl.get_default_verify_paths().cafile or ''}"
+    return options
 
 
 class ChildSource:
@@ -44,20 +52,17 @@ class ChildSource:
         self._lock = threading.Lock()
         self._closed = False
         self._bytes = bytearray()
-        options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport=camera.transport)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edge_segnet.sources.child_camera"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # FFmpeg's chatter names addresses with their passwords.
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": options},
+            env=os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": _options(source, camera)},
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._orders, self._frames = self._process.stdin, self._process.stdout
         os.set_blocking(self._frames.fileno(), False)
-        with contextlib.suppress(OSError):  # a larger pipe is only quicker
-            fcntl.fcntl(self._frames.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         # Not as an argument: those are seen by every user of the machine.
         self._order(uri=source.text, size=wish.size, fit=wish.fit, flip=wish.flip)
 
@@ -120,7 +125,7 @@ class ChildSource:
             return False
         while True:
             try:
-                data = os.read(self._frames.fileno(), PIPE_BYTES)
+                data = os.read(self._frames.fileno(), READ_BYTES)
             except BlockingIOError:
                 return False
             if not data:

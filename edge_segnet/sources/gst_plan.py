@@ -59,10 +59,12 @@ def head(source: SourceUri, camera: CameraConfig) -> list[Step]:
                 Step("capsfilter", {"caps": "video/x-raw(memory:NVMM),format=NV12" + _wishes(source)}, name="mode"),
             ]
         case "v4l2":
+            # The last one is left out when the camera's pictures are not JPEG. Never decodebin here: on a Jetson it
+            # may take a decoder whose memory only nvvidconv reads.
             return [
                 Step("v4l2src", {"device": source.device}, name="camera"),
                 Step("capsfilter", name="mode"),
-                Step("decodebin"),
+                Step("jpegdec"),
             ]
         case "rtsp":
             return [
@@ -175,6 +177,10 @@ class Mode:
     rates: tuple[Fraction, ...]
 
     @property
+    def is_jpeg(self) -> bool:
+        return self.media == "image/jpeg"
+
+    @property
     def caps(self) -> str:
         """For a capsfilter; the first of the rates."""
         rate = f",framerate={self.rates[0].numerator}/{self.rates[0].denominator}" if self.rates else ""
@@ -187,7 +193,7 @@ def choose_mode(offered: str, source: SourceUri) -> Mode:
     Raises:
         InputError: it can't do that; names what it can do.
     """
-    modes = _modes(offered)
+    modes = _modes(offered, source.fps)
     media = {"raw": "video/x-raw", "mjpeg": "image/jpeg"}.get(source.format)
     fitting = [mode for mode in modes if media in (None, mode.media)]
     if source.width is not None:
@@ -209,18 +215,23 @@ def choose_mode(offered: str, source: SourceUri) -> Mode:
     return min(fitting, key=_discomfort)
 
 
-def _modes(offered: str) -> list[Mode]:
+def _modes(offered: str, fps: float | None) -> list[Mode]:
     modes = []
     for text in offered.split(";"):
         found = re.match(r"\s*(video/x-raw|image/jpeg)(?![^,]*NVMM)\b", text)
         width, height = (re.search(rf"\b{side}=\(int\)(\d+)", text) for side in ("width", "height"))
-        if not found or not width or not height:
-            continue
-        listed = re.search(r"framerate=(.*)", text)
-        rates = {Fraction(int(up), int(down)) for up, down in re.findall(r"(\d+)/(\d+)", listed[1] if listed else "")}
-        rates.discard(Fraction(0))
-        modes.append(Mode(found[1], int(width[1]), int(height[1]), tuple(sorted(rates, reverse=True))))
+        if found and width and height:
+            listed = text.partition("framerate=")[2]
+            modes.append(Mode(found[1], int(width[1]), int(height[1]), _rates(listed, fps)))
     return modes
+
+
+def _rates(listed: str, fps: float | None) -> tuple[Fraction, ...]:
+    """``(fraction)30/1``, ``{ 30/1, 15/1 }``, or the range ``[ 1/1, 60/1 ]``, in which ``fps`` may lie; best first."""
+    rates = {Fraction(int(up), int(down)) for up, down in re.findall(r"(\d+)/([1-9]\d*)", listed)}
+    if "[" in listed and fps is not None and float(min(rates)) <= fps <= float(max(rates)):
+        rates.add(Fraction(fps).limit_denominator(1001))
+    return tuple(sorted(rates - {Fraction(0)}, reverse=True))
 
 
 def _near(rate: Fraction, fps: float) -> bool:
@@ -232,7 +243,7 @@ def _at(mode: Mode, fps: float) -> Mode:
 
 
 def _shown(mode: Mode) -> str:
-    kind = "mjpeg" if mode.media == "image/jpeg" else "raw"
+    kind = "mjpeg" if mode.is_jpeg else "raw"
     return f"{kind} {mode.width}x{mode.height}" + (f" at {float(mode.rates[0]):g}" if mode.rates else "")
 
 
@@ -242,7 +253,7 @@ def _discomfort(mode: Mode) -> tuple[bool, bool, int, float, bool]:
     rate = float(mode.rates[0]) if mode.rates else fps
     small = mode.width < width or mode.height < height
     area = mode.width * mode.height
-    return rate < fps, small, -area if small else area, -rate, mode.media != "video/x-raw"
+    return rate < fps, small, -area if small else area, -rate, mode.is_jpeg
 
 
 def first_missing(steps: list[Step], has: Callable[[str], bool]) -> str | None:

@@ -50,27 +50,18 @@ class GStreamerSource:
         return gst_plan.tail(self._wish.size, self._wish.fit, self._wish.flip, nvidia=self._nvidia)
 
     def start(self) -> None:
-        """Begin to play; a USB camera is first asked what it can do.
+        """Begin to play.
 
         Raises:
-            InputError: the camera is not there, or can't do what was asked.
+            InputError: the camera can't be started.
         """
-        states = self._gst.State
+        if self._pipeline.set_state(self._gst.State.PLAYING) != self._gst.StateChangeReturn.FAILURE:
+            return
         try:
-            if self._source is not None and self._source.kind == "v4l2":
-                self._change(states.READY)
-                pad = self._pipeline.get_by_name("camera").get_static_pad("src")
-                mode = gst_plan.choose_mode(pad.query_caps(None).to_string(), self._source)
-                gst.set_value(self._pipeline.get_by_name("mode"), "caps", mode.caps)
-            self._change(states.PLAYING)
-        except InputError:
-            self.close()
-            raise
-
-    def _change(self, state: Any) -> None:
-        if self._pipeline.set_state(state) == self._gst.StateChangeReturn.FAILURE:
             self._raise_trouble()
             raise InputError(f"{self._shown}: GStreamer can't start it")
+        finally:
+            self.close()
 
     def read(self, timeout_s: float) -> Frame | None:
         """The newest frame, or None when none came in time.
@@ -186,11 +177,29 @@ def open_uri(source: SourceUri, camera: CameraConfig, wish: Wish) -> GStreamerSo
     if source.kind == "v4l2":
         usb.check_device(source)
     elements = [gst.make(step) for step in gst_plan.head(source, camera)]
+    if source.kind == "v4l2":
+        elements = _with_mode(elements, source)
     # Its decoder leaves pictures in memory that only its own converter reads.
     nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
     opened = GStreamerSource(elements, wish, source, nvidia=nvidia)
     opened.start()
     return opened
+
+
+def _with_mode(elements: list[Any], source: SourceUri) -> list[Any]:
+    """Ask a USB camera what it can do, and choose."""
+    states = gst.load().State
+    camera, mode_filter, decoder = elements
+    try:
+        if camera.set_state(states.READY) == gst.load().StateChangeReturn.FAILURE:
+            raise InputError(
+                f"{source.shown} can't be opened", hint="does another program use it? see: fuser /dev/video*"
+            )
+        mode = gst_plan.choose_mode(camera.get_static_pad("src").query_caps(None).to_string(), source)
+    finally:
+        camera.set_state(states.NULL)
+    gst.set_value(mode_filter, "caps", mode.caps)
+    return [camera, mode_filter, decoder] if mode.is_jpeg else [camera, mode_filter]
 
 
 def open_pipeline(description: str, wish: Wish) -> GStreamerSource:

@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -29,7 +30,7 @@ HOPELESS_S: Final = 30.0
 """Wait after a source that can't work as configured."""
 POLL_S: Final = 0.1
 GRACE_S: Final = 0.15
-OPEN_LIMIT_S: Final = 10.0
+OPEN_LIMIT_S: Final = 5.0
 CLOSE_LIMIT_S: Final = 5.0
 FILE_LIMIT_S: Final = 60.0
 MOST_STUCK: Final = 3
@@ -149,8 +150,6 @@ class Supervisor:
             threading.Thread(target=capture.source.close, name=f"close {self._name}", daemon=True).start()
             capture.thread.join(timeout_s)
 
-    # The reader's side
-
     def _look_after(self) -> None:
         """Abandon a capture thread that does not come back from a call."""
         with self._news:
@@ -158,18 +157,19 @@ class Supervisor:
             if not hung.overdue() or self._stop.is_set() or hung.thread is None:
                 return
             self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-            if len(self._stuck) >= MOST_STUCK:
-                return
-            self._stuck.append(hung.thread)
-            self._capture = fresh = _Capture(hung.source)
-        self._set("stalled", "the source does not answer; it is opened again")
-        self._launch(fresh)
+            fresh = _Capture(hung.source) if len(self._stuck) < MOST_STUCK else None
+            if fresh is not None:
+                self._stuck.append(hung.thread)
+                self._capture = fresh
+        if fresh is None:
+            self._set("stalled", "the source does not answer, and earlier calls to it hang as well")
+        else:
+            self._set("stalled", "the source does not answer; it is opened again")
+            self._launch(fresh)
 
     def _launch(self, capture: _Capture) -> None:
         capture.thread = threading.Thread(target=self._run, args=(capture,), name=f"capture {self._name}", daemon=True)
         capture.thread.start()
-
-    # The capture thread
 
     def _run(self, capture: _Capture) -> None:
         self._release(capture)
@@ -201,8 +201,8 @@ class Supervisor:
             return HOPELESS_S
         except EdgeSegnetError as error:
             self._set(self._absent(), str(error), capture)
-        except Exception as error:
-            logger.debug("camera %s", self._name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
+            logger.debug("camera %s: %s", self._name, without_credentials(traceback.format_exc()))
             self._set(self._absent(), f"unexpected {type(error).__name__}: {error}", capture)
         finally:
             self._release(capture)
@@ -254,8 +254,8 @@ class Supervisor:
         capture.enter(CLOSE_LIMIT_S)
         try:
             source.close()
-        except Exception as error:
-            logger.debug("camera %s: closing: %s", self._name, error, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
+            logger.debug("camera %s: closing: %s", self._name, without_credentials(str(error)))
         capture.leave()
 
     def _backoff_s(self, failures: int) -> float:
@@ -263,8 +263,6 @@ class Supervisor:
         longest_s = self._camera.backoff_max_s
         # Cameras that failed together shall not come back all at once.
         return min(BACKOFF_S * 2.0 ** min(failures, 20), longest_s) * random.uniform(0.5, 1.0)
-
-    # State
 
     def _absent(self) -> State:
         return "lost" if self._tally.captured else "missing"

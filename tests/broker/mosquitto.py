@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import signal
 import socket
@@ -37,9 +39,17 @@ class Mosquitto:
 
     def configure(self, *lines: str, anonymous: bool = True) -> None:
         """What the next ``start`` reads."""
-        lasting = f"persistence {str(self._lasting).lower()}\npersistence_location {self._folder}/\n"
-        text = f"listener {self.port} 127.0.0.1\nallow_anonymous {str(anonymous).lower()}\nmax_queued_messages 0\n"
-        self._config.write_text(text + lasting + "".join(f"{line}\n" for line in lines))
+        user = pwd.getpwuid(os.geteuid()).pw_name  # started by root, it would become somebody who can't write here
+        given = [
+            f"user {user}",
+            f"listener {self.port} 127.0.0.1",
+            f"allow_anonymous {str(anonymous).lower()}",
+            "max_queued_messages 100000",
+            f"persistence {str(self._lasting).lower()}",
+            f"persistence_location {self._folder}/",
+            *lines,
+        ]
+        self._config.write_text("".join(f"{line}\n" for line in given))
 
     @property
     def _config(self) -> Path:
@@ -80,6 +90,10 @@ class Mosquitto:
     def thaw(self) -> None:
         """It goes on."""
         self.signal(signal.SIGCONT)
+
+    def reload(self) -> None:
+        """Read passwords and rights again."""
+        self.signal(signal.SIGHUP)
 
     def save(self) -> None:
         """Write sessions to disk now."""

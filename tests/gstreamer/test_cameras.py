@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from edge_segnet.types import Fit, Frame
 from edge_segnet.uris import FLIPS, Flip
 from tests.gstreamer.rtsp_camera import Picture, RtspCamera
 from tests.mjpeg_camera import MjpegCamera, jpeg, quarters
+from tests.tls import self_signed
 
 NEEDED = ("rtspsrc", "souphttpsrc", "multipartdemux", "jpegdec", "avdec_h264", "aspectratiocrop", "videoflip")
 if missing := [name for name in NEEDED if not gstreamer.has(name)]:
@@ -107,6 +109,13 @@ def test_a_wrong_password_is_said_without_it(mjpeg: MjpegCamera) -> None:
     with closing(opened(mjpeg.url.replace("s3cret", "wr0ng"))) as source, pytest.raises(SourceLost) as lost:
         first(source)
     assert "401" in str(lost.value) and "wr0ng" not in str(lost.value) and "\n" not in str(lost.value)
+
+
+def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    with MjpegCamera(tls=self_signed(tmp_path)) as camera:
+        refused = pytest.raises(SourceLost, match=r"this machine does not trust the certificate of 127\.0\.0\.1")
+        with closing(opened(camera.url)) as source, refused:
+            first(source)
 
 
 def test_broken_jpegs_are_no_end() -> None:
@@ -206,8 +215,3 @@ def test_a_slow_reader_gets_the_newest_frame() -> None:
         time.sleep(0.5)
         late = first(source)
         assert time.monotonic_ns() - late.captured_ns < 250e6
-
-
-def test_a_flip_in_the_source_and_beside_it_is_one_too_many() -> None:
-    with pytest.raises(UsageError, match="flip is given twice"):
-        opened("csi://0?flip=vertical", flip="horizontal")

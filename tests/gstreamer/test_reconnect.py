@@ -17,7 +17,7 @@ from edge_segnet.sources.child import ChildSource
 from edge_segnet.sources.health import CameraStatus
 from edge_segnet.sources.live import LiveSource, Wish
 from edge_segnet.sources.supervisor import Supervisor
-from tests.gstreamer.rtsp_camera import RtspCamera
+from tests.gstreamer.rtsp_camera import Picture, RtspCamera
 from tests.mjpeg_camera import MjpegCamera
 from tests.stalling_proxy import StallingProxy
 from tests.waiting import wait_until
@@ -87,6 +87,14 @@ def test_stalled_with_the_connection_open(opener: Opener) -> None:
         assert supervisor.status().message.startswith("no frame for 0.")
         camera.resume()
         wait_until(lambda: runs(supervisor))
+
+
+def test_a_still_picture_is_static_and_goes_on() -> None:
+    still = RtspCamera(Picture(pattern="red", codec="jpeg"))
+    with still as camera, watched(camera.url, static_after_s=0.5) as (supervisor, states):
+        wait_until(lambda: "static" in states)
+        assert supervisor.read(5.0) is not None and supervisor.read(5.0) is not None
+        assert states == ["running", "static"] and supervisor.status().reconnects == 0
 
 
 def test_a_network_that_swallows_everything_leaves_nothing_behind() -> None:

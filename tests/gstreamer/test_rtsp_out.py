@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -20,12 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_segnet.classes import CAMVID_11
-from edge_segnet.config import RtspConfig, TokenFile
-from edge_segnet.errors import ConfigError, OutputError, UsageError
+from edge_segnet.config import RtspConfig
+from edge_segnet.errors import OutputError, UsageError
 from edge_segnet.sinks.rtsp import RtspSink
-from edge_segnet.types import Result
 from tests.halves import ROAD, SKY, halves
-from tests.service import StreetService, segmented
+from tests.service import StreetService
 from tests.waiting import wait_until
 
 gi = pytest.importorskip("gi", reason="needs PyGObject")
@@ -35,55 +28,13 @@ except ValueError as error:
     pytest.skip(f"needs GStreamer's RTSP server: {error}", allow_module_level=True)
 
 from edge_segnet.sinks.rtsp import encoder as encoders  # noqa: E402 - needs GStreamer
-from edge_segnet.sinks.rtsp import server as rtsp_server  # noqa: E402
-from tests.gstreamer.rtsp_viewer import Stuck, Viewer  # noqa: E402
+from tests.gstreamer.rtsp_out import feeding, serving, street  # noqa: E402
+from tests.gstreamer.rtsp_viewer import Viewer  # noqa: E402
 
 try:
     ENCODERS = encoders.installed()
 except UsageError as error:
     pytest.skip(f"needs an H.264 encoder: {error}", allow_module_level=True)
-
-TOKEN = "0123456789abcdef"
-
-
-@contextmanager
-def serving(service: StreetService, **settings: Any) -> Iterator[RtspSink]:
-    """A sink that listens."""
-    sink = RtspSink(RtspConfig(**{"port": 0, **settings}), service)
-    sink.start()
-    try:
-        wait_until(lambda: sink.urls)
-        yield sink
-    finally:
-        sink.close()
-
-
-@contextmanager
-def feeding(service: StreetService, sink: RtspSink, result: Result, rate: float = 20.0) -> Iterator[None]:
-    """Publishes a result again and again while the block runs."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(1 / rate):
-            now = dataclasses.replace(result, frame=dataclasses.replace(result.frame, captured_ns=time.monotonic_ns()))
-            service.cameras[now.frame.camera].observe(now)
-            sink.publish(now)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-@contextmanager
-def street(**settings: Any) -> Iterator[tuple[StreetService, RtspSink]]:
-    """A sink that is fed."""
-    service = StreetService("front")
-    with serving(service, **settings) as sink, feeding(service, sink, halves()):
-        yield service, sink
 
 
 def colours(picture: NDArray[np.uint8] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -146,57 +97,6 @@ def test_viewers_share_one_encoder_and_late_ones_see_at_once() -> None:
             assert (sink.status()["encoded"] - count) / (time.monotonic() - start) < 30  # not 40
 
 
-def test_who_may_watch(tmp_path: Path) -> None:
-    secret = tmp_path / "token"
-    secret.write_text(TOKEN)
-    secret.chmod(0o600)
-    with pytest.raises(ConfigError, match=r"rtsp\.auth is not set"):
-        RtspSink(RtspConfig(host="0.0.0.0"), StreetService("front"))
-    with street(auth=TokenFile(token_file=secret)) as (_, sink):
-        url = sink.urls[0]
-        for password, user in (("", ""), ("0123456789abcdeF", "edge-segnet"), (TOKEN, "root")):
-            with Viewer(url, password, user) as viewer:
-                assert "nauthorized" in viewer.problem()
-        assert sink.status()["encoded"] == 0
-        with Viewer(url, TOKEN) as viewer:
-            assert viewer.picture() is not None
-        assert TOKEN not in repr(sink.status())
-
-
-@pytest.mark.parametrize(
-    "header", ["Basic", "Basic ====", "Basic /w==", "Basic OnU=", "Digest x", "Bearer " + TOKEN, "\xff"]
-)
-def test_garbage_is_no_password(tmp_path: Path, header: str) -> None:
-    secret = tmp_path / "token"
-    secret.write_text(TOKEN)
-    secret.chmod(0o600)
-    with serving(StreetService("front"), auth=TokenFile(token_file=secret)) as sink:
-        with Stuck(sink.urls[0]) as client:
-            answer = client.ask("DESCRIBE", sink.urls[0], f"Authorization: {header}")
-        assert answer.startswith("RTSP/1.0 401"), answer
-        assert "WWW-Authenticate: Basic" in answer
-
-
-def test_a_viewer_who_does_not_read_hurts_only_itself() -> None:
-    process, service = psutil.Process(), StreetService("front")
-    loud = dataclasses.replace(halves((640, 480)).frame, image=_noise((640, 480)))
-    result = segmented(loud, np.full((480, 640), ROAD, np.uint8))
-    with serving(service, bitrate_kbps=50_000) as sink, feeding(service, sink, result, 30.0), ExitStack() as crowd:
-        viewer = crowd.enter_context(Viewer(sink.urls[0]))
-        assert viewer.picture() is not None
-        size = process.memory_info().rss
-        for _ in range(3):
-            crowd.enter_context(Stuck(sink.urls[0])).play()
-        wait_until(lambda: sink.status()["clients"] == 4)
-        while sink.status()["clients"] > 1:
-            assert viewer.picture(timeout_s=5.0) is not None
-        assert process.memory_info().rss - size < 80e6
-
-
-def _noise(size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
-
-
 def test_a_camera_that_gives_nothing_keeps_its_stream() -> None:
     service = StreetService("front")
     with serving(service) as sink:
@@ -226,7 +126,7 @@ def test_cameras_come_and_go() -> None:
     service = StreetService("front", "rear")
     with serving(service) as sink:
         front, rear = sink.urls
-        assert (front.rsplit("/")[-1], rear.rsplit("/")[-1]) == ("front", "rear")
+        assert front.endswith("/front") and rear.endswith("/rear")
         with Viewer(front.replace("front", "side")) as viewer:
             assert "Not found" in viewer.problem()
         with feeding(service, sink, halves(camera="rear")), Viewer(rear) as viewer:
@@ -254,8 +154,7 @@ def test_a_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
         wait_until(lambda: sink.urls == [f"rtsp://127.0.0.1:{port}/front"])
         assert sink.status()["error"] is None
         sink.close()
-    assert [record.message for record in caplog.records if f"127.0.0.1:{port}" in record.message]
-    assert len(caplog.records) == 1
+    assert [f"127.0.0.1:{port}" in record.message for record in caplog.records] == [True]
 
 
 def test_it_closes_at_once_and_frees_its_port() -> None:
@@ -268,26 +167,7 @@ def test_it_closes_at_once_and_frees_its_port() -> None:
         wait_until(lambda: not sink.status()["watched"])
         with serving(service, port=port) as again:
             assert again.urls == [f"rtsp://127.0.0.1:{port}/front"]
-    RtspSink(RtspConfig(port=0), StreetService("front")).close()  # never started
-
-
-def test_connections_are_limited_and_idle_ones_closed() -> None:
-    with street() as (_, sink), ExitStack() as crowd:
-        idle = [crowd.enter_context(Stuck(sink.urls[0])).socket for _ in range(rtsp_server.MAX_CLIENTS)]
-        wait_until(lambda: sink.status()["clients"] == rtsp_server.MAX_CLIENTS)
-        idle[0].sendall(b"DESCRIBE rtsp://")  # half a request keeps nothing open
-        assert crowd.enter_context(Stuck(sink.urls[0])).socket.recv(1) == b""
-        wait_until(lambda: sink.status()["clients"] == 0)
-        assert all(one.recv(1) == b"" for one in idle)
-        with Viewer(sink.urls[0]) as viewer:
-            assert viewer.picture() is not None
-
-
-def test_only_this_machine_means_no_open_udp_port() -> None:
-    with street() as (_, sink), Viewer(sink.urls[0]) as viewer:
-        assert viewer.picture() is not None
-        sockets = psutil.Process().net_connections("inet")
-        assert [one.laddr for one in sockets if one.type == socket.SOCK_DGRAM] == []
+    RtspSink(RtspConfig(), StreetService("front")).close()  # never started
 
 
 def test_a_machine_without_gstreamer_is_told_what_to_install() -> None:

@@ -20,7 +20,7 @@ from edge_segnet.sinks.http.guard import Guard
 from edge_segnet.sinks.http.metrics import Metrics
 from edge_segnet.sinks.http.routes import Routes
 from edge_segnet.sinks.http.server import Server
-from edge_segnet.sinks.http.streams import Written, tell_status
+from edge_segnet.sinks.http.streams import Written, tell_happened, tell_status
 from edge_segnet.stats import percentile
 from edge_segnet.types import Result
 
@@ -45,7 +45,11 @@ class HttpSink:
         secure = config.tls is not None
         routes = Routes(service, self._hub, self._written, metrics, sessions, secure=secure)
         hosts = [*config.allowed_hosts, config.host]
-        self._server = Server(Guard(routes.application(), sessions, hosts), config, lambda: [tell_status(self._hub)])
+        self._server = Server(
+            Guard(routes.application(), sessions, hosts),
+            config,
+            lambda: [tell_status(self._hub), tell_happened(self._hub)],
+        )
 
     def start(self) -> None:
         """Start to listen, in a thread of its own; waits for the first try, not for success (see ``status``)."""

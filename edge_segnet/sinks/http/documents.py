@@ -47,6 +47,30 @@ class Flicker(Document):
     steady: Share | None
 
 
+class FreeDocument(Document):
+    """How far drivable ground reaches up, per sector from left to right."""
+
+    rows: Annotated[list[int], Field(description="at network size")]
+    metres: Annotated[list[float] | None, Field(description="along the ground; null: the camera's mount is unknown")]
+    bearings_deg: Annotated[list[float] | None, Field(description="of the sectors' middles, right is positive")]
+
+
+class RegionDocument(Document):
+    """One region in one frame."""
+
+    pixels: Annotated[dict[str, int], Field(description="every class, at network size")]
+    void_pixels: int
+    smoothed: Annotated[dict[str, Share], Field(description="shares, over time")]
+    free: FreeDocument | None
+
+
+class FlickerDocument(Document):
+    """Share of pixels that left their class for one frame and came back, over the last second."""
+
+    raw: Share
+    steady: Annotated[Share | None, Field(description="after the filter; null without one")]
+
+
 class ResultDocument(Document):
     """One segmented frame."""
 
@@ -154,6 +178,48 @@ class Reload(Document):
     message: str
 
 
+class LogDocument(Document):
+    """The log of events."""
+
+    kept: int
+    waiting: int
+    lost: Annotated[int, Field(description="the disk was too slow for them")]
+    error: Annotated[str | None, Field(description="why events are not on disk")]
+
+
+class EventDocument(Document):
+    """A rule began, or is over."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
+
+    id: Annotated[str, Field(description="unique; later events sort later")]
+    seq: Annotated[int, Field(description="without gaps, over restarts")]
+    kind: Literal["start", "clear"]
+    rule: str
+    region: str
+    camera: str
+    class_name: Annotated[str | None, Field(alias="class", description="null: free distance")]
+    at: Annotated[str, Field(description="when the deciding frame was captured: UTC, ISO 8601")]
+    value: Annotated[float, Field(description="share, metres or rows")]
+    threshold: float
+    duration_s: Annotated[float | None, Field(description="of a clear: since the start")]
+    frame_seq: int
+    snapshot: Annotated[str | None, Field(description="a JPEG below /api/events/")]
+
+
+class EventsDocument(Document):
+    """What rules noticed, newest first."""
+
+    events: list[EventDocument]
+
+
+class RegionsDocument(Document):
+    """The regions and rules at work, as the settings have them."""
+
+    regions: dict[str, dict[str, Any]]
+    rules: list[dict[str, Any]]
+
+
 class StatusDocument(Document):
     """The service."""
 
@@ -169,6 +235,7 @@ class StatusDocument(Document):
     network_size: Size | None
     cameras: dict[str, CameraDocument]
     sinks: dict[str, dict[str, Any]]
+    events: LogDocument
     board: BoardDocument | None
     reload: Reload | None
 
@@ -195,6 +262,8 @@ ALL = (
     ResultDocument,
     ClassesDocument,
     StatusDocument,
+    EventsDocument,
+    RegionsDocument,
     HealthDocument,
     ReadyDocument,
     Problem,

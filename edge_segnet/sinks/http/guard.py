@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import re
-import socket
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge_segnet.sinks.hosts import Hosts
 from edge_segnet.sinks.http.auth import Sessions
 
 MAX_BODY: Final = 4096
@@ -48,7 +46,7 @@ class Guard:
     def __init__(self, app: ASGIApp, sessions: Sessions | None, hosts: Iterable[str]) -> None:
         """``sessions`` None: everyone may; ``hosts``: further names by which browsers may call this machine."""
         self._app, self._sessions = app, sessions
-        self._hosts = frozenset(name.lower().rstrip(".") for name in (*own_names(), *hosts))
+        self._hosts = Hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = {}
@@ -62,7 +60,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if not self._knows(host):
+        if not self._hosts.knows(host):
             hint = "if browsers shall call this machine so, add the name to http.allowed_hosts"
             return 403, f"this is not {_printable(host) or 'a request with a Host header'}: {hint}", [CLOSE]
         if b"transfer-encoding" in headers or _length(headers.get(b"content-length", b"0")) > MAX_BODY:
@@ -92,13 +90,6 @@ class Guard:
             [(b"www-authenticate", b'Bearer realm="edge-segnet"')],
         )
 
-    def _knows(self, host: str) -> bool:
-        match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?", host, re.ASCII)
-        if match is None:
-            return False
-        name = match[1].lower().rstrip(".")
-        return name in self._hosts or name.endswith(".localhost") or _is_address(name)
-
 
 CLOSE: Final = (b"connection", b"close")
 
@@ -124,21 +115,6 @@ async def refuse(send: Send, status: int, message: str, headers: list[tuple[byte
     fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": fixed + headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def own_names() -> set[str]:
-    """Names that mean this machine. The name service is not asked: it could be slow, and it could be lied to."""
-    name = socket.gethostname()
-    return {"localhost", name, name.partition(".")[0], f"{name.partition('.')[0]}.local"}
-
-
-def _is_address(name: str) -> bool:
-    """A literal address can't be rebound to another machine."""
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _length(value: bytes) -> int:

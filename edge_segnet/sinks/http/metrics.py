@@ -27,6 +27,12 @@ COUNTERS: Final = {
     "stale": "results older than the camera's limit",
 }
 
+SINK_COUNTERS: Final = {
+    "published": "results that the sink took",
+    "dropped": "results that it could not take, or not pass on",
+    "failed": "results at which it broke",
+}
+
 
 class Metrics(Collector):
     """A collector over ``Service``; ``http`` gives this sink's own status, ``written`` the ages of what it sent."""
@@ -38,7 +44,10 @@ class Metrics(Collector):
 
     def text(self, accept: str) -> tuple[bytes, str]:
         """(body, media type): OpenMetrics where the client asks for it, else the Prometheus text format."""
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # what it makes of a version that is no number
+            encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 
     def describe(self) -> list[Metric]:
@@ -55,7 +64,10 @@ class Metrics(Collector):
         yield from self._counts()
         yield from self._times()
         yield self._shares()
+        yield from self._regions()
+        yield from self._alarms()
         yield from _cameras(status.get("cameras", {}))
+        yield from _sinks(status.get("sinks", {}))
         yield from _board(status.get("board") or {})
         yield from self._own()
 
@@ -94,6 +106,60 @@ class Metrics(Collector):
                 family.add_metric([camera, name], float(share))
         return family
 
+    def _regions(self) -> Iterator[Metric]:
+        """What the newest frame's regions held, and how much its labels flicker."""
+        share, smoothed = (
+            GaugeMetricFamily(f"edge_segnet_region_{name}", text, labels=["camera", "region", "class"])
+            for name, text in (("share", "of the region's pixels, 0 to 1"), ("smoothed_share", "the same, over time"))
+        )
+        rows, metres = (
+            GaugeMetricFamily(f"edge_segnet_free_{unit}", text, labels=["camera", "region", "sector"])
+            for unit, text in (("rows", "drivable from the region's lower edge up"), ("metres", "drivable ahead"))
+        )
+        flicker = GaugeMetricFamily(
+            "edge_segnet_flicker",
+            "share of pixels that blink; raw, and steady after the filter",
+            labels=["camera", "of"],
+        )
+        classes = self._service.classes
+        for camera, telemetry in self._service.cameras.items():
+            last = telemetry.last
+            if last is None or classes is None:
+                continue
+            for name, region in last.regions.items():
+                for entry, of, later in zip(classes.names, shares(region.counts), region.smoothed, strict=False):
+                    share.add_metric([camera, name, entry], float(of))
+                    smoothed.add_metric([camera, name, entry], float(later))
+                for family, values in (
+                    (rows, region.free and region.free.rows),
+                    (metres, region.free and region.free.metres),
+                ):
+                    for sector, value in enumerate(values or ()):
+                        family.add_metric([camera, name, str(sector)], float(value))
+            if last.flicker is not None:
+                flicker.add_metric([camera, "raw"], last.flicker.raw)
+                if last.flicker.steady is not None:
+                    flicker.add_metric([camera, "steady"], last.flicker.steady)
+        yield from (share, smoothed, rows, metres, flicker)
+
+    def _alarms(self) -> Iterator[Metric]:
+        alarm = GaugeMetricFamily("edge_segnet_alarm", "1: the rule is on", labels=["camera", "rule"])
+        for camera, telemetry in self._service.cameras.items():
+            on = telemetry.last.alarms if telemetry.last is not None else ()
+            for rule in self._service.rules:
+                region = self._service.regions.get(rule.region)
+                if region is not None and region.sees(camera):
+                    alarm.add_metric([camera, rule.name], float(rule.name in on))
+        yield alarm
+        log = self._service.events
+        events = CounterMetricFamily("edge_segnet_events", "since the start", labels=["camera", "rule", "kind"])
+        for labels, count in tuple(log.counts.items()):
+            events.add_metric(list(labels), float(count))
+        yield events
+        yield CounterMetricFamily("edge_segnet_events_lost", "the disk was too slow for them", float(log.lost))
+        error = float(log.status()["error"] is not None)
+        yield GaugeMetricFamily("edge_segnet_events_error", "1: events are not on disk, only in memory", error)
+
     def _own(self) -> Iterator[Metric]:
         own = self._http()
         yield GaugeMetricFamily("edge_segnet_http_connections", "open now", float(own["connections"]))
@@ -125,6 +191,24 @@ def _cameras(cameras: dict[str, dict[str, Any]]) -> Iterator[Metric]:
         reconnects.add_metric([camera], float(status.get("reconnects", 0)))
     yield state
     yield reconnects
+
+
+def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    """What every sink tells of itself; ``error`` and ``last_error`` stay where they can be read."""
+    state = GaugeMetricFamily("edge_segnet_sink_state", "1 for the state it is in", labels=["sink", "state"])
+    error = GaugeMetricFamily("edge_segnet_sink_error", "1: it can't do its work now", labels=["sink"])
+    queue = GaugeMetricFamily("edge_segnet_sink_queue", "what waits to be sent", labels=["sink"])
+    counts = {
+        name: CounterMetricFamily(f"edge_segnet_sink_{name}", text, labels=["sink"])
+        for name, text in SINK_COUNTERS.items()
+    }
+    for sink, told in sinks.items():
+        state.add_metric([sink, str(told.get("state", "running"))], 1.0)
+        error.add_metric([sink], float(told.get("error") is not None))
+        queue.add_metric([sink], float(told.get("queue", 0)))
+        for name, family in counts.items():
+            family.add_metric([sink], float(told.get(name, 0)))
+    yield from (state, error, queue, *counts.values())
 
 
 def _board(board: dict[str, Any]) -> Iterator[Metric]:

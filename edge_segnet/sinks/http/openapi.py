@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -9,11 +10,13 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from edge_segnet.events import KEEP
 from edge_segnet.sinks.http import documents
 from edge_segnet.sinks.http.pictures import LAYERS
 from edge_segnet.sinks.http.routes import MAX_RATE
 
 JSON: Final = "application/json"
+_NAME: Final = re.compile(r"\{(\w+)\}")
 CAMERA: Final = {
     "name": "camera",
     "in": "query",
@@ -39,6 +42,7 @@ class Operation:
     media_type: str | None
     schema: str | None = None
     limit: str | None = None
+    count: str | None = None
     camera: bool = False
     picture: bool = False
     open: bool = False
@@ -75,11 +79,15 @@ OPERATIONS: Final = (
     Operation("/api/result", "the newest frame's statistics", JSON, "ResultDocument", camera=True, unready=True),
     Operation(
         "/api/stream",
-        "server-sent events: result for every frame, of all cameras unless one is named; status once a second",
+        "server-sent events: result for every frame, of all cameras unless one is named; event (with its id: a client "
+        "that sends Last-Event-ID misses none) when a rule begins or is over; status once a second",
         "text/event-stream",
         limit="rate",
         camera=True,
     ),
+    Operation("/api/events", "what rules noticed", JSON, "EventsDocument", count="limit", camera=True),
+    Operation("/api/events/{snapshot}", "the picture of an event, as it was", "image/jpeg"),
+    Operation("/api/regions", "the regions and rules at work", JSON, "RegionsDocument"),
     Operation("/api/classes", "the model's classes and colours", JSON, "ClassesDocument", unready=True),
     Operation("/api/status", "cameras, model, clients, board", JSON, "StatusDocument"),
     Operation("/api/openapi.json", "this description", JSON),
@@ -138,9 +146,11 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         number = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_RATE}
         text = "frames per second at most"
         parameters.append({"name": operation.limit, "in": "query", "description": text, "schema": number})
-    if "{name}" in operation.path:
-        parameters.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
-    return parameters
+    if operation.count:
+        number = {"type": "integer", "minimum": 1, "maximum": KEEP}
+        parameters.append({"name": operation.count, "in": "query", "description": "the newest ones", "schema": number})
+    place = {"in": "path", "required": True, "schema": {"type": "string"}}
+    return [*parameters, *({"name": name, **place} for name in _NAME.findall(operation.path))]
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -157,7 +167,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
     responses = {"200": good}
     if operation.limit:
         responses["400"] = _problem(f"{operation.limit} is no rate")
-    if operation.camera or "{name}" in operation.path:
+    if operation.count:
+        responses["400"] = _problem(f"{operation.count} is no such number")
+    if operation.camera or _NAME.search(operation.path):
         responses["404"] = _problem("no such camera" if operation.camera else "no such file")
     if operation.unready:
         responses["503"] = _problem("not there yet")

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from edge_segnet.events import KEEP
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import assets, pictures
 from edge_segnet.sinks.http.auth import COOKIE, SESSION_S, Sessions
@@ -47,6 +48,9 @@ class Routes:
             Route("/frame/labels.png", self.labels),
             Route("/api/result", self.result),
             Route("/api/stream", self.events),
+            Route("/api/events", self.happened),
+            Route("/api/events/{snapshot}", self.snapshot),
+            Route("/api/regions", self.regions),
             Route("/api/classes", self.classes),
             Route("/api/status", self.status),
             Route("/api/openapi.json", self.openapi),
@@ -72,7 +76,11 @@ class Routes:
         address = request.client.host if request.client else ""
         if self._sessions.must_wait(address):
             return RedirectResponse("/login?wait", 303)
-        fields = parse_qs((await asyncio.wait_for(request.body(), BODY_S)).decode("latin-1"))
+        try:
+            body = await asyncio.wait_for(request.body(), BODY_S)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(408, "the form did not come in time", headers={"Connection": "close"}) from error
+        fields = parse_qs(body.decode("latin-1"))
         if not self._sessions.right(fields.get("token", [""])[0].strip()):
             self._sessions.failed(address)
             return RedirectResponse("/login?wrong", 303)
@@ -101,7 +109,8 @@ class Routes:
         rate = _rate(request, limit)
         # Events of all cameras can travel together, each says whose it is; pictures can't.
         every = kind == EVENT and "camera" not in request.query_params
-        return Stream(self._hub, self._written, kind, None if every else self._camera(request), rate)
+        cursor = request.headers.get("last-event-id", "")
+        return Stream(self._hub, self._written, kind, None if every else self._camera(request), rate, cursor)
 
     async def frame(self, request: Request) -> Response:
         return await self._picture(request, _kind(request))
@@ -119,6 +128,25 @@ class Routes:
             return JSONResponse(self._service.document(self._latest(request).result))
         except LookupError as error:  # a reload took its camera or model away
             raise _not_yet("the service was reloaded, and has no frame yet") from error
+
+    async def happened(self, request: Request) -> Response:
+        limit, camera = _count(request, "limit"), request.query_params.get("camera")
+        if camera is not None:
+            self._camera(request)
+        events = [event for event in self._service.events.newest() if camera in (None, event.camera)]
+        return JSONResponse({"events": [event.to_document() for event in events[:limit]]})
+
+    async def snapshot(self, request: Request) -> Response:
+        data = await asyncio.to_thread(self._service.events.snapshot, request.path_params["snapshot"])
+        if data is None:
+            raise HTTPException(404, "no such snapshot")
+        # An id is never given twice.
+        return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+    async def regions(self, _request: Request) -> Response:
+        regions = {name: region.model_dump() for name, region in self._service.regions.items()}
+        rules = [rule.model_dump(by_alias=True) for rule in self._service.rules]
+        return JSONResponse({"regions": regions, "rules": rules})
 
     async def classes(self, _request: Request) -> Response:
         found = self._service.classes
@@ -191,6 +219,13 @@ def _rate(request: Request, name: str) -> float | None:
     if not 0.0 < rate <= MAX_RATE:
         raise HTTPException(400, f"{name} is a number of frames per second, above 0 and at most {MAX_RATE:g}")
     return rate
+
+
+def _count(request: Request, name: str) -> int:
+    text = request.query_params.get(name, str(KEEP))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= KEEP):
+        raise HTTPException(400, f"{name} is a whole number from 1 to {KEEP}")
+    return int(text)
 
 
 def _not_yet(message: str) -> HTTPException:

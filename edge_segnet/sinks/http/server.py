@@ -18,8 +18,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from edge_segnet.config import HttpConfig
-from edge_segnet.errors import ConfigError
 from edge_segnet.sinks.http.connection import MAX_HEADER, Bucket, Connection, Limits
+from edge_segnet.sinks.listening import bind, tls_context
 
 logger = logging.getLogger(__name__)
 RETRY_S: Final = 2.0
@@ -27,20 +27,8 @@ SWEEP_S: Final = 0.5
 FIRST_TRY_S: Final = 2.0
 HANDSHAKE_S: Final = 5.0
 ACCEPTS_PER_S: Final = 200.0
-SEND_BUFFER: Final = 64 * 1024
-"""Bytes that wait in the kernel for a slow reader (Linux doubles it): every further one is an older frame."""
 WORKERS: Final = 2
 """Threads for what is asked for out of turn: single pictures, status, metrics."""
-BACKLOG: Final = 128
-SOCKET_OPTIONS: Final = (
-    (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),
-    (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),  # a peer whose plug was pulled says no goodbye
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
-"""Accepted connections inherit them."""
 LINGERING: Final = 64
 """Refused connections that are kept for a moment: closed at once, their client would see a reset and no answer."""
 _BUSY: Final = b"too many connections, try again later\n"
@@ -48,28 +36,6 @@ REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(_BUSY), _BUSY)
 )
-
-
-def tls_context(config: HttpConfig) -> ssl.SSLContext | None:
-    """The server's side of TLS, None without.
-
-    Raises:
-        ConfigError: the certificate or key can't be read, or they don't belong together.
-    """
-    if config.tls is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    certificate, key = config.tls.certificate, config.tls.key
-    try:
-        context.load_cert_chain(certificate, key, password=lambda: b"")
-    except OSError as error:  # ssl.SSLError is one
-        reason = getattr(error, "reason", None) or error.strerror or str(error)
-        missing = next((path for path in (certificate, key) if not path.is_file()), None)
-        where = f"http.tls: {missing or f'{certificate}, {key}'}"
-        hint = "check the path and its rights" if missing else "both are PEM, and the key has no passphrase"
-        raise ConfigError(f"{where}: {reason}", hint=hint) from error
-    return context
 
 
 class Server:
@@ -84,7 +50,7 @@ class Server:
         self.limits = Limits(config.max_connections)
         self.error: str | None = None
         self.port: int | None = None
-        self._config, self._tls, self._tasks = config, tls_context(config), tasks
+        self._config, self._tls, self._tasks = config, tls_context(config.tls, "http"), tasks
         self._uvicorn = uvicorn.Config(
             app,
             interface="asgi3",
@@ -160,7 +126,7 @@ class Server:
     async def _listen(self) -> None:
         while True:
             try:
-                sockets = await _bind(self._config.host, self._config.port)
+                sockets = await bind(self._config.host, self._config.port)
                 break
             except OSError as error:
                 self._report(error)
@@ -245,47 +211,6 @@ async def _serve(
     except asyncio.CancelledError:
         connection.limits.leave(connection)
         raise
-
-
-async def _bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets at every address of ``host``; raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    sockets: list[socket.socket] = []
-    absent: OSError | None = None
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            # Port 0: the same free one at every address.
-            own = sockets[0].getsockname()[1] if port == 0 and sockets else port
-            try:
-                sockets.append(_listener(family, kind, protocol, (address[0], own, *address[2:])))
-            except OSError as error:
-                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    raise
-                absent = error  # localhost is ::1, too, and this kernel may have no IPv6
-        if absent and not sockets:
-            raise absent
-    except OSError:
-        for listener in sockets:
-            listener.close()
-        raise
-    return sockets
-
-
-def _listener(family: int, kind: int, protocol: int, address: tuple[Any, ...]) -> socket.socket:
-    listener = socket.socket(family, kind, protocol)
-    try:
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        for level, option, value in SOCKET_OPTIONS:
-            listener.setsockopt(level, option, value)
-        listener.setblocking(False)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _log_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import re
 from collections import deque
 from typing import Final
 
@@ -14,7 +16,11 @@ from edge_segnet.sinks.http.connection import Connection
 from edge_segnet.sinks.http.feed import BOUNDARY, EVENT, Hub, Shot, Subscriber
 from edge_segnet.telemetry import RECENT, Histogram
 
+logger = logging.getLogger(__name__)
 STATUS_S: Final = 1.0
+LOOK_S: Final = 0.05
+"""Between two looks at the log of events: a comparison of two ids."""
+CURSOR: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MULTIPART: Final = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
 EVENTS: Final = "text/event-stream"
 _BUSY: Final = b'{"error": "too many streams are open; try again later"}'
@@ -36,9 +42,13 @@ class Written:
 class Stream:
     """An ASGI answer that sends every frame for which its client is ready, until one of both ends."""
 
-    def __init__(self, hub: Hub, written: Written, kind: str, camera: str | None, rate: float | None) -> None:
+    def __init__(
+        self, hub: Hub, written: Written, kind: str, camera: str | None, rate: float | None, cursor: str = ""
+    ) -> None:
+        """``cursor``: the last event of the log that the client has seen, where it comes back."""
         self._hub, self._written = hub, written
         self._kind, self._camera, self._rate = kind, camera, rate
+        self._cursor = cursor if CURSOR.fullmatch(cursor) else hub.service.events.last_id
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         connection: Connection = scope["state"]["connection"]
@@ -80,6 +90,8 @@ class Stream:
             subscriber.wake.clear()
             if subscriber.ended:
                 break
+            if self._kind == EVENT:
+                await self._send_happened(send)
             if subscriber.status is not None:
                 body, subscriber.status = subscriber.status, None
                 await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -87,6 +99,15 @@ class Stream:
                 camera, shot = subscriber.pending.popitem()
                 await self._send(subscriber, self._hub.latest.get(camera, shot), send)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _send_happened(self, send: Send) -> None:
+        """What came into the log since the last look; with its id, so that a client that comes back misses none."""
+        for event in self._hub.service.events.since(self._cursor):
+            self._cursor = event.id
+            if self._camera in (None, event.camera):
+                document = json.dumps(event.to_document(), separators=(",", ":"))
+                body = b"event: event\nid: %s\ndata: %s\n\n" % (event.id.encode(), document.encode())
+                await send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def _send(self, subscriber: Subscriber, shot: Shot, send: Send) -> None:
         if shot.has(self._kind):
@@ -113,13 +134,28 @@ def status_event(hub: Hub) -> bytes:
     return b"event: status\ndata: %s\n\n" % json.dumps(hub.service.status(), separators=(",", ":")).encode()
 
 
+async def tell_happened(hub: Hub) -> None:
+    """Wakes who listens when the log has grown."""
+    seen = hub.service.events.last_id
+    while True:
+        await asyncio.sleep(LOOK_S)
+        last = hub.service.events.last_id
+        if last != seen:
+            seen = last
+            for listener in [taker for taker in hub.subscribers if taker.kind == EVENT]:
+                listener.wake.set()
+
+
 async def tell_status(hub: Hub) -> None:
     """Once a second: drop cameras that are gone, send a status event to whoever listens."""
     while True:
         hub.forget_removed()
         listeners = [taker for taker in hub.subscribers if taker.kind == EVENT and not taker.connection.blocked]
-        if listeners:
-            event = await asyncio.to_thread(status_event, hub)
-            for listener in listeners:
-                listener.tell(event)
+        try:
+            event = await asyncio.to_thread(status_event, hub) if listeners else b""
+        except Exception:  # whatever it is, the server goes on
+            logger.exception("the service's status could not be sent")
+            listeners = []
+        for listener in listeners:
+            listener.tell(event)
         await asyncio.sleep(STATUS_S)

@@ -45,11 +45,11 @@ class MqttSink:
         self._queue = EventQueue(service.events, Cursor(state_folder() / "mqtt-cursor.json"))
         messages = Messages(config, service, self._account.client_id)
         self._sender = Sender(service, self._account, messages, self._queue)
-        self._streams = {"result": Stream(config.rate)}
-        self._sender.add(self._streams["result"], messages.result)
+        self._streams = [Stream("result", config.rate)]
+        self._sender.add(self._streams[0], messages.result)
         if config.frame is not None:
-            self._streams["frame"] = Stream(config.frame.rate)
-            self._sender.add(self._streams["frame"], messages.frame)
+            self._streams.append(Stream("frame", config.frame.rate))
+            self._sender.add(self._streams[1], messages.frame)
         self._thread = threading.Thread(target=self._sender.run, name="mqtt", daemon=True)
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class MqttSink:
 
     def publish(self, result: Result) -> None:
         """Leave a result for the thread; never waits."""
-        left = [stream.offer(result) for stream in self._streams.values()]
+        left = [stream.offer(result) for stream in self._streams]
         if any(left):
             self._sender.wake()
 
@@ -73,8 +73,8 @@ class MqttSink:
             "client_id": self._account.client_id,
             "connections": sender.connections,
             "queue": self._queue.waiting,
-            "dropped": sum(stream.dropped for stream in self._streams.values()),
-            "sent": {name: stream.sent for name, stream in self._streams.items()} | {"event": self._queue.sent},
+            "dropped": sum(stream.dropped for stream in self._streams),
+            "sent": {stream.name: stream.sent for stream in self._streams} | {"event": self._queue.sent},
             "events_dropped": self._queue.dropped,
         }
 

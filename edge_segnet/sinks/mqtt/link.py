@@ -50,6 +50,7 @@ class Link:
             self.drop()
             self._client = self._new_client()
         self._reason, self._welcome = "", None
+        self._under_way = dict.fromkeys(self._under_way, time.monotonic())
         place, keepalive_s = self._account.broker, self._account.keepalive_s
         properties = protocol.connect_properties()
         try:
@@ -59,7 +60,6 @@ class Link:
         welcome = self._wait_for_welcome(time.monotonic() + keepalive_s)
         if welcome.is_failure:
             raise Lost(f"the broker refuses: {str(welcome).lower()}", refused=True)
-        self._under_way = dict.fromkeys(self._under_way, time.monotonic())
 
     def _wait_for_welcome(self, deadline: float) -> ReasonCode:
         while time.monotonic() < deadline:
@@ -146,7 +146,7 @@ class Link:
 
     def _check(self, client: PahoClient) -> None:
         if client.incoming > protocol.FROM_BROKER_MAX:
-            self._reason = f"the broker sends a packet of {client.incoming} bytes"
+            self._reason = f"the broker sends a packet of more than {protocol.FROM_BROKER_MAX} bytes"
         if self._under_way and time.monotonic() - min(self._under_way.values()) > self._account.keepalive_s:
             self._reason = self._silence
         refused = self._welcome is not None and self._welcome.is_failure
@@ -183,10 +183,11 @@ class Link:
         qos, retain = min(message.qos, self._limits.qos), message.retain and self._limits.retain
         properties = protocol.message_properties(message)
         info = self._client.publish(message.topic, message.payload, qos, retain, properties)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise Lost(self._reason or CLOSED)
         if qos == 0:
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                raise Lost(self._reason or CLOSED)
             return None
+        # Even if the connection broke at this very message: paho has it now, and sends it when it is resumed.
         self._under_way[info.mid] = time.monotonic()
         return info.mid
 

@@ -1,4 +1,4 @@
-"""How long to wait before the next try."""
+"""How long to wait before the next try, and how often to say the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Final
 
 FIRST_S: Final = 0.25
 LONGEST_S: Final = 10.0
-STEADY_S: Final = 5.0
-"""A connection that lasted so long was a good one."""
+AGAIN_S: Final = 60.0
 
 
 class Delays:
@@ -17,17 +16,25 @@ class Delays:
 
     def __init__(self) -> None:
         self._next_s = FIRST_S
-        self._opened_s: float | None = None
 
-    def opened(self) -> None:
-        """There is a connection."""
-        self._opened_s = time.monotonic()
+    def worked(self) -> None:
+        """The broker did its work: the next loss is a new one."""
+        self._next_s = FIRST_S
 
     def failed(self) -> float:
-        """It is gone, or there was none: seconds until the next try."""
-        if self._opened_s is not None and time.monotonic() - self._opened_s > STEADY_S:
-            self._next_s = FIRST_S
-        self._opened_s = None
+        """Seconds until the next try."""
         delay_s = self._next_s * random.uniform(0.75, 1.25)
         self._next_s = min(2 * self._next_s, LONGEST_S)
         return delay_s
+
+
+class Once:
+    """Whether to say something: not, if it was said within the last minute."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def __call__(self, text: str) -> bool:
+        now = time.monotonic()
+        self._said = {each: when for each, when in self._said.items() if now - when < AGAIN_S}
+        return self._said.setdefault(text, now) == now

@@ -11,7 +11,7 @@ from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.link import Link
 from edge_segnet.sinks.mqtt.messages import Messages
-from edge_segnet.sinks.mqtt.pace import Delays
+from edge_segnet.sinks.mqtt.pace import Delays, Once
 from edge_segnet.sinks.mqtt.protocol import Lost, Message
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.stream import Stream
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 TICK_S: Final = 0.1
 LOOK_S, STATUS_S = 0.5, 10.0
 """How often the state is looked at, and published even if it is the same."""
-RETRY_S: Final = 5.0
+RETRY_S: Final = 3.0
 """After the broker refused an event."""
 GOODBYE_S: Final = 0.5
 
@@ -38,14 +38,20 @@ class Sender:
         self._look_s = self._status_s = self._retry_s = 0.0
         self._shown: Any = None
         self._announced: Message | None = None
-        self._logged: str | None = None
+        self._once = Once()
         self.state = "connecting"
-        self.error: str | None = None
         self.connections = 0
+        self._lost_by: str | None = None
+        self._refusals: dict[str, str] = {}
 
     def add(self, stream: Stream, make: Callable[[Result], Message]) -> None:
         """Send that stream's results, made into messages by ``make``."""
         self._streams.append((stream, make))
+
+    @property
+    def error(self) -> str | None:
+        """Why there is no connection, or what the broker does not want."""
+        return self._lost_by or next(iter(self._refusals.values()), None)
 
     def wake(self) -> None:
         """There is something to send."""
@@ -80,22 +86,24 @@ class Sender:
             for stream, _ in self._streams:
                 stream.flying = None
         self._link.open(resume)
-        self._delays.opened()
-        self.state, self.error, self._logged = "connected", None, None
+        self.state, self._lost_by, self._refusals = "connected", None, {}
         self.connections += 1
         self._shown = self._announced = None
         self._look_s = self._status_s = 0.0
-        logger.info("mqtt: connected to %s", self._account.broker.shown)
+        self._say(logging.INFO, f"connected to {self._account.broker.shown}")
 
     def _lost(self, why: str, state: str) -> None:
         self._link.hang_up()
-        self.state, self.error = state, why
-        if why != self._logged and not self._stopping:
-            logger.warning("mqtt: %s: %s; trying again", self._account.broker.shown, why)
-            self._logged = why
+        self.state, self._lost_by = state, why
+        if not self._stopping:
+            self._say(logging.WARNING, f"{self._account.broker.shown}: {why}; trying again")
         until = time.monotonic() + self._delays.failed()
         while not self._stopping and (left_s := until - time.monotonic()) > 0:
             self._link.sleep(left_s)
+
+    def _say(self, level: int, text: str) -> None:
+        if self._once(text):
+            logger.log(level, "mqtt: %s", text)
 
     def _send(self) -> None:
         self._send_status()
@@ -112,7 +120,7 @@ class Sender:
             try:
                 identifier = self._link.send(self._messages.event(event))
             except ValueError as error:
-                self._refused(str(error))
+                self._note("event", str(error))
                 self._queue.hold()
                 return
             self._queue.taken(identifier or 0)
@@ -151,25 +159,30 @@ class Sender:
         except LookupError:
             return  # of a camera or a model that a reload took away
         except ValueError as error:
-            self._refused(str(error))
+            self._note(stream.name, str(error))
             return
         stream.sent += 1
+        if stream.flying is None:
+            self._note(stream.name, None)
 
     def _answered(self, identifier: int, refused: str | None) -> None:
-        if refused is not None:
-            self._refused(f"the broker refuses a message: {refused}")
+        if refused is None:
+            self._delays.worked()
+        else:
+            refused = f"the broker refuses a message: {refused}"
         if self._queue.answered(identifier, refused=refused is not None):
+            self._note("event", refused)
             return
-        for stream, _ in self._streams:
-            if stream.answered(identifier):
-                return
+        name = next((stream.name for stream, _ in self._streams if stream.answered(identifier)), "status")
+        self._note(name, refused)
 
-    def _refused(self, why: str) -> None:
-        self.error = why
-        self._retry_s = time.monotonic() + RETRY_S
-        if why != self._logged:
-            logger.warning("mqtt: %s", why)
-            self._logged = why
+    def _note(self, name: str, refused: str | None) -> None:
+        """Remember what the broker does not want, until it takes it."""
+        others = {key: why for key, why in self._refusals.items() if key != name}
+        self._refusals = others if refused is None else {**others, name: refused}
+        if refused is not None:
+            self._retry_s = time.monotonic() + RETRY_S
+            self._say(logging.WARNING, refused)
 
     def _say_goodbye(self) -> None:
         """Our own word instead of the will, which speaks of a lost connection."""

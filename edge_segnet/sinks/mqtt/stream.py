@@ -11,8 +11,9 @@ from edge_segnet.types import Result
 class Stream:
     """One place per camera. Filled by the thread that publishes, emptied by the one that sends."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, name: str, rate: float) -> None:
         """``rate``: results per second and camera at most."""
+        self.name = name
         self._turns = Turns(rate)
         self._slots: dict[str, Result] = {}
         self._lock = threading.Lock()

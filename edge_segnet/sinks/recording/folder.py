@@ -38,11 +38,16 @@ class Folder:
         file = self._file
         return None if file is None else file.path
 
+    @property
+    def safe(self) -> bool:
+        """Whether all that was written would outlive this process."""
+        return self._file is None or self._file.loose == 0
+
     def write(self, messages: list[Message], label: str) -> None:
         """Write messages, into a new file if there is none, or the last one is full; ``label`` stands in its name.
 
         Raises:
-            DiskFull: there is no room; whole chunks of before are safe.
+            DiskFull: there is no room. What was not ``safe`` before is not in the file.
             OSError: another fault of the disk; the same holds.
         """
         try:
@@ -66,7 +71,7 @@ class Folder:
 
     def _settle(self, file: McapFile) -> None:
         now_s = time.monotonic()
-        if now_s - self._flushed_s >= FLUSH_S:
+        if file.loose > CHUNK or now_s - self._flushed_s >= FLUSH_S:
             file.flush()
             self._flushed_s = now_s
         if now_s - self._synced_s >= SYNC_S:
@@ -108,7 +113,7 @@ class Folder:
             orphan.unlink(missing_ok=True)
         for path in self.shelf.files():
             try:
-                if not is_whole(path):
-                    logger.info("%s broke off; %d messages of it are kept", path, repair(path))
+                if not is_whole(path) and (count := repair(path)):
+                    logger.info("%s broke off; %d messages of it are kept", path, count)
             except (OutputError, OSError) as error:
                 logger.warning("%s broke off and can't be completed now (%s)", path, error)

@@ -66,7 +66,6 @@ class McapFile:
         self._raw = _Raw(path)
         self._channels: dict[Topic, int] = {}
         self._schemas: dict[tuple[str, bytes], int] = {}
-        self._whole = 0
         try:
             self._writer = Writer(self._raw, chunk_size=CHUNK)  # type: ignore[arg-type]  # has what it uses
             self._writer.start(profile="", library="edge-segnet")
@@ -75,7 +74,9 @@ class McapFile:
             self._raw.close()
             path.unlink(missing_ok=True)
             raise
-        self._whole = self._raw.size
+        self._whole = self._head = self._raw.size
+        self.loose = 0
+        """Bytes of messages that are not in a whole chunk yet."""
 
     @property
     def size(self) -> int:
@@ -88,6 +89,7 @@ class McapFile:
         if channel is None:
             channel = self._channels[message.topic] = self._register(message.topic)
         self._writer.add_message(channel, message.at_ns, message.data, message.at_ns)
+        self.loose += len(message.data)
 
     def _register(self, topic: Topic) -> int:
         key = (topic.schema_name, topic.schema)
@@ -99,6 +101,7 @@ class McapFile:
         """End the chunk in progress: from here on a killed process loses none of it. Raises OSError."""
         self._writer.flush()
         self._whole = self._raw.size
+        self.loose = 0
 
     def sync(self) -> None:
         """Have it on the disk itself, for when the power goes; may take long. Raises OSError."""
@@ -111,8 +114,12 @@ class McapFile:
         self._raw.close()
 
     def abandon(self) -> None:
-        """Leave the whole chunks alone, after an error; ``repair`` gives them their index later."""
+        """Leave the whole chunks alone, after an error; ``repair`` gives them their index later. A file without any
+        goes.
+        """
         try:
+            if self._whole == self._head:
+                self.path.unlink(missing_ok=True)
             self._raw.cut(self._whole)
         finally:
             self._raw.close()

@@ -39,6 +39,7 @@ class Recorder:
         self._folder, self._config, self._collect = folder, config, collect
         self._held: deque[tuple[float, Message]] = deque()
         self._held_bytes = 0
+        self._loose: list[tuple[float, Message]] = []
         self._changed = threading.Condition()
         self._closing = False
         self._incident = False
@@ -120,19 +121,18 @@ class Recorder:
     def _write_due(self) -> None:
         last_s = self._until_s if self._config.mode == "ring" else float("inf")
         while batch := self._take(last_s):
-            try:
-                self._folder.write([message for _, message in batch], self._label)
-            except (DiskFull, OSError):
-                self._give_back(batch)
-                raise
-            self.written += len(batch)
+            self._loose += batch
+            self._folder.write([message for _, message in batch], self._label)
+            self._settle()
         self._folder.flush()
+        self._settle()
         if time.monotonic() > last_s:
             self._finish_incident()
 
     def _finish_incident(self) -> None:
         name = self._folder.open_file
         self._folder.finish()
+        self._settle()
         with self._changed:
             if time.monotonic() > self._until_s:  # else it was asked for again just now
                 self._incident = False
@@ -147,11 +147,17 @@ class Recorder:
                 self._drop_oldest()
         return batch
 
-    def _give_back(self, batch: list[tuple[float, Message]]) -> None:
+    def _settle(self) -> None:
+        if self._folder.safe:
+            self.written += len(self._loose)
+            self._loose.clear()
+
+    def _give_back(self) -> None:
         """What did not reach the disk waits on; the memory's limit holds at the next ``put``."""
         with self._changed:
-            self._held.extendleft(reversed(batch))
-            self._held_bytes += sum(len(message.data) + OVERHEAD for _, message in batch)
+            self._held.extendleft(reversed(self._loose))
+            self._held_bytes += sum(len(message.data) + OVERHEAD for _, message in self._loose)
+        self._loose.clear()
 
     def _attempt(self, write: Callable[[], None]) -> None:
         """One alarm when the disk fails, one line when it works again; in between it is tried every two seconds."""
@@ -162,6 +168,7 @@ class Recorder:
             if self.error is None:
                 logger.error("recording stops: %s; inference goes on", why, extra={"event": "recording-stopped"})
             self.error = why
+            self._give_back()
             self._retry_s = time.monotonic() + RETRY_S
         else:
             if self.error is not None:

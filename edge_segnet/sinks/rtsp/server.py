@@ -153,6 +153,7 @@ class RtspServer:
         self._context = GLib.MainContext.new()
         self._loop = GLib.MainLoop.new(self._context, False)
         self._clients: dict[Any, float] = {}
+        self._sessions: dict[Any, list[Any]] = {}
         self._lock = threading.Lock()
         self._chain = ""
         self._source: Any = None
@@ -246,15 +247,26 @@ class RtspServer:
         if full:
             client.close()
             return
-        # The kernel ends a connection whose other end takes nothing; GStreamer only drops pictures for it.
-        connection = client.get_connection().get_read_socket()
-        connection.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
         client.connect("closed", self._closed)
+        client.connect("new-session", self._new_session)
         client.connect("play-request", self._play)
+        connection = client.get_connection()
+        taken = connection.get_read_socket() if connection is not None else None
+        if taken is not None:
+            # The kernel ends a connection whose other end takes nothing; GStreamer only drops pictures for it.
+            taken.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
 
     def _closed(self, client: Any) -> None:
         with self._lock:
             self._clients.pop(client, None)
+            sessions = self._sessions.pop(client, [])
+        # Left to itself, the session of a viewer who broke off counts for another minute.
+        for session in sessions:
+            self._server.get_session_pool().remove(session)
+
+    def _new_session(self, client: Any, session: Any) -> None:
+        with self._lock:
+            self._sessions.setdefault(client, []).append(session)
 
     def _play(self, _client: Any, _context: Any) -> None:
         for stream in self.streams.values():
@@ -278,3 +290,4 @@ class RtspServer:
         for client in old:
             if not client.session_filter(None):
                 client.close()
+                self._closed(client)  # one that broke off before we listened says nothing
