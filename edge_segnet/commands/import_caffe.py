@@ -72,7 +72,7 @@ def _class_map(imported: Imported, named: ClassMap | None, colours: Path | None,
         return dataclasses.replace(named, colours=from_colours.colours)
     if named is not None or from_colours is not None:
         return named or from_colours or CLASS_MAPS["camvid-11"]
-    imported.notes.append(f"no --classes and no --colours: the {count} classes have numbers for names. {_hint(count)}")
+    imported.notes.append(f"no --classes and no --colours: the {count} classes have numbers for names ({_hint(count)})")
     return _numbered(count)
 
 

@@ -40,7 +40,7 @@ def contact_sheet(paths: Sequence[Path], counts: NDArray[np.int64], classes: Cla
     lut = _lut(values, classes)
     top = max(values, default=1) or 1
     rows = [_tiles(read_mask(path), path, top, lut, classes) for path in chosen]
-    if len(rows) % 2:
+    if len(rows) > 1 and len(rows) % 2:
         rows.append(np.full_like(rows[-1], _BACK))
     pairs = [np.concatenate(rows[index : index + 2], axis=1) for index in range(0, len(rows), 2)]
     width, height = max(row.shape[1] for row in pairs), sum(row.shape[0] for row in pairs)
@@ -100,7 +100,8 @@ def _legend(
 ) -> Image:
     """One row per value: its grey in the stretched view, its colour, number, class and share."""
     panel = np.full((_ROW * (len(values) + 2) + _GAP, 330, 3), _BACK, np.uint8)
-    _write(panel, "grey  colour  value  class", 0, _ROW - 7)
+    for text, left in (("grey", 0), ("colour", 38), ("value", 92), ("class", 134), ("share", 268)):
+        _write(panel, text, left, _ROW - 7)
     total = max(int(counts.sum()), 1)
     for row, value in enumerate(values, start=1):
         y = row * _ROW

@@ -65,7 +65,8 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from None
     except _Damaged as error:
-        raise ModelError(f"{path}: damaged: {error}", hint="copy or download the .caffemodel again") from None
+        hint = "is it a .caffemodel? copy or download it again"
+        raise ModelError(f"{path}: damaged: {error}", hint=hint) from None
     if not weights:
         raise ModelError(f"{path}: no layer with weights", hint="is it a .caffemodel?")
     return weights
@@ -126,7 +127,9 @@ def _fields(data: mmap.mmap, span: Span, limit: int) -> Iterator[_Field]:
         if number == 0:
             raise _Damaged(f"byte {at} starts no field")
         if at > end:
-            raise _Damaged(f"{at - end} bytes are missing at the end" if end == len(data) else "lengths contradict")
+            raise _Damaged(
+                f"cut off, {at - end} bytes are missing in one field" if end == len(data) else "lengths contradict"
+            )
         count += 1
         if count > limit:
             raise _Damaged(f"more than {limit} fields in one message")
