@@ -85,7 +85,7 @@ def _print_inspection(facts: list[Facts], counts: NDArray[np.int64], classes: Cl
     if each:
         for one in facts:
             values = " ".join(f"{value}:{one.counts[value]}" for value in one.values)
-            shown = values if one.kind != "colours" else f"{len(one.colours)} colours"
+            shown = values if one.kind != "colours" else f"{one.kinds_of_colour} colours"
             out.print(f"{one.labels}  {one.size[0]}x{one.size[1]}  {one.stored}  {shown}", soft_wrap=True)
 
 
