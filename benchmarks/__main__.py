@@ -15,7 +15,7 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caffe, cost, labels, service, startup, throughput
+from benchmarks import caffe, cost, labels, messages, recording, regions, service, startup, throughput
 from benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
@@ -26,11 +26,16 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "memory": throughput.memory,
     "caffe": caffe.run,
     "labels": labels.run,
+    "recording": recording.run,
+    "regions": regions.run,
     "service": service.load,
     "start": service.start,
     "camera": service.camera,
     "endurance": service.endurance,
     "hostile": service.hostile,
+    "sinks": messages.everything,
+    "faults": messages.faults,
+    "events": messages.events,
 }
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,13 +88,19 @@ class MemoryCamera:
 
 @contextlib.contextmanager
 def serving(
-    model: str, images: Sequence[Image], period_s: float, lasts: int | None = None, connections: int = 64
+    model: str,
+    images: Sequence[Image],
+    period_s: float,
+    lasts: int | None = None,
+    connections: int = 64,
+    more: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Daemon, Recorder, str]]:
-    """A running daemon, its recorder, and its address."""
+    """A running daemon, its recorder, and its address; ``more``: further sections of the settings."""
     settings = {
         "model": model,
         "http": {"port": 0, "max_connections": connections},
         "cameras": {"memory": {"source": "0"}},
+        **(more or {}),
     }
     config = Config.model_validate(settings)
     recorder = Recorder()

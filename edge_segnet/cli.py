@@ -151,6 +151,30 @@ def schema() -> None:
 
 
 @app.command()
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Settings; left out: /etc/edge-segnet/config.yaml if any."),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Check this machine against the settings: what is here, what is wrong, what to do about it.
+
+    GPU, TensorRT and engines, cameras, GStreamer, rights, disk, heat, ports, broker, the systemd unit. Changes nothing.
+
+    Exit code: 0 unless something FAILs; then what run ends with: 2 settings, 3 model or engine, 4 camera, port, broker
+    or folder, 7 disk, memory or watchdog; the smallest of several.
+
+        edge-segnet doctor
+
+        sudo edge-segnet doctor --json report.json    # sees every program's ports, and as the service's user
+    """
+    from edge_segnet.commands import doctor as command
+
+    command.run(config, json)
+
+
+@app.command()
 def segment(
     inputs: Annotated[
         list[str],

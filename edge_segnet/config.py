@@ -19,9 +19,7 @@ from edge_segnet.config_regions import MAX_REGIONS, MAX_RULES, MountConfig, Regi
 from edge_segnet.errors import ConfigError, UsageError
 from edge_segnet.sections import FilePath, Name, Picture, Seconds, Section
 from edge_segnet.strict_yaml import Key, dotted
-
-Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
-"""Quarter turns are clockwise."""
+from edge_segnet.uris import Flip
 
 
 def _number(value: object) -> object:
@@ -69,7 +67,15 @@ class CameraConfig(Section):
     def _one_origin(self) -> CameraConfig:
         if (self.source is None) == (self.pipeline is None):
             raise ValueError("give either source or pipeline")
+        if self.source is not None and "none" not in (self.flip, uris.parse(self.source).flip):
+            raise ValueError("flip is given twice: in the source or beside it, not both")
         return self
+
+    @property
+    def turn(self) -> Flip:
+        """The flip, whether it stands beside the source or in it."""
+        inside: Flip = "none" if self.source is None else uris.parse(self.source).flip
+        return inside if self.flip == "none" else self.flip
 
 
 class TokenFile(Section):
@@ -161,6 +167,7 @@ class Ros2Config(Section):
     frame_ids: dict[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]{0,127}$")]] = Field(
         {}, description="camera: its optical frame; left out: NAME_optical_frame"
     )
+    size: Literal["network", "camera"] = Field("network", description="of pictures; camera: aligned with its depth")
     rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
 
 

@@ -51,7 +51,7 @@ class MqttQos(Section):
 
     status: Qos = 1
     result: Qos = 0
-    event: Annotated[int, Field(ge=1, le=2)] = 2
+    event: Annotated[int, Field(ge=1, le=2)] = Field(2, description="1 where the broker has no 2")
     frame: Qos = 0
 
 
@@ -59,8 +59,8 @@ class MqttFrame(Section):
     """The picture as JPEG."""
 
     kind: Picture = "overlay"
-    rate: Rate = 1.0
-    quality: Quality = 80
+    rate: Rate = Field(1.0, description="per second and camera at most")
+    quality: Quality = Field(80, description="of JPEG")
 
 
 class HomeAssistant(Section):
@@ -82,7 +82,7 @@ class MqttConfig(Section):
         None, description="left out: one that belongs to this machine and prefix"
     )
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    password_file: FilePath | None = None
+    password_file: FilePath | None = Field(None, description="a file with the password in one line")
     password_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
         None, description="handed over by systemd (LoadCredential=NAME:PATH)"
     )
@@ -106,7 +106,7 @@ class MqttConfig(Section):
 class FilesSection(Section):
     """Files in a folder, a new one now and then, the oldest of them removed."""
 
-    path: FilePath = Field(description="folder")
+    path: FilePath | None = Field(None, description="folder; left out: one in the state folder")
     rate: Rate | None = Field(None, description="frames per second and camera at most; left out: all")
     max_mb: Megabytes = Field(64, description="a new file after so much")
     max_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = Field(3600.0, description="a new file after so long")

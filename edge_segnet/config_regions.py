@@ -74,14 +74,16 @@ class RuleConfig(Section):
 
     name: Name
     region: Name
-    class_name: str | None = Field(None, alias="class")
+    class_name: str | None = Field(None, alias="class", description="whose share of the region is looked at")
     free: Literal["metres", "rows"] | None = Field(None, description="the nearest sector's; instead of class")
-    below: Annotated[float, Field(gt=0.0)] | None = None
-    above: Annotated[float, Field(ge=0.0)] | None = None
+    below: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="starts below it: share 0 to 1, metres, rows"
+    )
+    above: Annotated[float, Field(ge=0.0)] | None = Field(None, description="starts above it; instead of below")
     frames: Frames = Field(1, description="in a row that the condition must hold")
     clear_above: float | None = Field(None, description="or equal; with below; left out: the same value")
     clear_below: float | None = Field(None, description="or equal; with above; left out: the same value")
-    clear_frames: Frames = 1
+    clear_frames: Frames = Field(1, description="in a row until it is over")
     snapshot: bool = Field(True, description="keep a picture with each event")
 
     @property
@@ -128,9 +130,9 @@ class RuleConfig(Section):
 class SteadyConfig(Section):
     """A filter in time, per pixel, against edges that blink."""
 
-    method: Literal["exponential", "majority"] = "exponential"
-    time_s: Annotated[float, Field(gt=0.0, le=10.0)] = Field(0.15, description="time constant of exponential")
+    method: Literal["majority", "exponential"] = "majority"
     frames: Annotated[int, Field(ge=3, le=9)] = Field(3, description="that vote in majority")
+    time_s: Annotated[float, Field(gt=0.0, le=10.0)] = Field(0.15, description="time constant of exponential")
 
 
 @dataclass(frozen=True)

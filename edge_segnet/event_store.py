@@ -36,7 +36,7 @@ class EventStore:
         self._pictures: dict[str, bytes] = {}
         if folder is not None:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(0o750, parents=True, exist_ok=True)  # it holds pictures of people, too
                 self._lock = (folder / ".lock").open("wb")
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

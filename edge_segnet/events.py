@@ -25,17 +25,23 @@ logger = logging.getLogger(__name__)
 KEEP: Final = 1000
 WAITING: Final = 256
 """Events that may wait for a slow disk; beyond that the oldest goes and is counted."""
+PICTURES_WAITING: Final = 32
+"""Of those with a frame to draw; beyond that an event has no snapshot, so that memory stays bounded."""
 CLOSE_S: Final = 1.0
+
+
+Measure = Literal["share", "metres", "rows"]
 
 
 @dataclass(frozen=True)
 class Event:
     """A rule fired or cleared.
 
-    ``value`` is what the rule looked at in the deciding frame (a share 0..1, or metres), ``threshold`` what it was
-    compared with. ``duration_s``, of a clear: since the start, on the monotonic clock. ``at``: when the deciding frame
-    was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see ``EventLog.snapshot``. The log gives ``id``
-    (unique, in order as text) and ``seq`` (without gaps, over restarts, so that a reader can count what it missed).
+    ``value`` is what the rule looked at in the deciding frame, ``threshold`` what it was compared with, both as
+    ``measure`` says: a share 0..1, metres, or rows. ``duration_s``, of a clear: since the start, on the monotonic
+    clock. ``at``: when the deciding frame was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see
+    ``EventLog.snapshot``. The log gives ``id`` (unique, in order as text) and ``seq`` (without gaps, over restarts, so
+    that a reader can count what it missed).
     """
 
     rule: str
@@ -47,7 +53,9 @@ class Event:
     value: float
     threshold: float
     frame_seq: int
+    measure: Measure = "share"
     duration_s: float | None = None
+    synthetic: bool = False
     snapshot: str | None = None
     id: str = ""
     seq: int = 0
@@ -62,11 +70,13 @@ class Event:
             "region": self.region,
             "camera": self.camera,
             "class": self.class_name,
+            "measure": self.measure,
             "at": self.at,
             "value": self.value,
             "threshold": self.threshold,
             "duration_s": self.duration_s,
             "frame_seq": self.frame_seq,
+            "synthetic": self.synthetic,
             "snapshot": self.snapshot,
         }
 
@@ -87,7 +97,7 @@ def from_document(document: dict[str, Any]) -> Event:
 
 _KEYS: Final = (
     *("id", "seq", "kind", "rule", "region", "camera", "at"),
-    *("value", "threshold", "duration_s", "frame_seq", "snapshot"),
+    *("measure", "value", "threshold", "duration_s", "frame_seq", "synthetic", "snapshot"),
 )
 
 
@@ -123,7 +133,7 @@ class EventLog:
             if len(self._waiting) >= WAITING:
                 self._waiting.popleft()
                 self.lost += 1
-            self._waiting.append((event, snapshot))
+            self._waiting.append((event, snapshot if len(self._waiting) < PICTURES_WAITING else None))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="events", daemon=True)
                 self._thread.start()

@@ -260,13 +260,12 @@ def seen_size(size: tuple[int, int], source_size: tuple[int, int], fit: Fit) -> 
     return width, round(width * source_size[1] / source_size[0])
 
 
-def histogram(labels: Labels, mask: NDArray[np.uint8] | None = None) -> NDArray[np.int64]:
-    """Pixels per id, int64 [256]; ``mask``, uint8 [H,W], chooses pixels by not being 0."""
+def histogram(labels: Labels) -> NDArray[np.int64]:
+    """Pixels per id, int64 [256]."""
     if labels.size > _EXACT:
         half = len(labels) // 2
-        masks = (None, None) if mask is None else (mask[:half], mask[half:])
-        return histogram(labels[:half], masks[0]) + histogram(labels[half:], masks[1])
-    counted = cv2.calcHist([labels], [0], mask, [256], [0, 256])
+        return histogram(labels[:half]) + histogram(labels[half:])
+    counted = cv2.calcHist([labels], [0], None, [256], [0, 256])
     return counted.ravel().astype(np.int64)
 
 

@@ -96,7 +96,7 @@ class Refiner:
     def _steadied(self, steadying: Filter, frame: Frame, segmentation: Segmentation) -> Segmentation:
         labels = steadying.steady(segmentation.labels, frame.captured_ns)
         labels.setflags(write=False)
-        counts = class_counts(histogram(labels), len(self._network.classes))
+        counts = class_counts(histogram(labels), len(self._network.classes), labels.size)
         return replace(segmentation, labels=labels, counts=counts)
 
     def _viewed(self, frame: Frame) -> View:

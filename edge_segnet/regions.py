@@ -46,7 +46,9 @@ class Area:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         self._box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
         inside = mask[self._box]
-        self._mask = np.ascontiguousarray(inside, np.uint8)
+        self._pixels = int(np.count_nonzero(inside))
+        # Or-ed over the labels it makes the rest of the box no class: one pass, where masks would need several.
+        self._outside = np.where(inside, np.uint8(0), np.uint8(255))
         self._sectors: Sectors | None = None
         if config.free is not None:
             corner = self._box[0].start, self._box[1].start
@@ -55,18 +57,17 @@ class Area:
 
     def measure(self, frame: Frame, labels: Labels, view: View, mount: MountConfig | None) -> Region:
         """Count a frame's labels, uint8 [H,W]."""
-        inside = labels[self._box]
-        counts = class_counts(histogram(inside, self._mask), self._classes)
+        inside = labels[self._box] | self._outside
+        counts = class_counts(histogram(inside), self._classes, self._pixels)
         smoothed = self.smoothed.follow(shares(counts), frame.captured_ns)
         if self._sectors is None:
             return Region(counts, smoothed)
-        drivable = look_up(inside, self._lut) & self._mask
-        return Region(counts, smoothed, self._sectors.measure(drivable, view, mount))
+        return Region(counts, smoothed, self._sectors.measure(look_up(inside, self._lut), view, mount))
 
 
-def class_counts(found: NDArray[np.int64], classes: int) -> Counts:
-    """Pixels per id [256] -> int64 [C+1], whose last entry is everything that is no class."""
+def class_counts(found: NDArray[np.int64], classes: int, pixels: int) -> Counts:
+    """Pixels per id [256] -> int64 [C+1], whose last entry is what of all ``pixels`` is no class."""
     counts = np.empty(classes + 1, np.int64)
     counts[:classes] = found[:classes]
-    counts[classes] = found[classes:].sum()
+    counts[classes] = pixels - found[:classes].sum()
     return counts

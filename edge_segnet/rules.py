@@ -20,6 +20,7 @@ class _Seen:
     frame_seq: int
     captured_at: float
     captured_ns: int
+    synthetic: bool
 
 
 class Watch:
@@ -36,7 +37,7 @@ class Watch:
 
     def update(self, value: float, frame: Frame) -> Event | None:
         """Take the value of a frame; an event if the alarm begins or ends with it."""
-        self._seen = _Seen(value, frame.seq, frame.captured_at, frame.captured_ns)
+        self._seen = _Seen(value, frame.seq, frame.captured_at, frame.captured_ns, frame.synthetic)
         self._run = self._run + 1 if self._speaks_for_change(value) else 0
         if self._run < (self.config.clear_frames if self.on else self.config.frames):
             return None
@@ -76,7 +77,9 @@ class Watch:
             value=round(self._seen.value, 4),
             threshold=threshold,
             frame_seq=self._seen.frame_seq,
+            measure=self.config.free or "share",
             duration_s=duration_s,
+            synthetic=self._seen.synthetic,
         )
 
 

@@ -76,7 +76,7 @@ class Program:
     def url(self) -> str:
         """Of the dashboard."""
         wait_until(lambda: any("dashboard: " in line for line in self.log))
-        found = (re.search(r"dashboard: (https?://\S+)", line) for line in self.log)
+        found = (re.search(r"dashboard: (https?://[^\s;]+)", line) for line in self.log)
         return next(match[1] for match in found if match)
 
     def get(self, path: str) -> httpx.Response:

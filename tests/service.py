@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,15 +147,5 @@ def driving(service: StreetService, results: list[Result], period_s: float = 0.0
 
 def renumbered(result: Result, seq: int) -> Result:
     """The same picture, captured just now."""
-    frame = result.frame
-    fresh = Frame(
-        frame.image,
-        frame.original,
-        seq,
-        time.monotonic_ns(),
-        time.time(),
-        frame.camera,
-        frame.synthetic,
-        frame.scaled_from,
-    )
-    return segmented(fresh, result.segmentation.labels, dropped=seq // 10)
+    fresh = replace(result.frame, seq=seq, captured_ns=time.monotonic_ns(), captured_at=time.time())
+    return replace(result, frame=fresh, dropped=seq // 10)

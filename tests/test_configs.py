@@ -19,10 +19,11 @@ EXAMPLES = sorted((ROOT / "configs").glob("*.yaml"))
 
 
 def _as_systemd(folder: Path) -> None:
-    """Hand over a token, as LoadCredential does."""
+    """Hand over a token, as LoadCredential does, and a folder, as StateDirectory does."""
     (folder / "token").touch(0o600)
     (folder / "token").write_text("0123456789abcdef", encoding="ascii")
     os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
+    os.environ["STATE_DIRECTORY"] = str(folder)
 
 
 def test_there_are_examples() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.event_store import LOG
-from edge_segnet.events import WAITING, Event, EventLog, from_document
+from edge_segnet.events import PICTURES_WAITING, WAITING, Event, EventLog, from_document
 from tests.conftest import left_in
 from tests.waiting import wait_until
 
@@ -149,11 +149,12 @@ def test_append_never_waits_and_counts_what_it_loses(tmp_path: Path) -> None:
         log.append(event_of(0), stuck)
         wait_until(lambda: log.status()["waiting"] == 0)
         for number in range(1, WAITING + 11):
-            log.append(event_of(number))
+            log.append(event_of(number), lambda: b"jpeg")
         assert log.lost == 10 and log.since("") == []
         gate.set()
         wait_until(lambda: log.status()["waiting"] == 0 and len(log.since("")) == WAITING + 1)
         assert frames(log) == [0, *range(11, WAITING + 11)]
+        assert sum(event.snapshot is not None for event in log.since("")) <= PICTURES_WAITING + 1
 
 
 def test_a_folder_that_cannot_be_written_means_memory_and_one_warning(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edge_segnet.config import HttpConfig
 from edge_segnet.errors import ConfigError
 from edge_segnet.sinks.http import HttpSink
 from tests.service import StreetService, drive, serving
+from tests.tls import self_signed
 
 TOKEN = "correct-horse-battery"
 GOOD = {"Authorization": f"Bearer {TOKEN}"}
@@ -46,12 +47,7 @@ def open_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    pair = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-out", str(pair[0]), "-keyout", str(pair[1]), "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run([*command, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
-    return pair
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize(
@@ -160,8 +156,6 @@ def test_only_this_machines_names_are_answered(open_url: str, host: str, status:
 
 
 def test_this_machines_name_is_known(open_url: str) -> None:
-    import socket
-
     assert httpx.get(open_url + "/healthz", headers={"Host": socket.gethostname()}).status_code == 200
 
 
@@ -199,8 +193,6 @@ def test_a_form_of_another_site_is_refused(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("headers", [{"Content-Length": "9999999999"}, {"Transfer-Encoding": "chunked"}])
 def test_large_bodies_are_refused_unread(open_url: str, headers: dict[str, str]) -> None:
-    import socket
-
     port = int(open_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -253,3 +245,13 @@ def test_a_wrong_certificate_is_one_line(certificate: tuple[Path, Path], tmp_pat
     swapped = {"certificate": certificate[1], "key": certificate[0]}
     with pytest.raises(ConfigError, match=r"http\.tls: .*no passphrase"):
         HttpSink(HttpConfig.model_validate({"tls": swapped}), StreetService())
+
+
+@pytest.mark.parametrize(("host", "reached"), [("::", ["127.0.0.1", "[::1]"]), ("0.0.0.0", ["127.0.0.1"])])
+def test_all_addresses_means_all(host: str, reached: list[str]) -> None:
+    if host == "::" and not socket.has_dualstack_ipv6():
+        pytest.skip("this kernel has no IPv6")
+    with serving(StreetService(), host=host, auth="none") as sink:
+        port = sink.url.rpartition(":")[2]
+        for address in reached:
+            assert httpx.get(f"http://{address}:{port}/healthz", timeout=20.0).status_code == 200

@@ -134,7 +134,7 @@ def test_the_slow_and_the_stuck_are_cut_off(sink: HttpSink, service: StreetServi
         assert works(sink)
 
 
-def test_nonsense_is_answered_or_dropped(sink: HttpSink) -> None:
+def test_nonsense_is_answered_or_dropped(sink: HttpSink, caplog: pytest.LogCaptureFixture) -> None:
     rng = random.Random(0)
     nonsense = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS to a plain port
@@ -148,6 +148,9 @@ def test_nonsense_is_answered_or_dropped(sink: HttpSink) -> None:
         b"POST /login HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n" + HEADERS,
         b"GET /api/result?camera=" + b"%ff" * 500 + b"&camera[]=1 HTTP/1.1\r\n" + HEADERS,
         b"GET /stream/mask.mjpg?fps=nan HTTP/1.1\r\nConnection: close\r\n" + HEADERS,
+        b"GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text;version=one\r\nConnection: close\r\n" + HEADERS,
+        b"GET /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HEADERS + b"no chunk\r\n",
+        b"GET /healthz HTTP/1.1\r\nContent-Length: 5\r\n" + HEADERS + b"12345\x00\x01",
         b"GET /healthz HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n" + HEADERS,
         b"GET /healthz HTTP/1.1\r\n" + HEADERS + b"GET /healthz HTTP/1.1\r\n" + HEADERS,
         *(rng.randbytes(rng.randrange(1, 400)) + b"\r\n\r\n" for _ in range(40)),
@@ -162,6 +165,7 @@ def test_nonsense_is_answered_or_dropped(sink: HttpSink) -> None:
             assert b"Traceback" not in answer and not answer.startswith(b"HTTP/1.1 5"), data[:60]
     assert works(sink)
     wait_until(lambda: sink.status()["connections"] == 0)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"], "clients can't fill the log"
 
 
 def test_a_hasty_client_waits(sink: HttpSink) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -106,6 +107,11 @@ def test_every_route_is_described() -> None:
     kinds = ("overlay", "mask", "camera")
     spelled = {(path.replace("{kind}", kind).replace(":path", ""), method) for path, method in served for kind in kinds}
     assert spelled == described
+
+
+def test_the_page_lists_every_path() -> None:
+    page = (Path(__file__).parent.parent / "docs/http.md").read_text()
+    assert [operation.path for operation in OPERATIONS if f"`{operation.path}`" not in page] == []
 
 
 def test_files_of_the_dashboard_are_packaged() -> None:

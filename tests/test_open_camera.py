@@ -9,9 +9,6 @@ import sys
 import pytest
 
 from edge_segnet.config import CameraConfig
-from edge_segnet.errors import UsageError
-from edge_segnet.sources import flip_of, open_camera
-from edge_segnet.uris import parse
 
 WITHOUT_GSTREAMER = """
 import json, sys
@@ -50,8 +47,8 @@ def test_without_gstreamer_opencv_reads_what_it_can() -> None:
 
 
 def test_a_flip_in_the_source_or_beside_it() -> None:
-    inside, beside = parse("csi://0?flip=vertical"), CameraConfig(source="csi://0", flip="rotate-90")
-    assert flip_of(CameraConfig(source="csi://0"), inside) == "vertical"
-    assert flip_of(beside, parse("csi://0")) == "rotate-90"
-    with pytest.raises(UsageError, match="flip is given twice"):
-        open_camera(CameraConfig(source=inside.text, flip="horizontal"), "front", (64, 48))
+    assert CameraConfig(source="csi://0?flip=vertical").turn == "vertical"
+    assert CameraConfig(source="csi://0", flip="rotate-90").turn == "rotate-90"
+    assert CameraConfig(pipeline="x", flip="rotate-90").turn == "rotate-90"
+    with pytest.raises(ValueError, match="flip is given twice: in the source or beside it"):
+        CameraConfig(source="csi://0?flip=vertical", flip="horizontal")

@@ -26,6 +26,7 @@ from mcap_protobuf.decoder import DecoderFactory
 from edge_segnet.classes import CAMVID_11
 from edge_segnet.config import Config, RecordingConfig
 from edge_segnet.config_file import load
+from edge_segnet.config_regions import RegionConfig
 from edge_segnet.daemon.outlets import Outlets
 from edge_segnet.errors import ConfigError
 from edge_segnet.events import Event, utc
@@ -94,11 +95,12 @@ def play(sink: RecordingSink, frames: int, since: int = 0, pause_s: float = 0.0)
 
 def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     service = StreetService()
+    service.regions = {"ahead": RegionConfig(polygon=[[0.25, 1.0], [0.75, 1.0], [0.5, 0.5]])}
     shown = street()[0]
     with recording(tmp_path, service, images=["camera", "mask", "overlay"]) as sink:
         sink.publish(shown)
         logging.getLogger("edge_segnet.test").warning("a %s line", "log")
-        wait_until(lambda: sink.status()["written"] >= 6)
+        wait_until(lambda: sink.status()["written"] >= 7)
         assert sink.status()["state"] == "recording" and sink.status()["error"] is None
     (path,) = files_in(tmp_path)
     found = {topic: (schema, decoded) for topic, schema, decoded in messages_in(path)}
@@ -106,12 +108,15 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
         "/front/camera": "foxglove.CompressedImage",
         "/front/mask": "foxglove.CompressedImage",
         "/front/overlay": "foxglove.CompressedImage",
+        "/front/regions": "foxglove.ImageAnnotations",
         "/front/result": "edge_segnet.Result",
         "/status": "edge_segnet.Status",
         "/log": "foxglove.Log",
     }
     assert found["/log"][1].message == "a log line" and found["/log"][1].level == 3
     assert found["/front/result"][1]["classes"].keys() == set(CAMVID_11.names)
+    outline = found["/front/regions"][1].points[0].points
+    assert [(point.x, point.y) for point in outline] == [(40, 120), (120, 120), (80, 60)]
     camera, mask = found["/front/camera"][1], found["/front/mask"][1]
     assert camera.format == "jpeg" and camera.frame_id == "front"
     assert abs(camera.timestamp.seconds - shown.frame.captured_at) <= 1

@@ -99,6 +99,8 @@ def test_values_are_shares_of_the_region_or_the_nearest_sector() -> None:
     assert value_of(rule(), region, CAMVID_11) == 0.3
     assert value_of(rule(**{"class": "road"}), region, CAMVID_11) == 0.3
     assert value_of(rule(**{"class": None, "free": "metres"}), region, CAMVID_11) == 3.5
+    metres = Watch(rule(**{"class": None, "free": "metres", "frames": 1, "below": 9}), "front").update(3.5, frame_at(0))
+    assert metres is not None and metres.measure == "metres" and metres.class_name is None
     assert value_of(rule(**{"class": None, "free": "rows"}), region, CAMVID_11) == 4.0
 
 

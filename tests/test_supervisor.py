@@ -75,8 +75,8 @@ def test_a_camera_that_is_not_there_is_waited_for(caplog: pytest.LogCaptureFixtu
         take(supervisor, 1)
         assert [change.state for change in changes] == ["missing", "running"]
         assert supervisor.status().reconnects == 0
-    pauses = [later - earlier for earlier, later in pairwise(tries)]
-    assert pauses[0] >= 0.09 and all(pause >= 0.19 for pause in pauses[2:-1])
+    # 0.2, 0.4, 0.4 ... s, each shortened by chance to half at most; a busy machine only makes it longer.
+    assert tries[4] - tries[0] >= 0.1 + 3 * 0.2 - 0.02
     assert [record.message for record in caplog.records] == [
         "camera front: missing: rtsp://cam/1: nobody answers",
         "camera front: running: 32x24",

@@ -164,7 +164,7 @@ class Camera:
             "source": self.shown_source,
             "source_size": None if state.source_size is None else list(state.source_size),
             "synthetic": state.synthetic,
-            "flip": self.config.flip,
+            "flip": self.config.turn,
             "rate": self.config.rate,
             "camera_frames_per_second": round(state.frames_per_second, 1),
             "frames_per_second": round(self.telemetry.frames_per_second(), 1),

@@ -57,6 +57,14 @@ def make(name: str, section: Any, service: Service) -> StartedSink:
             from edge_segnet.sinks.recording import RecordingSink
 
             return RecordingSink(section, service)
+        case "foxglove":
+            from edge_segnet.sinks.foxglove import FoxgloveSink
+
+            return FoxgloveSink(section, service)
+        case "ros2":
+            from edge_segnet.sinks.ros2 import Ros2Sink
+
+            return Ros2Sink(section, service)
     raise LookupError(name)
 
 
@@ -74,7 +82,7 @@ def made(name: str, config: Config, service: Service) -> StartedSink:
 class Outlets:
     """The sinks at work, behind one fan-out."""
 
-    NAMES = ("http", "rtsp", "mqtt", "jsonl", "video", "recording")
+    NAMES = ("http", "rtsp", "mqtt", "jsonl", "video", "recording", "foxglove", "ros2")
 
     def __init__(self, service: Service, extra: Mapping[str, Sink]) -> None:
         """``extra``: sinks that no section describes, such as a window."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_segnet.config_messages import JsonLinesConfig
+from edge_segnet.files import state_folder
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.rolling import Rolling
 from edge_segnet.sinks.shelf import Shelf, require_folder
@@ -23,7 +24,7 @@ class JsonLinesSink:
 
     def __init__(self, config: JsonLinesConfig, service: Service) -> None:
         """Raises ConfigError: the folder can't be written."""
-        shelf = Shelf(require_folder(config.path, "jsonl.path"), config, ".jsonl")
+        shelf = Shelf(require_folder(config.path or state_folder() / "results", "jsonl.path"), config, ".jsonl")
         self._service, self._turns = service, Turns(config.rate)
         self._files: Rolling[bytes] = Rolling("jsonl", config, shelf, LinesFile, SPARE)
 
@@ -65,6 +66,7 @@ class LinesFile:
                 rest = rest[self._file.write(rest) :]
         except OSError:
             os.ftruncate(self._file.fileno(), self.size)
+            self._file.seek(self.size)
             raise
         self.size += len(item)
 

@@ -76,7 +76,8 @@ def _listener(family: int, kind: int, protocol: int, address: tuple[Any, ...]) -
     listener = socket.socket(family, kind, protocol)
     try:
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            dual = address[0] == "::"  # all addresses of this machine, old and new
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual))
         for level, option, value in SOCKET_OPTIONS:
             listener.setsockopt(level, option, value)
         listener.setblocking(False)

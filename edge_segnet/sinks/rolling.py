@@ -40,6 +40,8 @@ class Rolling(Generic[Item]):
     ) -> None:
         """``name``: of the sink, for the alarm; ``opened`` makes a file; ``spare``: bytes that one item may take."""
         self._name, self._config, self._shelf, self._opened, self._spare = name, config, shelf, opened, spare
+        limit = config.max_mb * MB
+        self._full = limit - min(spare, limit // 4)  # with what comes on top of it, it still keeps the limit
         self.file: OpenFile[Item] | None = None
         """What is being written."""
         self._path: Path | None = None
@@ -54,7 +56,7 @@ class Rolling(Generic[Item]):
             file = self.file or self._begin(label)
             file.write(item)
             self.written += 1
-            if file.size >= self._config.max_mb * MB or time.monotonic() - self._since_s >= self._config.max_s:
+            if file.size >= self._full or time.monotonic() - self._since_s >= self._config.max_s:
                 self.finish()
         except (DiskFull, OutputError, OSError) as error:
             self.dropped += 1

@@ -29,9 +29,10 @@ STATUS: Final = _object(
 EVENT: Final = _object(
     "edge_segnet.Event",
     {
-        **dict.fromkeys(("id", "kind", "rule", "region", "camera", "class", "at", "snapshot"), _TEXT),
+        **dict.fromkeys(("id", "kind", "rule", "region", "camera", "class", "measure", "at", "snapshot"), _TEXT),
         **dict.fromkeys(("value", "threshold", "duration_s"), _NUMBER),
         **dict.fromkeys(("seq", "frame_seq"), _WHOLE),
+        "synthetic": _SWITCH,
     },
 )
 
@@ -46,7 +47,8 @@ def result(classes: ClassMap) -> dict[str, Any]:
         **dict.fromkeys(("seq", "void_pixels", "dropped"), _WHOLE),
         **dict.fromkeys(("stale", "synthetic"), _SWITCH),
         **dict.fromkeys(("network_size", "source_size"), size),
-        **dict.fromkeys(("regions", "stages_ms"), _MAPPING),
+        **dict.fromkeys(("regions", "region_details", "flicker", "stages_ms"), _MAPPING),
+        "alarms": {"type": "array", "items": _TEXT},
         "classes": {"type": "object", "properties": dict.fromkeys(classes.names, count)},
     }
     return _object("edge_segnet.Result", fields)

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_segnet.config_messages import VideoConfig
 from edge_segnet.errors import OutputError
+from edge_segnet.files import state_folder
 from edge_segnet.imaging import quiet_decoders
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
@@ -40,7 +41,7 @@ class VideoSink:
     def __init__(self, config: VideoConfig, service: Service) -> None:
         """Raises ConfigError: the folder can't be written."""
         self._config, self._service = config, service
-        self._shelf = Shelf(require_folder(config.path, "video.path"), config, SUFFIX)
+        self._shelf = Shelf(require_folder(config.path or state_folder() / "videos", "video.path"), config, SUFFIX)
         self._reels: dict[str, Rolling[Shot]] = {}
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from edge_segnet.imaging import IMAGE_SUFFIXES, pictures_in
 from edge_segnet.sources.finite import FiniteSource as FiniteSource
 from edge_segnet.sources.live import LiveSource, Wish
 from edge_segnet.types import Fit
-from edge_segnet.uris import Flip, SourceUri
+from edge_segnet.uris import SourceUri
 
 if TYPE_CHECKING:
     from edge_segnet.config import CameraConfig
@@ -114,7 +114,7 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     if camera.pipeline is not None:
         return open_pipeline(camera.pipeline, Wish(size, fit, camera.flip, name))
     source = uris.parse(camera.source or "")
-    wish = Wish(size, fit, flip_of(camera, source), name)
+    wish = Wish(size, fit, camera.turn, name)
     if not source.live:
         return _play(camera, wish)
     if source.kind == "csi" or usable(source, camera):
@@ -122,13 +122,6 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     from edge_segnet.sources.child import ChildSource
 
     return ChildSource(source, camera, wish)
-
-
-def flip_of(camera: CameraConfig, source: SourceUri) -> Flip:
-    """The flip of a camera, from beside its source or from inside; raises UsageError when both are given."""
-    if "none" not in (camera.flip, source.flip):
-        raise UsageError(f"{source.shown}: flip is given twice", hint="in the source or beside it, not both")
-    return source.flip if camera.flip == "none" else camera.flip
 
 
 def _play(camera: CameraConfig, wish: Wish) -> LiveSource:

@@ -215,6 +215,12 @@ def choose_mode(offered: str, source: SourceUri) -> Mode:
     return min(fitting, key=_discomfort)
 
 
+def offered(caps: str) -> list[str]:
+    """Every mode of a USB camera's caps in words, ``mjpeg 1280x720 at 30``, largest and quickest first."""
+    modes = sorted(_modes(caps, None), key=lambda mode: (-mode.width * mode.height, -max(mode.rates, default=0)))
+    return list(dict.fromkeys(map(_shown, modes)))
+
+
 def _modes(offered: str, fps: float | None) -> list[Mode]:
     modes = []
     for text in offered.split(";"):

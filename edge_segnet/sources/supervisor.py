@@ -207,7 +207,7 @@ class Supervisor:
         finally:
             self._release(capture)
         ran_well = self._tally.captured > captured and time.monotonic() - began > self._camera.backoff_max_s
-        return self._backoff_s(0 if ran_well else self._failures + 1)
+        return self._backoff_s(1 if ran_well else self._failures + 1)
 
     def _take_frames(self, capture: _Capture, source: LiveSource) -> None:
         health = Health(self._camera.stall_after_s, self._camera.static_after_s, live=source.live)
@@ -262,7 +262,7 @@ class Supervisor:
         self._failures = failures
         longest_s = self._camera.backoff_max_s
         # Cameras that failed together shall not come back all at once.
-        return min(BACKOFF_S * 2.0 ** min(failures, 20), longest_s) * random.uniform(0.5, 1.0)
+        return min(BACKOFF_S * 2.0 ** min(failures - 1, 20), longest_s) * random.uniform(0.5, 1.0)
 
     def _absent(self) -> State:
         return "lost" if self._tally.captured else "missing"

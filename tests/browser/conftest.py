@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from edge_segnet.sinks.http import HttpSink
+from tests.browser.look import halves
+from tests.service import StreetService, driving, serving
+
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -44,6 +48,17 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert not problems
+
+
+@pytest.fixture
+def service() -> StreetService:
+    return StreetService("front")
+
+
+@pytest.fixture
+def sink(service: StreetService) -> Iterator[HttpSink]:
+    with serving(service) as sink, driving(service, [halves()]):
+        yield sink
 
 
 def _check_origin(asked: str, origin: str, problems: list[str]) -> None:

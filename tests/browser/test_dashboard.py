@@ -3,67 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from edge_segnet.classes import CAMVID_11
 from edge_segnet.sinks.http import HttpSink
-from edge_segnet.types import Frame, Result
-from tests.service import StreetService, drive, driving, segmented, serving
-
-SIZE = (160, 120)
-TOKEN = "correct-horse-battery"
-OpenPage = Callable[..., Any]
-
-
-def halves(camera: str = "front", synthetic: bool = False, scaled_from: tuple[int, int] | None = None) -> Result:
-    """A frame that is green everywhere; left half Road, right half Sky."""
-    image = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-    image[:] = (40, 200, 40)
-    labels = np.full((SIZE[1], SIZE[0]), CAMVID_11.index("Sky"), np.uint8)
-    labels[:, : SIZE[0] // 2] = CAMVID_11.index("Road")
-    frame = Frame(image, None, 0, time.monotonic_ns(), time.time(), camera, synthetic, scaled_from)
-    return segmented(frame, labels)
-
-
-def pixel(page: Any, share_x: float, share_y: float = 0.5) -> list[int]:
-    """RGB of the picture."""
-    script = """([x, y]) => { const from = document.getElementById("view"), to = new OffscreenCanvas(1, 1);
-        const context = to.getContext("2d", { willReadFrequently: true });
-        context.drawImage(from, Math.floor(x * from.width), Math.floor(y * from.height), 1, 1, 0, 0, 1, 1);
-        return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3) }"""
-    values: list[int] = page.evaluate(script, [share_x, share_y])
-    return values
-
-
-def wait_for_pixel(page: Any, share_x: float, rgb: tuple[int, ...]) -> None:
-    """Until the picture has about that colour there."""
-    deadline = time.monotonic() + 30
-    while max(abs(a - b) for a, b in zip(pixel(page, share_x), rgb, strict=True)) > 12:
-        assert time.monotonic() < deadline, f"{pixel(page, share_x)} instead of {rgb}"
-        page.wait_for_timeout(30)
-
-
-@pytest.fixture
-def service() -> StreetService:
-    return StreetService("front")
-
-
-@pytest.fixture
-def sink(service: StreetService) -> Iterator[HttpSink]:
-    with serving(service) as sink, driving(service, [halves()]):
-        yield sink
-
-
-def live(page: Any) -> Any:
-    page.wait_for_selector('#stage[data-state="live"]')
-    return page
-
+from tests.browser.look import OpenPage, halves, live, wait_for_pixel
+from tests.service import StreetService, drive, driving, serving
 
 GREEN, ROAD, SKY = (40, 200, 40), (128, 64, 128), (128, 128, 128)
 
@@ -166,6 +112,8 @@ def test_a_lost_camera_is_shown_and_comes_back(open_page: OpenPage, service: Str
         page.wait_for_selector('#stage[data-state="old"]')
         page.locator("#veil", has_text="Last picture").wait_for()
         page.locator("#link", has_text="lost").wait_for()
+        late = open_page(sink.url)
+        late.wait_for_selector('#stage[data-state="old"]')
         service.camera_changes.clear()
         with driving(service, [halves()]):
             live(page)
@@ -247,19 +195,6 @@ def test_a_phone_shows_everything_without_sideways_scrolling(
     assert page.locator(".entry", has_text="Sky").get_attribute("aria-pressed") == "true"
 
 
-def test_light_and_dark(open_page: OpenPage, sink: HttpSink) -> None:
-    def brightness(page: Any) -> int:
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return sum(map(int, re.findall(r"\d+", colour)[:3]))
-
-    light, dark = (live(open_page(sink.url, color_scheme=scheme)) for scheme in ("light", "dark"))
-    assert brightness(light) > 600 and brightness(dark) < 150
-    dark.keyboard.press("t")
-    assert brightness(dark) > 600
-    dark.reload()
-    assert brightness(live(dark)) > 600, "the choice is remembered"
-
-
 def test_every_control_has_a_name(open_page: OpenPage, sink: HttpSink) -> None:
     page = live(open_page(sink.url))
     script = """() => [...document.querySelectorAll("button, input, a, canvas[role]")].filter((e) =>
@@ -267,41 +202,3 @@ def test_every_control_has_a_name(open_page: OpenPage, sink: HttpSink) -> None:
     assert page.evaluate(script) == []
     assert page.locator("#view").get_attribute("aria-label") == "Live picture of camera front, overlay"
     assert page.locator("#trouble").get_attribute("role") == "alert"
-
-
-def test_it_finds_a_service_that_was_restarted(open_page: OpenPage, service: StreetService) -> None:
-    with serving(service) as sink, driving(service, [halves()]):
-        page = live(open_page(sink.url))
-        port = int(sink.url.rpartition(":")[2])
-    page.locator("#trouble", has_text="No connection").wait_for()
-    with serving(service, port=port), driving(service, [halves()]):
-        live(page)
-        page.locator("#trouble").wait_for(state="hidden")
-
-
-def test_log_in_and_out(open_page: OpenPage, service: StreetService, tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text(TOKEN)
-    token.chmod(0o600)
-    with serving(service, auth={"token_file": token}) as sink, driving(service, [halves()]):
-        page = open_page(sink.url)
-        assert page.url.endswith("/login")
-        page.get_by_label("Access token").fill("not-the-right-token")
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_text("That is not the token.").wait_for()
-        page.get_by_label("Access token").fill(TOKEN)
-        page.keyboard.press("Enter")
-        live(page)
-        assert page.evaluate("document.cookie") == "", "no script can read the session"
-        page.get_by_role("button", name="Log out").click()
-        page.get_by_label("Access token").wait_for()
-
-
-def test_plain_streams_show_in_an_image(open_page: OpenPage, sink: HttpSink) -> None:
-    page = open_page(sink.url + "/healthz")
-    script = """(address) => new Promise((done, fail) => { const image = new Image(); image.onload = () =>
-        done([image.naturalWidth, image.naturalHeight]); image.onerror = fail; image.src = address })"""
-    assert page.evaluate(script, "/frame/overlay.jpg") == [160, 120]
-    assert page.evaluate(script, "/frame/labels.png") == [160, 120]
-    page.evaluate("document.body.innerHTML = '<img id=stream src=/stream/mask.mjpg>'")
-    page.wait_for_function("() => document.getElementById('stream').naturalWidth === 160")

@@ -163,6 +163,14 @@ class Connection(H11Protocol):
         if self.cycle is not before:
             self._request_since = None
 
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # its answer has no place any more, and uvicorn would log a traceback
+            if self.cycle.response_started:
+                self.cut()
+                return
+        super().send_400_response(msg)
+
     def on_response_complete(self) -> None:
         self._request_since, self.idle = time.monotonic(), True
         if self.conn.trailing_data[0]:

@@ -199,11 +199,13 @@ class EventDocument(Document):
     region: str
     camera: str
     class_name: Annotated[str | None, Field(alias="class", description="null: free distance")]
+    measure: Annotated[Literal["share", "metres", "rows"], Field(description="what value and threshold are")]
     at: Annotated[str, Field(description="when the deciding frame was captured: UTC, ISO 8601")]
-    value: Annotated[float, Field(description="share, metres or rows")]
+    value: float
     threshold: float
     duration_s: Annotated[float | None, Field(description="of a clear: since the start")]
     frame_seq: int
+    synthetic: bool
     snapshot: Annotated[str | None, Field(description="a JPEG below /api/events/")]
 
 

@@ -12,7 +12,7 @@ import select
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
@@ -24,7 +24,8 @@ from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.bell import Bell
 from edge_segnet.sinks.mqtt.protocol import Limits, Lost, Message, PahoClient
 
-CLOSED = "the broker closed the connection"
+CLOSED: Final = "the broker closed the connection"
+RUBBISH: Final = "the broker sent what nobody understands"
 
 
 class Link:
@@ -66,7 +67,7 @@ class Link:
             self.wait(0.25)
             if self._welcome is not None:
                 return self._welcome
-        raise Lost("the broker does not answer")
+        raise Lost(self._silence)
 
     def _new_client(self) -> PahoClient:
         client = protocol.new_client(self._account, self._will)
@@ -126,13 +127,13 @@ class Link:
         buffered = network.pending() if isinstance(network, ssl.SSLSocket) else 0
         ready = self._poll(network.fileno(), client.want_write(), 0.0 if buffered else timeout_s)
         try:
-            if buffered or ready & ~select.POLLOUT:
-                client.loop_read()
+            if (buffered or ready & ~select.POLLOUT) and client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+                self._reason = "" if self._is_refused else RUBBISH
             if ready & select.POLLOUT:
                 client.loop_write()
             client.loop_misc()
         except Exception as error:
-            raise Lost(f"the broker sent what nobody understands ({type(error).__name__})") from error
+            raise Lost(RUBBISH) from error
         self._check(client)
 
     def _poll(self, network: int, writes: bool, timeout_s: float) -> int:
@@ -149,9 +150,12 @@ class Link:
             self._reason = f"the broker sends a packet of more than {protocol.FROM_BROKER_MAX} bytes"
         if self._under_way and time.monotonic() - min(self._under_way.values()) > self._account.keepalive_s:
             self._reason = self._silence
-        refused = self._welcome is not None and self._welcome.is_failure
-        if self._reason or (client.socket() is None and not refused):
+        if self._reason or (client.socket() is None and not self._is_refused):
             raise Lost(self._reason or CLOSED)
+
+    @property
+    def _is_refused(self) -> bool:
+        return self._welcome is not None and self._welcome.is_failure
 
     @property
     def idle(self) -> bool:

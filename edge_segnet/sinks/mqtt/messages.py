@@ -14,13 +14,12 @@ from edge_segnet.imaging import encode
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
 from edge_segnet.sinks.mqtt.account import identity
-from edge_segnet.sinks.mqtt.discovery import discovery
+from edge_segnet.sinks.mqtt.discovery import Device, discovery
 from edge_segnet.sinks.mqtt.protocol import Message
 from edge_segnet.types import Result
 
 EXPIRY_S: Final = 10
 """A broker need not keep older results for a receiver that is away."""
-SILENT_AFTER_S: Final = 30
 LEFT_OUT: Final = frozenset({"sinks"})
 """Of the status: nobody needs it twice, and it changes all the time."""
 
@@ -82,11 +81,10 @@ class Messages:
         settings = self._config.home_assistant
         if settings is None:
             return None
-        cameras = list(self._service.cameras)
+        service, prefix, cameras = self._service, self._config.prefix, list(self._service.cameras)
         pictures = {name: self.topic(self._frame_name(name)) for name in cameras} if self._config.frame else {}
-        topic, document = discovery(
-            settings, self._config.prefix, self._identity, classes, cameras, pictures, told, SILENT_AFTER_S
-        )
+        device = Device(prefix, self._identity, classes, cameras, pictures, service.regions, service.rules)
+        topic, document = discovery(settings, device, told)
         return Message(topic, _json(document), 1, retain=True)
 
 

@@ -112,6 +112,8 @@ def new_client(account: Account, will: Message) -> PahoClient:
 def _on_socket_open(_client: Client, _data: Any, network: Any) -> None:
     with contextlib.suppress(OSError):
         network.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        # paho reads a hundred times before it gives us a chance to look.
+        network.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FROM_BROKER_MAX)
         network.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

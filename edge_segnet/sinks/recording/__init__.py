@@ -23,7 +23,7 @@ from edge_segnet.sinks.turns import Turns
 from edge_segnet.types import Result
 
 if TYPE_CHECKING:
-    from edge_segnet.sinks.messages import Messages
+    from edge_segnet.sinks.messages import Kind, Messages
     from edge_segnet.sinks.recording.recorder import Recorder
 
 CLOSE_S: Final = 0.9
@@ -36,7 +36,7 @@ class RecordingSink:
     def __init__(self, config: RecordingConfig, service: Service) -> None:
         """Raises UsageError: the folder can't be written (ConfigError), or the extra is not installed."""
         try:
-            from edge_segnet.sinks.messages import Messages
+            from edge_segnet.sinks.messages import LogTap, Messages
             from edge_segnet.sinks.recording.folder import Folder
             from edge_segnet.sinks.recording.recorder import Recorder
         except ImportError as error:
@@ -47,8 +47,9 @@ class RecordingSink:
         path = require_folder(config.path or state_folder() / "recordings", "recording.path")
         self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
+        self._kinds: tuple[Kind, ...] = (*config.images, "regions", "result")
         self._turns = Turns(config.rate)
-        self._log = LogTap(self._messages, self._recorder)
+        self._log = LogTap(lambda record: self._recorder.put(self._messages.log(record)))
         self._cursor = service.events.last_id
         self._status_s = float("-inf")
 
@@ -61,8 +62,8 @@ class RecordingSink:
         """Encode and hand over; the disk is never waited for."""
         if not self._turns.mine(result.frame.camera):
             return
-        for kind in (*self._config.images, "result"):
-            message = self._messages.of(result, kind)  # type: ignore[arg-type]  # pictures are kinds
+        for kind in self._kinds:
+            message = self._messages.of(result, kind)
             if message is not None:
                 self._recorder.put(message)
 
@@ -105,17 +106,3 @@ class RecordingSink:
         status, classes = self._service.status(), self._service.classes
         words = {key: str(status.get(key)) for key in ("version", "model", "backend", "network_size", "licence")}
         return {**words, "classes": json.dumps(None if classes is None else classes.to_dict())}
-
-
-class LogTap(logging.Handler):
-    """Gives log lines to the recorder too."""
-
-    def __init__(self, messages: Messages, recorder: Recorder) -> None:
-        super().__init__()
-        self._messages, self._recorder = messages, recorder
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._recorder.put(self._messages.log(record))
-        except Exception:  # noqa: BLE001 - a line that can't be recorded still goes to the others
-            self.handleError(record)

@@ -43,7 +43,7 @@ export class Chart {
     const now = performance.now() / 1000;
     const last = this.#times.at(-1) ?? -1;
     if (now - last < 0.8 / PER_SECOND) return;
-    if (classes && now - last > 2) this.#push(last + 0.1, null); // nothing came: a gap, no bridge
+    if (classes && last > 0 && now - last > 6) this.#push(last + 0.1, null); // nothing came: a gap, no bridge
     this.#push(now, classes);
     while (this.#times.length && this.#times[0] < now - SECONDS - 2) {
       this.#times.shift();

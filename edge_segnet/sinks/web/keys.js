@@ -13,6 +13,8 @@ export function bindKeys(act) {
     f: act.full,
     s: act.save,
     t: act.theme,
+    r: act.outlines,
+    e: act.edit,
     "?": act.help,
   };
   document.addEventListener("keydown", (event) => {
@@ -20,6 +22,7 @@ export function bindKeys(act) {
     const onControl = event.target.closest("button, a, input");
     // A focused control keeps its own keys: space presses a button, arrows move a slider.
     if (onControl && (event.key === " " || event.target.type === "text" || event.target.type === "password")) return;
+    if (event.target.closest("textarea")) return;
     const action = keys[event.key];
     if (!action) return;
     event.preventDefault();

@@ -1,16 +1,20 @@
 // The dashboard: wires the streams to the picture, the figures, the list and the chart.
 
 import { Chart } from "./chart.js";
+import { Editor } from "./editor.js";
+import { Events, address, clock, sentence } from "./events.js";
 import { LEVELS, showResult, showStatus, span, trouble } from "./figures.js";
 import { bindKeys } from "./keys.js";
 import { Legend, css, readable } from "./legend.js";
 import { Picture } from "./picture.js";
+import { Regions } from "./regions.js";
 import { LayerStream } from "./stream.js";
 
 const $ = (id) => document.getElementById(id);
 const RESULTS_PER_S = 5;
 const PICTURES_PER_S = 30;
-const QUIET_S = 2.5; // no frame for so long: the picture is old
+const QUIET_S = 2.5; // no frame for so long, or for four periods of a slow camera: the picture is old
+const SLOWEST_S = 10;
 
 const picture = new Picture($("view"));
 const chart = new Chart($("chart"), $("historynote"));
@@ -18,6 +22,12 @@ const legend = new Legend($("legend"), $("all"), (chosen) => {
   picture.chosen = chosen;
   picture.redraw();
   chart.choose(chosen);
+});
+const regions = new Regions($("shapes"), $("tags"));
+const happened = new Events($("events"), $("eventlist"), $("alarms"), showSnapshot);
+const editor = new Editor($("edits"), {
+  panel: $("editor"), choices: $("choices"), name: $("regionname"), add: $("addregion"), remove: $("removeregion"),
+  text: $("yaml"), copy: $("copyyaml"), note: $("editornote"), done: $("doneediting"),
 });
 const stream = new LayerStream(showFrame, (text) => (streamTrouble = text));
 
@@ -30,10 +40,14 @@ let paused = false;
 let streamTrouble = null;
 let pointer = null;
 let said = "";
+let shownAt = 0;
+let periodS = 0;
 
 function showFrame(frame) {
   if (paused || frame.camera !== camera) return frame.image.close();
   picture.show(frame);
+  periodS = shownAt ? Math.min(SLOWEST_S, (performance.now() - shownAt) / 1000) : 0;
+  shownAt = performance.now();
   $("synthetic").hidden = !frame.synthetic;
   showPointed();
 }
@@ -55,6 +69,7 @@ function listen() {
   const only = camera === null ? "" : `camera=${encodeURIComponent(camera)}&`;
   events = new EventSource(`/api/stream?${only}rate=${RESULTS_PER_S}`);
   events.addEventListener("result", (event) => takeResult(JSON.parse(event.data)));
+  events.addEventListener("event", (event) => happened.add(JSON.parse(event.data)));
   events.addEventListener("status", (event) => takeStatus(JSON.parse(event.data)));
   events.addEventListener("error", async () => {
     connected = false;
@@ -71,14 +86,53 @@ function takeResult(result) {
   showResult(result);
   legend.show(result.classes);
   chart.add(result.classes);
+  regions.show(result);
+  happened.show(result.alarms);
+}
+
+/** What the settings say of regions and rules, and what they have noticed so far. */
+async function loadRegions() {
+  if (camera === null) return;
+  const answer = await fetch("/api/regions").catch(() => null);
+  if (!answer?.ok) return;
+  const found = await answer.json();
+  regions.set(found, camera);
+  $("outlines").hidden = !regions.any;
+  await happened.load(camera, found.rules.length > 0);
+}
+
+function showSnapshot(event) {
+  $("snapshottitle").textContent = `${event.rule}, ${clock(event.at)}`;
+  $("snapshottext").textContent = sentence(event);
+  $("snapshotimage").src = address(event);
+  $("snapshot").showModal();
+}
+
+function setOutlines(on) {
+  $("outlines").setAttribute("aria-pressed", on);
+  $("stage").classList.toggle("plain", !on);
+}
+
+function setEditing(on) {
+  if (on === editor.open) return;
+  $("edit").setAttribute("aria-pressed", on);
+  $("edits").toggleAttribute("hidden", !on);
+  $("stage").classList.toggle("edited", on);
+  document.body.classList.toggle("editing", on);
+  if (on) editor.show(regions.found);
+  else editor.hide();
 }
 
 function takeStatus(latest) {
   const model = status && `${status.model} ${status.uptime_s > latest.uptime_s}`;
+  const again = status && (status.reload?.at !== latest.reload?.at || status.uptime_s > latest.uptime_s);
   status = latest;
   connected = true;
   if (classes === null || model !== `${status.model} false`) loadClasses();
   listCameras(Object.keys(status.cameras));
+  if (again) loadRegions();
+  $("eventsnote").hidden = !status.events.error;
+  $("eventsnote").textContent = `Not on disk, lost at a restart: ${status.events.error}`;
   picture.stretched = status.fit !== "crop";
   $("logout").hidden = status.sinks?.http?.auth !== "token";
   showStatus(status, camera);
@@ -106,6 +160,7 @@ function cameraChoice(name) {
 /** Another camera: its picture, its results. */
 function watch(name) {
   camera = name;
+  shownAt = periodS = 0;
   stream.close();
   if (name === null) return;
   for (const input of $("cameras").querySelectorAll("input")) input.checked = input.value === name;
@@ -114,6 +169,7 @@ function watch(name) {
   $("synthetic").hidden = true;
   chart.forget();
   listen();
+  loadRegions();
   setPaused(false);
 }
 
@@ -131,7 +187,7 @@ function tick() {
   const frame = picture.frame?.camera === camera ? picture.frame : null;
   const old = frame ? (performance.now() - frame.capturedAt) / 1000 : Infinity;
   const state = status?.cameras[camera]?.state;
-  const now = frame === null ? "empty" : paused ? "paused" : old > QUIET_S ? "old" : "live";
+  const now = frame === null ? "empty" : paused ? "paused" : old > Math.max(QUIET_S, 4 * periodS) ? "old" : "live";
   $("stage").dataset.state = document.body.dataset.now = now;
   if (now === "old") chart.add(null);
   $("emptytext").textContent = streamTrouble ?? "Waiting for the first frame";
@@ -220,9 +276,12 @@ function bind() {
     pause: () => setPaused(!paused),
     save,
     full: fullScreen,
+    outlines: () => setOutlines($("stage").classList.contains("plain")),
+    edit: () => setEditing(!editor.open),
     theme: () => document.dispatchEvent(new Event("theme-toggle")),
     help: () => $("keys").showModal(),
   };
+  $("doneediting").addEventListener("click", () => setEditing(false));
   for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
   bindKeys({
     ...actions,
