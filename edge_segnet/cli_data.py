@@ -9,12 +9,8 @@ import typer
 
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]
 
-labels = typer.Typer(
-    name="labels",
-    help="Look at label images, find their faults, colour them, change their form or class map.",
-    no_args_is_help=True,
-)
-dataset = typer.Typer(name="dataset", no_args_is_help=True)
+labels = typer.Typer(name="labels", invoke_without_command=True)
+dataset = typer.Typer(name="dataset", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -205,6 +201,18 @@ def init(
     command.run_init(folder, classes=classes, rendered=rendered, size=size)
 
 
+def _help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@labels.callback()
+def _labels(context: typer.Context) -> None:
+    """Look at label images, find their faults, colour them, change their form or class map."""
+    _help_alone(context)
+
+
 @dataset.callback()
-def _dataset() -> None:
+def _dataset(context: typer.Context) -> None:
     """Start a data set of your own."""
+    _help_alone(context)

@@ -207,3 +207,10 @@ def test_labels_that_lie_as_16_bits_are_read(tmp_path: Path) -> None:
     done = edge_segnet("labels", "convert", "l", "-o", "o", "--classes", "camvid-11", folder=tmp_path)
     assert done.code == 0, done.err
     np.testing.assert_array_equal(read_labels(tmp_path / "o" / "a.png"), labels)
+
+
+@pytest.mark.parametrize(("group", "command"), [("labels", "inspect"), ("dataset", "init")])
+def test_a_group_alone_prints_its_help(group: str, command: str) -> None:
+    done = edge_segnet(group)
+    assert done.code == 0 and command in done.out and not done.err
+    assert edge_segnet(group, "nonsense").code == 2
