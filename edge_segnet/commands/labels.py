@@ -22,7 +22,7 @@ from edge_segnet.files import write_bytes
 from edge_segnet.imaging import pictures_in, write_image
 from edge_segnet.labels.lint import SHOWN, Report, collect, lint
 from edge_segnet.labels.recode import Form, Reading, Recoding, plan, recode
-from edge_segnet.labels.sheet import contact_sheet, value_name
+from edge_segnet.labels.sheet import contact_sheet, key_for, value_name
 from edge_segnet.labels.survey import Facts, survey
 from edge_segnet.pairs import find_splits
 
@@ -58,7 +58,7 @@ def run_inspect(root: Path, *, classes: str | None, sheet: Path | None, each: bo
         raise InputError(bad[0].error)
     counts = np.sum([one.counts for one in good], axis=0)
     if sheet is not None:
-        write_image(sheet, contact_sheet([one.labels for one in good], counts, known))
+        write_image(sheet, contact_sheet([one.labels for one in good], key_for(good, known)))
     with json_lines(json_target) as emit:
         emit(_inspection(facts, counts, known))
     if json_target != "-":
@@ -78,7 +78,8 @@ def _print_inspection(facts: list[Facts], counts: NDArray[np.int64], classes: Cl
     parts = Counter(one.split for one in facts)
     for name, counter in (("parts", parts), ("form", forms), ("size", sizes)):
         out.print(f"{name:<6} " + ", ".join(f"{key} ({count})" for key, count in counter.most_common(6)), style=None)
-    out.print(_value_table(facts, counts, classes))
+    if counts.any():
+        out.print(_value_table(facts, counts, classes))
     colours = _all_colours(facts)
     if colours:
         out.print(_colour_table(facts, colours, classes))
@@ -124,6 +125,8 @@ def _all_colours(facts: list[Facts]) -> Counter[tuple[int, int, int]]:
 
 def _colour_table(facts: list[Facts], colours: Counter[tuple[int, int, int]], classes: ClassMap | None) -> Table:
     table = Table("colour (RGB)", "class", "pixels", "share", "images", box=None, pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
     total = sum(colours.values())
     for colour, count in colours.most_common(40):
         images = sum(colour in one.colours for one in facts)

@@ -214,3 +214,14 @@ def test_a_group_alone_prints_its_help(group: str, command: str) -> None:
     done = edge_segnet(group)
     assert done.code == 0 and command in done.out and not done.err
     assert edge_segnet(group, "nonsense").code == 2
+
+
+def test_a_sheet_without_a_class_map_uses_the_files_own_colours(data: Path, tmp_path: Path) -> None:
+    for form in ("palette", "colours"):
+        out = tmp_path / form
+        edge_segnet("labels", "convert", data, "-o", out, "--classes", "camvid-11", "--form", form)
+        (out / "classes.yaml").unlink()
+        done = edge_segnet("labels", "inspect", out, "-o", tmp_path / "s.png")
+        assert done.code == 0, done.err
+        tile = read_image(tmp_path / "s.png")[40:180, 470:680]
+        assert {(128, 64, 128), (128, 128, 128)} <= {tuple(pixel) for pixel in tile.reshape(-1, 3).tolist()}
