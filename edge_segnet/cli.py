@@ -156,22 +156,26 @@ def doctor(
         Path | None,
         typer.Option("--config", "-c", metavar="FILE", help="Settings; left out: /etc/edge-segnet/config.yaml if any."),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=1.0, max=600.0, help="Report after so long what has not answered.")
+    ] = 7.0,
     json: Json = None,
 ) -> None:
     """Check this machine against the settings: what is here, what is wrong, what to do about it.
 
     GPU, TensorRT and engines, cameras, GStreamer, rights, disk, heat, ports, broker, the systemd unit. Changes nothing.
 
-    Exit code: 0 unless something FAILs; then what run ends with: 2 settings, 3 model or engine, 4 camera, port, broker
-    or folder, 7 disk, memory or watchdog; the smallest of several.
+    With sudo it sees more: closed settings, other users' programs.
+
+    Exit code 0, or the smallest that FAILs: 2 settings, 3 model, engine, GPU; 4 camera, port, broker, folder; 7 disk.
 
         edge-segnet doctor
 
-        sudo edge-segnet doctor --json report.json    # sees every program's ports, and as the service's user
+        sudo edge-segnet doctor --config config.yaml --json report.json
     """
     from edge_segnet.commands import doctor as command
 
-    command.run(config, json)
+    command.run(config, timeout, json)
 
 
 @app.command()

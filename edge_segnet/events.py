@@ -212,6 +212,7 @@ class EventLog:
             named = replace(named, snapshot=self._keep_snapshot(f"{named.id}.jpg", snapshot))
         leaving = self._events[0] if len(self._events) == self._events.maxlen else None
         kept = [*self._events, named][-(self._events.maxlen or KEEP) :]
+        _tell(named)
         self._store.append(named.to_document(), lambda: [each.to_document() for each in kept])
         with self._changed:
             self._events.append(named)
@@ -227,6 +228,15 @@ class EventLog:
             logger.warning("no snapshot of an event (%s)", error)
             return None
         return name if self._store.keep(name, data) else None
+
+
+def _tell(event: Event) -> None:
+    """A line for the journal; the event is on disk a moment later."""
+    what = "the free distance" if event.class_name is None else event.class_name
+    words = f"{what} in {event.region}: {event.value:.3g} (limit {event.threshold:.3g})"
+    fields = {"camera": event.camera, "event": f"rule-{event.kind}"}
+    level = logging.WARNING if event.kind == "start" else logging.INFO
+    logger.log(level, "%s: rule %s, %s: %s", event.camera, event.rule, event.kind, words, extra=fields)
 
 
 def _read(document: dict[str, Any]) -> Event | None:

@@ -260,24 +260,6 @@ def seen_size(size: tuple[int, int], source_size: tuple[int, int], fit: Fit) -> 
     return width, round(width * source_size[1] / source_size[0])
 
 
-def histogram(labels: Labels) -> NDArray[np.int64]:
-    """Pixels per id, int64 [256]."""
-    if labels.size > _EXACT:
-        half = len(labels) // 2
-        return histogram(labels[:half]) + histogram(labels[half:])
-    counted = cv2.calcHist([labels], [0], None, [256], [0, 256])
-    return counted.ravel().astype(np.int64)
-
-
-_EXACT: Final = 1 << 24
-"""cv2 gives float32, which is exact up to here."""
-
-
-def look_up(labels: Labels, lut: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``lut`` [256] of every pixel: what ``lut[labels]`` is, four times as fast."""
-    return np.asarray(cv2.LUT(labels, lut), np.uint8)
-
-
 def draw_outline(image: Image, polygon: NDArray[np.float64], colour: tuple[int, int, int]) -> None:
     """Draw a closed line into the picture; ``polygon`` [N,2] is relative to its size, ``colour`` BGR."""
     corners = np.rint(polygon * (image.shape[1], image.shape[0]) * 16 - 8).astype(np.int32)

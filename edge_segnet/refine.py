@@ -11,10 +11,11 @@ import numpy as np
 from edge_segnet.classes import ClassMap
 from edge_segnet.config import Config
 from edge_segnet.config_regions import RegionConfig, faults_with_model
+from edge_segnet.counting import class_counts, histogram
 from edge_segnet.events import EventLog
 from edge_segnet.ground import View
-from edge_segnet.imaging import blend, colourise, draw_outline, encode, fit_image, histogram, seen_size
-from edge_segnet.regions import Area, Smoothed, class_counts
+from edge_segnet.imaging import blend, colourise, draw_outline, encode, fit_image, seen_size
+from edge_segnet.regions import Area, Smoothed
 from edge_segnet.rules import Watch, left_on, value_of
 from edge_segnet.steady import Filter, FlickerMeter, make
 from edge_segnet.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation
@@ -74,9 +75,9 @@ class Refiner:
         watches = []
         for rule in rules:
             watch = kept.get(rule.name)
-            if watch is None or watch.config != rule:
+            if watch is None:
                 watch = Watch(rule, self._camera, on=left_on(past, rule.name, self._camera))
-            watches.append(watch)
+            watches.append(watch if watch.config == rule else watch.renewed(rule))
         return watches
 
     def __call__(self, frame: Frame, segmentation: Segmentation) -> Refined:
@@ -115,9 +116,9 @@ class Refiner:
 
     def retire(self, successor: Refiner | None = None) -> None:
         """Its loop no longer calls it: what it watches and the ``successor`` does not ends."""
-        kept = [] if successor is None else successor._watches
+        kept = set() if successor is None else {watch.config.name for watch in successor._watches}
         for watch in self._watches:
-            if not any(watch is other for other in kept):
+            if watch.config.name not in kept:
                 event = watch.retire()
                 if event is not None:
                     self._events.append(event)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.config_regions import MountConfig, RegionConfig
+from edge_segnet.counting import class_counts, histogram, look_up
 from edge_segnet.ground import Sectors, View, drivable_lut
-from edge_segnet.imaging import histogram, look_up
 from edge_segnet.polygons import mask_of
 from edge_segnet.stats import shares
-from edge_segnet.types import Counts, Frame, Labels, Region
+from edge_segnet.types import Frame, Labels, Region
 
 
 class Smoothed:
@@ -63,11 +63,3 @@ class Area:
         if self._sectors is None:
             return Region(counts, smoothed)
         return Region(counts, smoothed, self._sectors.measure(look_up(inside, self._lut), view, mount))
-
-
-def class_counts(found: NDArray[np.int64], classes: int, pixels: int) -> Counts:
-    """Pixels per id [256] -> int64 [C+1], whose last entry is what of all ``pixels`` is no class."""
-    counts = np.empty(classes + 1, np.int64)
-    counts[:classes] = found[:classes]
-    counts[classes] = pixels - found[:classes].sum()
-    return counts

@@ -35,6 +35,12 @@ class Watch:
         self._since_ns: int | None = None
         self._seen: _Seen | None = None
 
+    def renewed(self, config: RuleConfig) -> Watch:
+        """The same rule with other settings: an alarm that is on stays on until those clear it."""
+        new = Watch(config, self.camera, on=self.on)
+        new._since_ns, new._seen = self._since_ns, self._seen
+        return new
+
     def update(self, value: float, frame: Frame) -> Event | None:
         """Take the value of a frame; an event if the alarm begins or ends with it."""
         self._seen = _Seen(value, frame.seq, frame.captured_at, frame.captured_ns, frame.synthetic)

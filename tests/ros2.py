@@ -14,6 +14,7 @@ from mcap_ros2.decoder import DecoderFactory
 from mcap_ros2.writer import Writer
 
 from edge_segnet.config import Ros2Config
+from edge_segnet.errors import OutputError
 
 FIELDS: dict[str, str] = {
     "builtin_interfaces/Time": "int32 sec\nuint32 nanosec",
@@ -93,13 +94,19 @@ class FakeLink:
     def __init__(self, config: Ros2Config) -> None:
         self.config = config
         self.topics: dict[str, Topic] = {}
-        self.closed = False
+        self.opened = self.closed = False
+        self.refuses = False
+
+    def open(self) -> None:
+        if self.refuses:
+            raise OutputError("the node can't start (no middleware)")
+        self.opened = True
 
     def kind(self, name: str) -> Any:
         return message_class(name)
 
     def publisher(self, kind: str, topic: str, *, latched: bool = False) -> Topic:
-        assert topic not in self.topics
+        assert self.opened and topic not in self.topics
         made = self.topics[topic] = Topic(kind, topic, latched)
         return made
 

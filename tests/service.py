@@ -81,6 +81,7 @@ class StreetService:
             "licence": "",
             "backend": "onnx",
             "network_size": list(SIZE),
+            "fit": self.fit,
             "cameras": {name: self._camera(name, numbers) for name, numbers in self.cameras.items()},
             "sinks": {} if self.sink is None else {"http": self.sink.status()},
             "events": self.events.status(),

@@ -83,7 +83,10 @@ log: {level: debug, format: journal}
         ("mqtt: {url: mqtt://b, rate: 0}\n", "c.yaml:1: mqtt.rate: 0: should be greater than 0"),
         ("mqtt: {url: mqtt://b, prefix: a/+/b}\n", "c.yaml:1: mqtt.prefix: 'a/+/b' is no topic: use words between"),
         ("mqtt: {url: mqtt://b, prefix: /a}\n", "c.yaml:1: mqtt.prefix: '/a' is no topic"),
-        ("mqtt: {url: mqtt://b, qos: {event: 0}}\n", "c.yaml:1: mqtt.qos.event: 0: should be greater than or equal to 1"),
+        (
+            "mqtt: {url: mqtt://b, qos: {event: 0}}\n",
+            "c.yaml:1: mqtt.qos.event: 0: should be greater than or equal to 1",
+        ),
         ("mqtt: {url: mqtt://b, tls: {}}\n", "c.yaml:1: mqtt: tls is for mqtts:// only: change the url, or leave"),
         ("mqtt: {url: mqtts://b, tls: {key: x}}\n", "c.yaml:1: mqtt.tls: certificate and key go together"),
         ("mqtt: {url: mqtt://b, password_file: x}\n", "c.yaml:1: mqtt: a password needs a user"),

@@ -69,7 +69,7 @@ def test_the_reference_is_true() -> None:
     assert written == settings_page.page(json_schema()), "run: python -m tools.settings_page"
 
 
-@pytest.mark.parametrize("name", ["service.md", "settings.md"])
+@pytest.mark.parametrize("name", ["service.md", "settings.md", "integrations.md"])
 def test_links(name: str) -> None:
     page = ROOT / "docs" / name
     links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8"))
@@ -84,3 +84,17 @@ def test_the_page_speaks_of_what_is_there() -> None:
         assert (ROOT / path).exists(), path
     for path in (ROOT / "systemd").rglob("*"):
         assert path.is_dir() or str(path.relative_to(ROOT)) in text, f"docs/service.md does not mention {path.name}"
+
+
+PAGES = ("integrations.md", "regions.md", "cameras.md", "service.md")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_settings_in_the_pages_are_settings(name: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)):
+        keys = set(re.findall(r"(?m)^([a-z_0-9]+):", block))
+        if keys and keys <= Config.model_fields.keys():
+            path = tmp_path / f"{number}.yaml"
+            path.write_text(block, encoding="utf-8")
+            assert config_file.load(path) != Config(), block

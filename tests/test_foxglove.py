@@ -28,6 +28,7 @@ from edge_segnet.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.config import FoxgloveConfig, Tls
 from edge_segnet.errors import ConfigError
 from edge_segnet.sinks.foxglove import FoxgloveSink
+from edge_segnet.sinks.foxglove.gate import Gate
 from edge_segnet.sinks.messages import COMMON, KINDS, Messages
 from edge_segnet.telemetry import CameraTelemetry
 from tests.models import save_tiny
@@ -250,6 +251,24 @@ def send_without_end(flood: ClientConnection) -> None:
             flood.send("x" * 60_000)
     except (ConnectionClosed, OSError):
         return
+
+
+def test_a_client_that_takes_nothing_is_cut_off() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inner:
+        gate = Gate(FoxgloveConfig(port=0), None, inner.getsockname()[1], stuck_s=0.3)
+        gate.start()
+        wait_until(lambda: gate.port)
+        with socket.create_connection(("127.0.0.1", gate.port or 0)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n")
+            served, _ = inner.accept()
+            with served:
+                served.settimeout(20)
+                assert served.recv(4096).startswith(b"GET / HTTP/1.1")
+                with pytest.raises(OSError, match=r"(?i)reset|broken pipe"):
+                    while True:
+                        served.sendall(bytes(1_000_000))
+            wait_until(lambda: gate.clients == 0)
+        gate.close(5)
 
 
 def test_garbage_ends_a_connection_and_nothing_else() -> None:

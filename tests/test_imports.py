@@ -28,7 +28,7 @@ OF_A_GROUP = (["labels", "lint"], ["labels", "convert"], ["dataset", "init"])
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["import-caffe"], *OF_A_GROUP]
+    "command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["doctor"], ["import-caffe"], *OF_A_GROUP]
 )
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     run = (

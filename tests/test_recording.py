@@ -36,6 +36,7 @@ from edge_segnet.sinks.recording import RecordingSink
 from edge_segnet.sinks.recording.mcap_file import McapFile, is_whole, repair
 from edge_segnet.sinks.shelf import Shelf
 from edge_segnet.sinks.turns import Turns
+from tests.command import edge_segnet
 from tests.conftest import left_in
 from tests.models import save_tiny
 from tests.program import program
@@ -165,7 +166,7 @@ def test_a_ring_is_bounded_in_time_and_memory(tmp_path: Path) -> None:
     with recording(tmp_path, StreetService(), mode="ring", seconds=0.4) as sink:
         play(sink, 10)
         wait_until(lambda: sink.status()["queue"] <= 1)
-        assert sink.status()["discarded"] == 0
+        assert sink.status()["dropped"] == 0
     with recording(tmp_path, StreetService(), mode="ring", seconds=600, memory_mb=8) as sink:
         big = Topic("/big", "json", "x", "jsonschema", b"{}")
         for _ in range(30):
@@ -335,7 +336,7 @@ def test_an_incident_waits_for_room(tmp_path: Path, disk: Disk) -> None:
         disk.allow(None)
         wait_until(lambda: sink.status()["state"] == "waiting")
         seen = {each["seq"] for path in files_in(tmp_path) for t, _, each in messages_in(path) if t == "/front/result"}
-        assert seen == set(range(40)) and sink.status()["discarded"] == 0
+        assert seen == set(range(40)) and sink.status()["dropped"] == 0
 
 
 def test_room_that_is_to_stay_free_stays_free(tmp_path: Path) -> None:
@@ -388,6 +389,37 @@ def test_the_program_records_when_it_is_asked(tmp_path: Path) -> None:
     (path,) = files_in(folder)
     assert path.name.endswith("-asked.mcap")
     assert {"/camera/camera", "/camera/mask", "/camera/result", "/status", "/log"} <= topics_in(path)
+
+
+def test_the_program_records_when_a_rule_fires(tmp_path: Path) -> None:
+    rules = [{"name": f"any-{name}", "region": "all", "class": name, "above": 0.02} for name in CAMVID_11.names]
+    document = {
+        "model": str(save_tiny(tmp_path / "tiny.onnx")),
+        "http": {"port": 0},
+        "regions": {"all": {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}},
+        "rules": rules,
+        "recording": {"path": str(tmp_path / "recordings"), "mode": "ring", "after_s": 0.5, "free_mb": 0},
+    }
+    settings = tmp_path / "c.yaml"
+    settings.write_text(json.dumps(document))  # which is YAML, too
+    state = {"STATE_DIRECTORY": str(tmp_path / "state")}
+    with program("--config", settings, "--set", "http.port=0", environment=state) as service:
+        wait_until(lambda: any("holds what happened" in line for line in service.log), 40)
+        assert service.end() < 10
+    path = files_in(tmp_path / "recordings")[0]
+    found = messages_in(path)
+    fired = [each for topic, _, each in found if topic == "/events" and each["kind"] == "start"]
+    assert fired and f"-{fired[0]['rule']}.mcap" in path.name
+    assert "/events/snapshot" in {topic for topic, _, _ in found}
+    assert fired[0]["frame_seq"] in {each["seq"] for topic, _, each in found if topic == "/camera/result"}
+
+
+def test_check_refuses_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = tmp_path / "c.yaml"
+    settings.write_text(f"http: null\nrecording: {{path: {tmp_path}/file/x}}\n")
+    done = edge_segnet("run", "--config", settings, "--check")
+    assert done.code == 2 and "c.yaml:2: recording.path:" in done.err and len(done.err.strip().splitlines()) == 1
 
 
 def test_without_a_recorder_the_signal_ends_nothing(tmp_path: Path) -> None:

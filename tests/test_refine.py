@@ -134,20 +134,23 @@ def test_the_filter_recounts_and_both_flickers_are_told(log: EventLog) -> None:
 
 def test_a_reload_keeps_alarms_and_smoothing_and_ends_what_is_gone(log: EventLog) -> None:
     config = settings(rules=[LOST, {**LOST, "name": "gone"}])
+    stricter = {**LOST, "frames": 1, "clear_frames": 2}
     first = Refiner("front", config, NETWORK, log)
     for seq in range(3):
         step(first, filled(CAR), seq)
-    second = Refiner("front", settings(rules=[LOST]), NETWORK, log, first)
+    second = Refiner("front", settings(rules=[stricter]), NETWORK, log, first)
     first.retire(second)
     refined = step(second, filled(ROAD), 3)
-    assert refined.alarms == () and 0 < refined.regions["left"].smoothed[ROAD] < 0.2
+    assert refined.alarms == ("lost",) and 0 < refined.regions["left"].smoothed[ROAD] < 0.2
+    assert step(second, filled(ROAD), 4).alarms == ()
     wait_until(lambda: len(log.newest()) == 4)
     assert [(event.rule, event.kind, event.frame_seq) for event in log.since("")] == [
         ("lost", "start", 1),
         ("gone", "start", 1),
         ("gone", "clear", 2),
-        ("lost", "clear", 3),
+        ("lost", "clear", 4),
     ]
+    assert log.newest(1)[0].duration_s == pytest.approx(0.3)
 
 
 def test_a_restart_does_not_start_an_alarm_twice(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ def publishing(service: StreetService, **settings: Any) -> Iterator[tuple[Ros2Si
         return links[0]
 
     sink = Ros2Sink(Ros2Config(**settings), service, link)
+    assert not links[0].opened  # a sink that is only checked leaves nothing in ROS
     sink.start()
     try:
+        wait_until(lambda: sink.status()["state"] == "publishing")
         yield sink, links[0]
     finally:
         sink.close()
@@ -150,6 +152,21 @@ def test_a_middleware_that_fails_is_told_once_and_tried_again(caplog: pytest.Log
         wait_until(lambda: sink.status()["error"] is None)
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1 and "\n" not in told[0].getMessage().replace("\n", "", 1)
+
+
+def test_a_node_that_cannot_start_is_tried_again() -> None:
+    link = FakeLink(Ros2Config())
+    link.refuses = True
+    sink = Ros2Sink(Ros2Config(), StreetService(), lambda _config: link)
+    sink.start()
+    try:
+        wait_until(lambda: sink.status()["state"] == "failed")
+        sink.publish(drive(1)[0])
+        assert "no middleware" in str(sink.status()["error"])
+        link.refuses = False
+        wait_until(lambda: sink.status()["state"] == "publishing")
+    finally:
+        sink.close()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("rclpy") is not None, reason="rclpy is here")

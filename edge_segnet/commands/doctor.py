@@ -28,9 +28,9 @@ UPWARDS: Final[tuple[Status, ...]] = ("grey", "green", "yellow", "red")
 """The worst last: there the eye is when the program ends."""
 
 
-def run(config: Path | None, json_target: str | None) -> None:
+def run(config: Path | None, timeout_s: float, json_target: str | None) -> None:
     """Check, print, and end with the report's exit code."""
-    report = examine(config)
+    report = examine(config, limit_s=timeout_s)
     if json_target is not None:
         _write(report, json_target)
     out = Console(stderr=json_target == "-", highlight=False)

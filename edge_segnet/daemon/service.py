@@ -106,6 +106,7 @@ class State:
             "licence": None if bundle is None else bundle.licence,
             "backend": None if loaded is None else loaded.backend.name,
             "network_size": None if bundle is None else list(bundle.size),
+            "fit": self.fit,
             "cameras": {name: camera.status() for name, camera in self.running.items()},
             "sinks": self.sinks(),
             "events": self.events.status(),

@@ -95,13 +95,22 @@ def _network(context: Context, name: str, source: SourceUri) -> Finding:
     parts = urlsplit(source.url)
     host, port = parts.hostname or "", parts.port or reach.PORTS[parts.scheme]
     if reason := reach.why_unreachable(source):
-        remedy = f"is it on, in this network, and on port {port}? ping {host}"
-        if "certificate" in reason:
-            remedy = "install its authority: /usr/local/share/ca-certificates, then sudo update-ca-certificates"
-        return red("camera", OUTSIDE, f"{source.shown}: {reason}", remedy, name)
+        return red("camera", OUTSIDE, f"{source.shown}: {reason}", advice(host, port, reason), name)
     if blocked := refused_by_unit(context, host, port):
         return red("camera", OUTSIDE, f"{source.shown}: {blocked[0]}", blocked[1], name)
     return green("camera", f"{source.shown}: {host}:{port} answers (its stream was not opened)", name)
+
+
+def advice(host: str, port: int, reason: str) -> str:
+    """What to do about somebody who can't be reached, by the system's own words for it."""
+    words = reason.lower()
+    if "certificate" in words:
+        return "install its authority: /usr/local/share/ca-certificates, then sudo update-ca-certificates"
+    if "refused" in words:
+        return f"the machine is there, but no program listens at port {port}: is it running, is the port right?"
+    if "name" in words:
+        return "the name server does not know it: write its address instead"
+    return f"is it on, and in this network? ping {host}; ip route get {host}"
 
 
 def refused_by_unit(context: Context, host: str, port: int) -> tuple[str, str] | None:

@@ -20,6 +20,8 @@ from edge_segnet.doctor.report import Finding, yellow
 from edge_segnet.doctor.unit import Unit
 from edge_segnet.errors import EdgeSegnetError
 
+BUG: Final = "tell us: that is a bug of edge-segnet's"
+LIBRARY: Final = "a library is missing or damaged: opencv and onnxruntime tell which"
 NICER: Final = 5
 """A service that runs on this machine goes first."""
 
@@ -46,7 +48,8 @@ def isolated(name: str, place: str, context: Context) -> Iterator[Finding]:
         yield from checks.load(place)(context)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one check, the others go on
         words = str(error) if isinstance(error, EdgeSegnetError) else f"{type(error).__name__}: {error}"
-        yield yellow(name, f"this check broke: {words}", "tell us: that is a bug of edge-segnet's")
+        told = LIBRARY if isinstance(error, ImportError) else BUG
+        yield yellow(name, f"this check broke: {words}", told)
 
 
 def _own_output() -> Callable[[dict[str, Any]], None]:

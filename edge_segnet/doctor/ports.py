@@ -16,7 +16,7 @@ from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.processes import Process, holder
 from edge_segnet.doctor.report import OUTSIDE, Finding, green, red, yellow
 
-READY_S: Final = 2.0
+READY_S: Final = 1.0
 LISTENING: Final = "0A"
 """TCP_LISTEN in /proc/net/tcp (proc(5))."""
 

@@ -36,8 +36,8 @@ def examine(path: Path | None = None, place: Place | None = None, limit_s: float
     started = time.monotonic()
     place = place or Place()
     context = gather(place, find_settings(place, path))
-    tasks: list[Task] = [_Apart(group, context) for group in checks.APART]
-    tasks += [_Here(name, function, context) for name, function in checks.HERE]
+    tasks: list[Task] = [Apart(group, context) for group in checks.APART]
+    tasks += [Here(name, function, context) for name, function in checks.HERE]
     findings = [finding for task in tasks for finding in task.wait(started + limit_s)]
     order = {name: place for place, name in enumerate(checks.ORDER)}
     findings.sort(key=lambda finding: order.get(finding.check, len(order)))
@@ -58,9 +58,8 @@ class Task(ABC):
     def wait(self, deadline: float) -> list[Finding]:
         """What was found until then."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
-        late = self._thread.is_alive()
+        late, found = self._thread.is_alive(), list(self._found)
         self.stop()
-        found = list(self._found)
         if late:
             seconds = time.monotonic() - self._started
             remedy = "something hangs: a driver, a name server, a network disk; dmesg | tail"
@@ -75,7 +74,7 @@ class Task(ABC):
         """Release what is left."""
 
 
-class _Here(Task):
+class Here(Task):
     def __init__(self, name: str, function: str, context: Context) -> None:
         super().__init__(name)
         self._function, self._context = function, context
@@ -86,50 +85,49 @@ class _Here(Task):
             self._found.append(finding)
 
 
-class _Apart(Task):
+class Apart(Task):
     """A group in a process of its own."""
 
     def __init__(self, group: checks.Group, context: Context) -> None:
         super().__init__(checks.APART[group][0][0])
-        # The same modules as here, not what lies in the current folder.
-        program = f"import sys; sys.path[:] = {sys.path!r}; from edge_segnet.doctor.child import main; main()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-            encoding="utf-8",
-        )
-        request = {
+        self._left = [name for name, _ in checks.APART[group]]
+        self._request = {
             "group": group,
             "root": str(context.place.root),
             "config": None if context.path is None else str(context.path),
             "unit": None if context.unit is None else context.unit.properties,
         }
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(request))
-            self._process.stdin.close()
-        self._lines = self._process.stdout
-        self._left = [name for name, _ in checks.APART[group]]
+        self._process: subprocess.Popen[str] | None = None
+        try:
+            self._process = _start()
+        except OSError as error:
+            self._failed = f"{sys.executable} can't be started for this check ({error.strerror})"
         self._thread.start()
 
     def _work(self) -> None:
-        for line in self._lines:
-            message = json.loads(line)
-            if "end" in message:
-                return
-            if "begin" in message:
-                self._doing = message["begin"]
-                self._left.remove(self._doing)
-            else:
-                self._found.append(Finding(**message["finding"]))
-        self._found.append(self._death())
+        if self._process is None:
+            self._begin(self._doing)
+            self._found.append(yellow(self._doing, self._failed, "is the environment readable for this user?"))
+            return
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as request:
+            request.write(json.dumps(self._request))
+        with self._process.stdout as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "end" in message:
+                    return
+                if "begin" in message:
+                    self._begin(message["begin"])
+                else:
+                    self._found.append(Finding(**message["finding"]))
+        self._found.append(self._death(self._process.wait()))
 
-    def _death(self) -> Finding:
-        code = self._process.wait()
+    def _begin(self, name: str) -> None:
+        self._doing = name
+        self._left.remove(name)
+
+    def _death(self, code: int) -> Finding:
         if code < 0:
             name = signal.Signals(-code).name
             remedy = "a native library is broken or made for another processor: install it again"
@@ -137,8 +135,21 @@ class _Apart(Task):
         return yellow(self._doing, f"a process ended at this check (exit code {code})", "tell us: that is a bug")
 
     def stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        if not self._thread.is_alive():
-            self._lines.close()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _start() -> subprocess.Popen[str]:
+    # The same modules as here, not what lies in the current folder.
+    program = f"import sys; sys.path[:] = {sys.path!r}; from edge_segnet.doctor.child import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+        encoding="utf-8",
+    )

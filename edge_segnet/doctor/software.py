@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,16 +67,23 @@ def check_opencv(context: Context) -> Iterator[Finding]:
     wheels = sorted(set(packages_distributions().get("cv2", ())))
     place = Path(cv2.__file__).parent
     own = [path for path in context.place.glob("/usr/lib/python3*/dist-packages/cv2*") if path != place]
-    yield judge_opencv(cv2.__version__, has, wheels, own if context.place.l4t else [])
+    alone = sys.prefix != sys.base_prefix
+    yield judge_opencv(cv2.__version__, has, wheels, own if context.place.l4t else [], alone=alone)
 
 
-def judge_opencv(number: str, gstreamer: bool, wheels: Sequence[str], hidden: Sequence[Path]) -> Finding:
-    """``wheels``: what pip installed cv2 from; ``hidden``: JetPack's own cv2 that is not the one in use."""
+def judge_opencv(
+    number: str, gstreamer: bool, wheels: Sequence[str], hidden: Sequence[Path], *, alone: bool
+) -> Finding:
+    """``wheels``: what pip installed cv2 from; ``hidden``: JetPack's own cv2 that is not the one in use; ``alone``: so
+    it is in an environment of its own, where it is in nobody's way.
+    """
     words = f"cv2 {number} from {', '.join(wheels) or 'the system'}, {'with' if gstreamer else 'without'} GStreamer"
     facts: dict[str, Any] = {"gstreamer": gstreamer, "wheels": list(wheels), "hidden": [str(path) for path in hidden]}
     if len(wheels) > 1:
         remedy = f"keep one: pip uninstall {' '.join(wheels)}; pip install opencv-python-headless"
         return yellow("opencv", f"{words}: they overwrite each other's files", remedy, **facts)
+    if hidden and not gstreamer and alone:
+        return green("opencv", f"{words}; hides JetPack's, in this environment only", **facts)
     if hidden and not gstreamer:
         remedy = "edge-segnet reads cameras without cv2; if others here need it: pip uninstall " + " ".join(wheels)
         return yellow("opencv", f"{words}; it hides JetPack's, which has GStreamer", remedy, **facts)
@@ -86,12 +93,19 @@ def judge_opencv(number: str, gstreamer: bool, wheels: Sequence[str], hidden: Se
 def check_onnxruntime(_context: Context) -> Iterator[Finding]:
     """Present, loadable, installed once."""
     try:
+        import numpy
+        import onnx
         import onnxruntime
     except ImportError as error:
-        yield red("onnxruntime", MODEL, f"it can't be loaded ({error})", "pip install --force-reinstall onnxruntime")
+        yield red(
+            "onnxruntime",
+            MODEL,
+            f"it can't be loaded ({error})",
+            "pip install --force-reinstall numpy onnx onnxruntime",
+        )
         return
     wheels = sorted(set(packages_distributions().get("onnxruntime", ())))
-    words = f"ONNX Runtime {onnxruntime.__version__}, numpy {version('numpy')}, onnx {version('onnx')}"
+    words = f"ONNX Runtime {onnxruntime.__version__}, numpy {numpy.__version__}, onnx {onnx.__version__}"
     if len(wheels) > 1:
         remedy = f"keep one: pip uninstall {' '.join(wheels)}; pip install onnxruntime"
         yield yellow("onnxruntime", f"{words}: installed as {', '.join(wheels)}", remedy)

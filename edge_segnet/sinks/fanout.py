@@ -95,8 +95,10 @@ class _Outlet:
             logger.warning("%s: could not be closed (%s)", self._name, error)
 
     def status(self) -> dict[str, Any]:
-        own = {"published": self._published, "dropped": self._dropped, "failed": self._failed}
-        return {**own, "last_error": self._last_error, **self._sink.status()}
+        told = self._sink.status()
+        own = {"published": self._published, "failed": self._failed, "last_error": self._last_error}
+        # What it was too slow to take, and what it took and could not pass on.
+        return {**own, **told, "dropped": self._dropped + int(told.get("dropped", 0))}
 
     def stop(self) -> None:
         with self._changed:

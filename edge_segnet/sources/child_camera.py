@@ -143,6 +143,7 @@ def _watch(orders: _Orders, mailbox: _Mailbox) -> None:
 def main() -> None:
     """Run until the camera or the other process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # for the flight recorder; "systemctl kill" sends it to everyone
     # Whatever a library prints must not come between the frames.
     out = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -31,7 +31,6 @@ def render(template: str, payload: Any, state: str = "unknown") -> str:
             return default
 
     environment.filters["float"] = number
-    environment.filters["tojson"] = json.dumps
     return environment.from_string(template).render(value_json=payload, this={"state": state})
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CLOSE_S: Final = 0.5
 STATUS_S, TURN_S = 1.0, 0.1
-BACKLOG: Final = 32
+BACKLOG: Final = 128
 """Messages that wait for a client; of those beyond, the oldest go."""
 
 

@@ -49,12 +49,16 @@ class Refused(Exception):
 class Gate:
     """Listens at the address of the settings; tries again while that is taken."""
 
-    def __init__(self, config: FoxgloveConfig, tls: ssl.SSLContext | None, inner_port: int) -> None:
-        """``inner_port``: where the SDK's server listens on the loopback address."""
+    def __init__(
+        self, config: FoxgloveConfig, tls: ssl.SSLContext | None, inner_port: int, stuck_s: float = STUCK_S
+    ) -> None:
+        """``inner_port``: where the SDK's server listens on the loopback address. ``stuck_s``: how long a client may
+        take nothing.
+        """
         self.port: int | None = None
         self.error: str | None = None
         self.refused: Counter[str] = Counter()
-        self._config, self._tls, self._inner_port = config, tls, inner_port
+        self._config, self._tls, self._inner_port, self._stuck_s = config, tls, inner_port, stuck_s
         self._hosts = Hosts([*config.allowed_hosts, config.host])
         self._clients: set[asyncio.Task[None]] = set()
         self._leaving: set[socket.socket] = set()
@@ -210,7 +214,7 @@ class Gate:
             inner_writer.write(head)
             ways = [
                 asyncio.ensure_future(_up(reader, inner_writer)),
-                asyncio.ensure_future(_down(inner_reader, writer)),
+                asyncio.ensure_future(_down(inner_reader, writer, self._stuck_s)),
             ]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -243,8 +247,8 @@ async def _up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
         await asyncio.sleep(1.0 / UP_PER_S)
 
 
-async def _down(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _down(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stuck_s: float) -> None:
     """To the client; one that takes nothing is left."""
     while data := await reader.read(DOWN_BYTES):
         writer.write(data)
-        await asyncio.wait_for(writer.drain(), STUCK_S)
+        await asyncio.wait_for(writer.drain(), stuck_s)

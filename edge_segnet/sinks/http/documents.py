@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge_segnet.types import Fit
+
 Colour = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3, description="RGB")]
 Size = Annotated[list[int], Field(min_length=2, max_length=2, description="[width, height]")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -235,6 +237,7 @@ class StatusDocument(Document):
     licence: str | None
     backend: str | None
     network_size: Size | None
+    fit: Fit
     cameras: dict[str, CameraDocument]
     sinks: dict[str, dict[str, Any]]
     events: LogDocument

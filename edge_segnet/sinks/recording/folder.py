@@ -56,9 +56,9 @@ class Folder:
             for message in messages:
                 file.write(message)
             self._settle(file)
-        except OSError as error:
+        except Exception as error:
             self._abandon()
-            if error.errno in NO_ROOM:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
                 raise DiskFull(f"{self.shelf.path}: {error.strerror or error}") from error
             raise
 

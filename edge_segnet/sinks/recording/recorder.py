@@ -19,7 +19,7 @@ from edge_segnet.config import RecordingConfig
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.folder import Folder
 from edge_segnet.sinks.recording.mcap_file import CHUNK
-from edge_segnet.sinks.shelf import MB, DiskFull
+from edge_segnet.sinks.shelf import MB
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 0.25
@@ -47,7 +47,7 @@ class Recorder:
         self._label = ""
         self._retry_s = 0.0
         self.error: str | None = None
-        self.written = self.discarded = self.triggers = 0
+        self.written = self.dropped = self.triggers = 0
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
 
     def start(self) -> None:
@@ -60,10 +60,10 @@ class Recorder:
         with self._changed:
             while self._held and self._held_bytes + size > self._config.memory_mb * MB:
                 if self._incident and self.error is not None:
-                    self.discarded += 1  # what happened is worth more than what comes
+                    self.dropped += 1  # what happened is worth more than what comes
                     return
                 self._drop_oldest()
-                self.discarded += not self._waits
+                self.dropped += not self._waits
             self._held.append((time.monotonic(), message))
             self._held_bytes += size
             if self._plenty:
@@ -163,8 +163,8 @@ class Recorder:
         """One alarm when the disk fails, one line when it works again; in between it is tried every two seconds."""
         try:
             write()
-        except (DiskFull, OSError) as error:
-            why = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is one alarm, and recording is tried again
+            why = " ".join(str(error).split()) or type(error).__name__
             if self.error is None:
                 logger.error("recording stops: %s; inference goes on", why, extra={"event": "recording-stopped"})
             self.error = why
@@ -182,7 +182,7 @@ class Recorder:
         self._attempt(self._folder.finish)
 
     def status(self) -> dict[str, Any]:
-        """JSON-ready. ``queue``: messages in memory; ``discarded``: those that no memory was left for."""
+        """JSON-ready. ``queue``: messages in memory; ``dropped``: those that no memory was left for."""
         with self._changed:
             held_s = time.monotonic() - self._held[0][0] if self._held else 0.0
             queue, megabytes = len(self._held), self._held_bytes / MB
@@ -193,7 +193,7 @@ class Recorder:
             "queue": queue,
             "queue_mb": round(megabytes, 1),
             "queue_s": round(held_s, 1),
-            "discarded": self.discarded,
+            "dropped": self.dropped,
             "written": self.written,
             "triggers": self.triggers,
         }

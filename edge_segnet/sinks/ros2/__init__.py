@@ -47,17 +47,20 @@ class Ros2Sink:
     """A sink that is a ROS 2 node."""
 
     def __init__(self, config: Ros2Config, service: Service, link: Callable[[Ros2Config], Link] = RclpyLink) -> None:
-        """Raises UsageError: there is no ROS 2 here, or a package of messages is missing. ``link`` gives the node."""
+        """Raises UsageError: there is no ROS 2 here, or a package of messages is missing. ``link`` gives the node,
+        which begins with ``start``.
+        """
         self._config, self._service = config, service
         self._link = link(config)
         self._maker = Maker(self._link)
         self._turns = Turns(config.rate)
         self._topics: dict[str, _Topics] = {}
-        self._events = self._link.publisher("std_msgs/String", "~/events")
-        self._diagnostics = self._link.publisher("diagnostic_msgs/DiagnosticArray", "/diagnostics")
+        self._common: tuple[Publisher, Publisher] | None = None
+        """Events and diagnostics, once the node is there."""
         self._cursor = service.events.last_id
         self._error: str | None = None
         self._sent = 0
+        self._due_s = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._tell, name="ros2", daemon=True)
 
@@ -68,7 +71,12 @@ class Ros2Sink:
     def publish(self, result: Result) -> None:
         """Publish what somebody has subscribed to."""
         classes, camera = self._service.classes, result.frame.camera
-        if classes is None or len(classes) + 1 != len(result.segmentation.counts) or not self._turns.mine(camera):
+        if (
+            self._common is None
+            or classes is None
+            or len(classes) + 1 != len(result.segmentation.counts)
+            or not self._turns.mine(camera)
+        ):
             return
         self._forget_cameras()
         topics = self._topics.get(camera) or self._advertised(camera)
@@ -111,20 +119,30 @@ class Ros2Sink:
 
     def _tell(self) -> None:
         """Events as they come, and diagnostics once a second, also while no camera gives frames."""
-        due_s = time.monotonic()
-        while not self._closing.wait(TURN_S):
+        wait_s = 0.0
+        while not self._closing.wait(wait_s):
             try:
-                for event in self._service.events.since(self._cursor):
-                    self._events.publish(self._maker.text(event.to_document()))
-                    self._cursor = event.id
-                if time.monotonic() >= due_s:
-                    due_s = time.monotonic() + STATUS_S
-                    document = self._maker.diagnostics(self._service.status(), self._config.node, time.time())
-                    self._diagnostics.publish(document)
+                self._turn(*(self._common or self._opened()))
             except Exception as error:  # noqa: BLE001 - ROS raises what its middleware raises; the next turn comes
                 self._fail(error)
+                wait_s = STATUS_S
             else:
                 self._error = None
+                wait_s = TURN_S
+
+    def _opened(self) -> tuple[Publisher, Publisher]:
+        self._link.open()
+        events = self._link.publisher("std_msgs/String", "~/events")
+        self._common = (events, self._link.publisher("diagnostic_msgs/DiagnosticArray", "/diagnostics"))
+        return self._common
+
+    def _turn(self, events: Publisher, diagnostics: Publisher) -> None:
+        for event in self._service.events.since(self._cursor):
+            events.publish(self._maker.text(event.to_document()))
+            self._cursor = event.id
+        if time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + STATUS_S
+            diagnostics.publish(self._maker.diagnostics(self._service.status(), self._config.node, time.time()))
 
     def _fail(self, error: Exception) -> None:
         if self._error is None:
@@ -135,7 +153,7 @@ class Ros2Sink:
         """What ``/api/status`` shows."""
         watched = {name: _subscribed(topics) for name, topics in tuple(self._topics.items())}
         return {
-            "state": "failed" if self._error else "publishing",
+            "state": "failed" if self._error else "waiting" if self._common is None else "publishing",
             "error": self._error,
             "node": f"{self._config.namespace}/{self._config.node}",
             "watched": {name: kinds for name, kinds in watched.items() if kinds},

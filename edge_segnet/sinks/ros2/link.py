@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from edge_segnet.config import Ros2Config
-from edge_segnet.errors import UsageError
+from edge_segnet.errors import OutputError, UsageError
 
 
 class Publisher(Protocol):
@@ -19,7 +19,11 @@ class Publisher(Protocol):
 
 
 class Link(Protocol):
-    """A node."""
+    """A node, once it is opened."""
+
+    def open(self) -> None:
+        """Join ROS; raises OutputError: it can't be done now."""
+        ...
 
     def kind(self, name: str) -> Any:
         """The class of a message, ``sensor_msgs/Image``; its constructor takes the fields by name."""
@@ -40,7 +44,10 @@ class RclpyLink:
     """A node with a context of its own. Nobody spins it: it only publishes."""
 
     def __init__(self, config: Ros2Config) -> None:
-        """Raises UsageError: there is no ROS 2 in this environment, or it can't start."""
+        """Raises UsageError: there is no ROS 2 in this environment."""
+        self._config = config
+        self._context: Any = None
+        self._node: Any = None
         try:
             self._rclpy: Any = importlib.import_module("rclpy")
             self._qos: Any = importlib.import_module("rclpy.qos")
@@ -49,6 +56,10 @@ class RclpyLink:
             what = f"ros2: rclpy can't be imported ({error})"
             hint = "source /opt/ros/DISTRO/setup.bash before the start, with the same Python as ROS has"
             raise UsageError(what, hint=hint) from error
+
+    def open(self) -> None:
+        """As the protocol."""
+        config = self._config
         try:
             self._context = self._rclpy.Context()
             # Signals end the daemon, not ROS.
@@ -61,7 +72,7 @@ class RclpyLink:
                 use_global_arguments=False,
             )
         except RuntimeError as error:  # rclpy's own errors are its children
-            raise UsageError(f"ros2: the node can't start ({' '.join(str(error).split())})") from error
+            raise OutputError(f"the node can't start ({' '.join(str(error).split())})") from error
 
     def kind(self, name: str) -> Any:
         """As the protocol; raises UsageError when the package is not installed."""
@@ -90,5 +101,6 @@ class RclpyLink:
 
     def close(self) -> None:
         """End the node and its context."""
-        self._node.destroy_node()
-        self._rclpy.shutdown(context=self._context)
+        if self._node is not None:
+            self._node.destroy_node()
+            self._rclpy.shutdown(context=self._context)
