@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.classes import ClassMap
+from edge_segnet.counting import histogram
 from edge_segnet.errors import InputError
-from edge_segnet.imaging import histogram, read_image
+from edge_segnet.imaging import read_image
 from edge_segnet.labels.masks import Colour, Kind, colours_to_ids, count_colours, read_mask
 from edge_segnet.pairs import Pair
 
