@@ -119,9 +119,7 @@ def read_labels(path: Path) -> Labels:
 
 
 def read_stored(path: Path) -> tuple[NDArray[np.uint8], bytes]:
-    """A picture file's pixels as they are stored, [H,W] or [H,W,channels] (BGR, BGRA), of a palette PNG the indices;
-    and the file's contents. The type may be uint16 as well. Raises InputError.
-    """
+    """Pixels as stored (grey, BGR, BGRA or a palette's indices; maybe uint16), and the file; raises InputError."""
     data = _read(path)
     plain, factor = palette_as_grey(data)
     pixels = _decode(path, plain, cv2.IMREAD_UNCHANGED)
