@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from edge_segnet import cli_data
 from edge_segnet.errors import EdgeSegnetError
 from edge_segnet.logs import OneLine, StandardError
 
@@ -337,3 +338,6 @@ def train(
     command.run(
         **{name: value for name, value in locals().items() if name not in ("command", "json")}, json_target=json
     )
+
+
+cli_data.register(app)

@@ -120,3 +120,11 @@ def _repainted(chunks: list[tuple[bytes, bytes]], colour_type: int, palette: byt
     for kind, body in made:
         parts.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
     return b"".join(parts)
+
+
+def palette_of(data: bytes) -> bytes | None:
+    """The colours of a palette PNG, three bytes (red, green, blue) each; None for any other file."""
+    chunks = _png_chunks(data) if data.startswith(PNG) else None
+    if not chunks or len(chunks[0][1]) != 13 or chunks[0][1][9] != _PALETTE:
+        return None
+    return next((body for kind, body in chunks if kind == b"PLTE"), None)

@@ -111,12 +111,19 @@ def read_labels(path: Path) -> Labels:
     Raises:
         InputError: the file can't be read, or holds colours where ids are expected.
     """
-    data, factor = palette_as_grey(_read(path))
-    labels = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    labels, _ = read_stored(path)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
         raise InputError(f"{path}: {kind} is no label image", hint="label images are 8-bit grey, one class id a pixel")
-    return labels if factor == 1 else labels // np.uint8(factor)
+    return labels
+
+
+def read_stored(path: Path) -> tuple[NDArray[np.uint8], bytes]:
+    """Pixels as stored (grey, BGR, BGRA or a palette's indices; maybe uint16), and the file; raises InputError."""
+    data = _read(path)
+    plain, factor = palette_as_grey(data)
+    pixels = _decode(path, plain, cv2.IMREAD_UNCHANGED)
+    return pixels if factor == 1 else pixels // np.uint8(factor), data
 
 
 def read_lut(path: Path) -> NDArray[np.uint8]:
@@ -268,11 +275,11 @@ def blend(image: Image, colours: Image, alpha: float) -> Image:
     return np.asarray(cv2.addWeighted(colours, alpha, image, 1.0 - alpha, 0.0), np.uint8)
 
 
-def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]]) -> Image:
+def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]], widest: str = "100.0 %") -> Image:
     """A copy of the picture with a panel at its right: one row per entry (name, value, BGR colour).
 
-    The panel's width depends on the names alone, so that the frames of a video keep one size; a picture that is too
-    low for all rows gets a dark margin below.
+    The panel's width depends on the names and the ``widest`` value that can come, so that the frames of a video keep
+    one size; a picture that is too low for all rows gets a dark margin below.
     """
     row = max(LEGEND_ROW, min(image.shape[0] // max(len(entries), 1), max(28, image.shape[0] // 30)))
     height = max(image.shape[0], row * len(entries))
@@ -283,7 +290,7 @@ def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]
         return int(cv2.getTextSize(text, font, scale, thickness)[0][0])
 
     names = max((width(name) for name, _, _ in entries), default=0)
-    right = row + row // 3 + names + row // 3 + width("100.0 %")
+    right = row + row // 3 + names + row // 3 + width(widest)
     canvas = np.full((height, image.shape[1] + right + row // 3, 3), 24, np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
     panel = canvas[:, image.shape[1] :]

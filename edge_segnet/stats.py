@@ -68,3 +68,22 @@ def percentile(samples: Sequence[float], share: float) -> float:
     """The value below which ``share`` (0..1) of the samples lie: nearest rank, so it is a value that occurred."""
     ordered = sorted(samples)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def class_weights(pixels: NDArray[np.int64], frames: NDArray[np.int64], power: float = 1.0) -> NDArray[np.float32]:
+    """Median-frequency balancing (Eigen & Fergus 2015, arXiv 1411.4734) raised to ``power``.
+
+    Args:
+        pixels: pixels of each class [C].
+        frames: pixels of all pictures that show the class [C], void left out.
+        power: 1 is the paper's and SegNet's, 0 is none; 0.5 keeps global accuracy and helps the rare classes.
+
+    Returns:
+        median / frequency, where frequency is ``pixels / frames``; 0 for classes that never occur.
+    """
+    seen = pixels > 0
+    if not seen.any():
+        return np.zeros(len(pixels), np.float32)
+    frequency = np.where(seen, pixels / np.maximum(frames, 1), 1.0)
+    weights = (np.median(frequency[seen]) / frequency) ** power
+    return np.where(seen, weights, 0.0).astype(np.float32)

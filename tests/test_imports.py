@@ -24,7 +24,12 @@ def loaded_after(code: str, watched: Sequence[str]) -> list[str]:
     return done.stdout.splitlines()[-1].split() if done.stdout.strip() else []
 
 
-@pytest.mark.parametrize("command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["doctor"]])
+OF_A_GROUP = (["labels", "lint"], ["labels", "convert"], ["dataset", "init"])
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["doctor"], ["import-caffe"], *OF_A_GROUP]
+)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     run = (
         "from edge_segnet.cli import main\n"

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_segnet.imaging import write_image
+from edge_segnet.classes import CAMVID_12
+from edge_segnet.imaging import write_image, write_lut
 from edge_segnet.outputs import video_file
 from edge_segnet.sources.street import Street
+from tests.caffe.layouts import Layout
 from tests.program import Program
 
 README = Path(__file__).parent.parent / "README.md"
@@ -39,7 +41,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_image(root / "frames" / f"{number:02d}.jpg", image)
             write_image(root / "truth" / f"{number:02d}.png", labels)
     write_image(root / "photo.jpg", scene.render(99)[0])
+    _write_caffe(root)
     return root
+
+
+def _write_caffe(root: Path) -> None:
+    """A small network of Caffe's, with random weights and twelve outputs, and its palette."""
+    net = Layout('input: "data"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 60\ninput_dim: 80\n')
+    for name in ("conv1", "conv2"):
+        net.conv(name, 8)
+        net.bn(f"{name}_bn")
+    net.pool("pool1")
+    net.upsample("upsample1", "pool1_mask", "pool1_D")
+    net.conv("conv1_D", 12)
+    for file, name in zip(net.write(root), ("segnet.prototxt", "segnet.caffemodel"), strict=True):
+        file.rename(root / name)
+    write_lut(root / "camvid12.png", CAMVID_12.lut_rgb)
 
 
 @pytest.mark.parametrize("line", _commands())

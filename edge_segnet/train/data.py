@@ -108,16 +108,3 @@ def count_classes(pairs: Pairs, classes: int) -> tuple[NDArray[np.int64], NDArra
         pixels += counts
         frames += np.where(counts > 0, counts.sum(), 0)
     return pixels, frames
-
-
-def class_weights(pixels: NDArray[np.int64], frames: NDArray[np.int64], power: float) -> NDArray[np.float32]:
-    """Median-frequency balancing (Eigen & Fergus 2015, arXiv 1411.4734) raised to ``power``.
-
-    Frequency is pixels of the class over pixels of the pictures that show it; a weight is median / frequency.
-    ``power`` 1 is the paper's and SegNet's, 0 is none; 0.5 keeps global accuracy and helps the rare classes.
-    Classes that never occur get weight 0.
-    """
-    seen = pixels > 0
-    frequency = np.where(seen, pixels / np.maximum(frames, 1), 1.0)
-    weights = (np.median(frequency[seen]) / frequency) ** power
-    return np.where(seen, weights, 0.0).astype(np.float32)

@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader
 
 from edge_segnet.errors import ModelError
 from edge_segnet.imaging import fit_image, unfit_labels
-from edge_segnet.stats import Scores, confusion, scores
+from edge_segnet.stats import Scores, class_weights, confusion, scores
 from edge_segnet.train.augment import Recipe, View
-from edge_segnet.train.data import Pairs, Stream, class_weights, count_classes, limit_threads, to_tensor
+from edge_segnet.train.data import Pairs, Stream, count_classes, limit_threads, to_tensor
 from edge_segnet.train.loss import segmentation_loss
 from edge_segnet.train.model import SegNet, normalise
 

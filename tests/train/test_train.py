@@ -26,8 +26,9 @@ from edge_segnet.graph.lower import lower  # noqa: E402
 from edge_segnet.imaging import write_image  # noqa: E402
 from edge_segnet.pairs import find_pairs  # noqa: E402
 from edge_segnet.sources.street import Street  # noqa: E402
+from edge_segnet.stats import class_weights  # noqa: E402
 from edge_segnet.train.augment import Recipe, View, augment  # noqa: E402
-from edge_segnet.train.data import Pairs, Stream, class_weights, count_classes  # noqa: E402
+from edge_segnet.train.data import Pairs, Stream, count_classes  # noqa: E402
 from edge_segnet.train.export import export  # noqa: E402
 from edge_segnet.train.loss import lovasz_softmax  # noqa: E402
 from edge_segnet.train.model import SegNet, normalise  # noqa: E402

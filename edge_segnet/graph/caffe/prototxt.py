@@ -1,0 +1,177 @@
+"""The text format: a prototxt as the layers that run at test time, in order, each with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from google.protobuf import text_format  # type: ignore[import-untyped]
+
+from edge_segnet.errors import ModelError
+from edge_segnet.graph.caffe.schema import V1_TYPES, Net
+from edge_segnet.graph.view import first_line
+
+MAX_BYTES: Final = 1 << 20
+"""Of text; ENet, the longest of the family, has 70 kB."""
+MAX_LAYERS: Final = 2000
+_TEST: Final = 1
+_TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}<>]|\w+|\n""")
+_DEPTH: Final = 8
+"""Braces inside each other; a real file has three."""
+_V1_NAMES: Final = {"BN": "BN", "LRN": "LRN", "RELU": "ReLU", "ARGMAX": "ArgMax", "SOFTMAX_LOSS": "SoftmaxWithLoss"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the test phase; ``settings`` is its message, whose ``*_param`` fields hold defaults where unset."""
+
+    name: str
+    kind: str
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    settings: Any
+    where: str
+    """``FILE:LINE``, for messages."""
+
+    def error(self, what: str, hint: str = "") -> ModelError:
+        """An error that names file, line, layer and type."""
+        return ModelError(f"{self.where}: layer '{_short(self.name)}' ({_short(self.kind)}) {what}", hint=hint)
+
+
+@dataclass(frozen=True)
+class Prototxt:
+    """``inputs``: name and shape [N,C,H,W] of the blobs that the net declares without a layer."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def read_prototxt(path: Path, check: Callable[[Layer], None]) -> Prototxt:
+    """Parse a network description; ``check`` refuses layers that nobody can translate.
+
+    Raises:
+        ModelError: missing, too large, not a prototxt, or with a setting that is unknown; one line with file and line.
+    """
+    text = _read(path)
+    lines = _layer_lines(path, text)
+    # Lenient first: an unknown layer has unknown settings, and the layer is the better thing to complain about.
+    net = _parse(path, text, lenient=True)
+    layers = tuple(_layers(path, net, lines))
+    for layer in layers:
+        check(layer)
+    _parse(path, text, lenient=False)
+    return Prototxt(net.name or path.stem, layers, tuple(_inputs(path, net)))
+
+
+def _read(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ModelError(f"{path}: {'not a file' if path.exists() else 'no such file'}", hint="give a .prototxt")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ModelError(f"{path}: {size} bytes are no network description", hint="is it the .caffemodel?")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from None
+    except UnicodeDecodeError:
+        raise ModelError(f"{path}: not text", hint="--model is the .prototxt, --weights the .caffemodel") from None
+
+
+def _layer_lines(path: Path, text: str) -> dict[str, list[int]]:
+    """Line of every ``layer {`` and ``layers {``; refuses braces that are too deep for the parser's recursion."""
+    found: dict[str, list[int]] = {"layer": [], "layers": []}
+    line, depth, word = 1, 0, ""
+    for token in _TOKEN.findall(text):
+        if token == "\n":
+            line += 1
+        elif token in "{<":
+            depth += 1
+            if depth == 1 and word in found:
+                found[word].append(line)
+            if depth > _DEPTH:
+                raise ModelError(f"{path}:{line}: braces inside each other {depth} deep", hint="this is no network")
+        elif token in "}>":
+            depth -= 1
+        elif token[0] not in "#\"'":
+            word = token
+    if sum(map(len, found.values())) > MAX_LAYERS:
+        raise ModelError(f"{path}: more than {MAX_LAYERS} layers", hint="this is no network of the SegNet family")
+    return found
+
+
+def _parse(path: Path, text: str, *, lenient: bool) -> Any:
+    net = Net()
+    try:
+        text_format.Parse(text, net, allow_unknown_field=lenient)
+    except text_format.ParseError as error:
+        raise _explain(path, error) from None
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise ModelError(f"{path}: not a prototxt ({first_line(error)})") from None
+    return net
+
+
+_UNKNOWN_FIELD: Final = re.compile(r'Message type "\S+" has no field named "(\w+)"')
+_UNKNOWN_VALUE: Final = re.compile(r'Enum type "\S+\.(\w+)" has no value named (\w+)')
+
+
+def _explain(path: Path, error: text_format.ParseError) -> ModelError:
+    """protobuf's ``LINE:COLUMN : 'TEXT': REASON`` as our line."""
+    place, said = f"{path}:{error.GetLine() or 1}", first_line(error)
+    if found := _UNKNOWN_FIELD.search(said):
+        return ModelError(f"{place}: unknown setting '{found[1]}'", hint="is it misspelt? it might change the result")
+    if found := _UNKNOWN_VALUE.search(said):
+        what = "layer type" if found[1] == "V1Type" else "value"
+        return ModelError(
+            f"{place}: unknown {what} {found[2]}", hint=f"known are {', '.join(V1_TYPES)}" * (what != "value")
+        )
+    reason = re.sub(r"^\d+:\d+ : ", "", said)[:160]
+    return ModelError(f"{place}: not a prototxt ({reason})", hint="copy or download the file again")
+
+
+def _layers(path: Path, net: Any, lines: dict[str, list[int]]) -> Iterator[Layer]:
+    if net.layer and net.layers:
+        raise ModelError(f"{path}: both 'layer' and the old 'layers'", hint="upgrade it with one Caffe tool, whole")
+    field = "layer" if net.layer else "layers"
+    if not getattr(net, field):
+        raise ModelError(f"{path}: no layers", hint="--model is the .prototxt that describes the network")
+    for message, line in zip(getattr(net, field), lines[field], strict=False):
+        if not _runs_at_test(message):
+            continue
+        kind = message.type if field == "layer" else _v1_kind(message.type)
+        yield Layer(message.name, kind, tuple(message.bottom), tuple(message.top), message, f"{path}:{line}")
+
+
+def _v1_kind(number: int) -> str:
+    """The new spelling of an old layer type: CONVOLUTION -> Convolution, DENSE_IMAGE_DATA -> DenseImageData."""
+    name = Net().layers.add(type=number).DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[number].name
+    assert name in V1_TYPES
+    return _V1_NAMES.get(name, "".join(part.capitalize() for part in name.split("_")))
+
+
+def _runs_at_test(message: Any) -> bool:
+    """Caffe's rule: included if any ``include`` matches, or none is given and no ``exclude`` matches."""
+
+    def matches(rule: Any) -> bool:
+        return not rule.HasField("phase") or bool(rule.phase == _TEST)
+
+    if message.include:
+        return any(matches(rule) for rule in message.include)
+    return not any(matches(rule) for rule in message.exclude)
+
+
+def _inputs(path: Path, net: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """``input`` with ``input_shape`` or four ``input_dim`` each."""
+    dims = list(net.input_dim)
+    for index, name in enumerate(net.input):
+        shape = list(net.input_shape[index].dim) if index < len(net.input_shape) else dims[4 * index : 4 * index + 4]
+        if len(shape) != 4:
+            hint = "give input_dim: 1, 3, height, width"
+            raise ModelError(f"{path}: input '{_short(name)}' has {len(shape)} dimensions, not 4", hint=hint)
+        yield name, tuple(shape)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}..."

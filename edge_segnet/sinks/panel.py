@@ -1,0 +1,53 @@
+"""One picture that says everything about a result: input, colours, legend with counts and shares, times."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from edge_segnet.classes import ClassMap
+from edge_segnet.imaging import draw_legend
+from edge_segnet.sinks.drawing import draw
+from edge_segnet.stats import shares
+from edge_segnet.types import Fit, Image, Result
+
+LINE: Final = 24
+"""Pixels of the line of text below the pictures."""
+_FONT, _SCALE, _TEXT, _BACK = cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 24
+LEAST_HEIGHT: Final = 270
+"""Pixels; smaller networks' pictures are enlarged, so that the legend's letters fit beside them."""
+
+
+def compose(result: Result, classes: ClassMap, fit: Fit, per_second: float) -> Image:
+    """Input and colours side by side, legend at the right, times below: uint8 [H,W,3] BGR.
+
+    ``per_second``: pictures shown per second.
+    """
+    sides = draw("camera", result, classes, fit), draw("mask", result, classes, fit)
+    pictures = np.concatenate(sides, axis=1)
+    if pictures.shape[0] < LEAST_HEIGHT:
+        factor = -(-LEAST_HEIGHT // pictures.shape[0])
+        pictures = pictures.repeat(factor, axis=0).repeat(factor, axis=1)
+    counts = result.segmentation.counts
+    rows = [
+        (name, f"{int(count):,}  {100 * share:4.1f} %", (colour[2], colour[1], colour[0]))
+        for name, colour, count, share in zip(classes.names, classes.colours, counts, shares(counts), strict=False)
+    ]
+    body = draw_legend(np.ascontiguousarray(pictures), rows, widest=f"{int(counts.sum()):,}  100.0 %")
+    line = np.full((2 * LINE, body.shape[1], 3), _BACK, np.uint8)
+    for index, text in enumerate(_times(result, per_second)):
+        cv2.putText(line, text, (8, (index + 1) * LINE - 7), _FONT, _SCALE, _TEXT, 1, cv2.LINE_AA)
+    return np.concatenate([body, line])
+
+
+def _times(result: Result, per_second: float) -> tuple[str, str]:
+    stages = ",  ".join(f"{name} {time_ms:.1f} ms" for name, time_ms in result.segmentation.stages_ms.items())
+    notes = "  SYNTHETIC" * result.frame.synthetic + "  STALE" * result.stale
+    about = (
+        f"{result.frame.camera}: {result.model} on {result.backend},  {per_second:.1f} frames/s,  "
+        f"age {result.age_ms:.0f} ms,  dropped {result.dropped}{notes}    ESC quits"
+    )
+    plain = about.encode("ascii", "replace").decode("ascii")  # the font has no other letters
+    return stages.encode("ascii", "replace").decode("ascii"), plain
