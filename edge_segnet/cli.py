@@ -114,7 +114,9 @@ def _root(
     pass
 
 
-Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, an .onnx or an .engine file.")
+]
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx or tensorrt.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]
@@ -224,6 +226,57 @@ def convert(
     from edge_segnet.commands import convert as command
 
     command.run(model, out, target=target, precision=precision, head=head, size=size, spec=spec, json_target=json)
+
+
+@app.command(name="build-engine")
+def build_engine(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")] = "segnet-lite",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="[default: engines/NAME.engine]")
+    ] = None,
+    precision: Annotated[str, typer.Option(metavar="KIND", help="fp16 or fp32.")] = "fp16",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="auto, tensorrt (Jetson, data centre: builds on its GPU), or tensorrt-rtx (RTX cards)."
+        ),
+    ] = "auto",
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X.Y", help="For tensorrt-rtx; several: 8.6,8.9. [default: this GPU's, or 8.0 on]"),
+    ] = None,
+    size: Size = None,
+    workspace_mb: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Scratch memory that a layer may take.")
+    ] = None,
+    optimization_level: Annotated[
+        int | None, typer.Option(metavar="0-5", min=0, max=5, help="Higher builds longer. [default: TensorRT's, 3]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build even if the engine that is there fits.")] = False,
+    json: Json = None,
+) -> None:
+    """Build a TensorRT engine, with the decode kernel, golden labels and a manifest beside it.
+
+    Nothing is rebuilt that still fits; a stale engine says why. Killed or failed, it leaves the old engine whole.
+
+        edge-segnet build-engine segnet-lite
+
+        edge-segnet build-engine mine.onnx --runtime tensorrt-rtx --compute-capability 8.6,8.9
+    """
+    from edge_segnet.commands import build_engine as command
+
+    command.run(
+        model,
+        out,
+        precision=precision,
+        runtime=runtime,
+        capabilities=compute_capability or [],
+        size=size,
+        workspace_mb=workspace_mb,
+        optimization_level=optimization_level,
+        force=force,
+        json_target=json,
+    )
 
 
 @app.command()

@@ -110,7 +110,12 @@ def read_labels(path: Path) -> Labels:
     Raises:
         InputError: the file can't be read, or holds colours where ids are expected.
     """
-    data, factor = palette_as_grey(_read(path))
+    return decode_labels(_read(path), path)
+
+
+def decode_labels(contents: bytes, path: Path) -> Labels:
+    """``read_labels`` of a file that was read already; ``path`` names it in errors."""
+    data, factor = palette_as_grey(contents)
     labels = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge_segnet import classes as class_maps
+from edge_segnet.backends import read_model
 from edge_segnet.classes import CLASS_MAPS, ClassMap
 from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.files import output_error, written_beside
-from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.imaging import read_lut
 
@@ -86,7 +86,7 @@ def open_model(model: str, size: str | None = None, colours: Path | None = None)
         ModelError: it is missing, damaged or can't have that size.
         UsageError, InputError: the size or palette is wrong.
     """
-    bundle = bundles.load(model)
+    bundle = read_model(model)
     if size is not None:
         bundle = resized(bundle, parse_size(size))
     if colours is not None:
@@ -100,6 +100,11 @@ def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
     """The same model at another network size (width, height); raises ModelError."""
     if size == bundle.size:
         return bundle
+    if bundle.is_engine:
+        raise ModelError(
+            "{} is built for {}x{}".format(bundle.path, *bundle.size),
+            hint="build another: edge-segnet build-engine --size {}x{}".format(*size),
+        )
     from edge_segnet.graph.build import MIN_SIZE
     from edge_segnet.graph.resize import resize
 
@@ -176,7 +181,10 @@ def progress_bar(label: str, total: float | None) -> Iterator[Callable[..., None
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(label, total=total)
 
-        def advance(completed: float | None = None, description: str | None = None) -> None:
-            bar.update(task, advance=1 if completed is None else None, completed=completed, description=description)
+        def advance(
+            completed: float | None = None, description: str | None = None, total: float | None = None
+        ) -> None:
+            step = 1 if completed is None else None
+            bar.update(task, advance=step, completed=completed, description=description, total=total)
 
         yield advance

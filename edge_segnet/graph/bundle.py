@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -18,6 +18,7 @@ from edge_segnet.graph.load import load_model
 from edge_segnet.types import Fit
 
 KEY: Final = "edge_segnet."
+ENGINE_SUFFIX: Final = ".engine"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Bundle:
     licence: str
     provenance: dict[str, Any]
     """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
+    path: Path | None = None
+    """The file that it was loaded from; a TensorRT engine's ``model`` is empty."""
+
+    @property
+    def is_engine(self) -> bool:
+        return self.path is not None and self.path.suffix == ENGINE_SUFFIX
 
 
 def attach(
@@ -120,7 +127,7 @@ def load(model: str) -> Bundle:
         ModelError: there is no such model, or it is damaged or not one of this project's.
     """
     path = find_model(model)
-    return read(load_model(path), str(path))
+    return replace(read(load_model(path), str(path)), path=path)
 
 
 def save(bundle: Bundle, path: Path) -> None:
@@ -141,8 +148,8 @@ def find_model(model: str) -> Path:
     shipped = {} if path.suffix else shipped_models()
     if model in shipped:
         return shipped[model]
-    if path.suffix == ".engine":
-        raise ModelError(f"{model}: TensorRT engines need the tensorrt backend", hint="use --backend tensorrt on a GPU")
+    if path.suffix == ENGINE_SUFFIX:
+        raise ModelError(f"{model}: a TensorRT engine, not a model file", hint="give its .onnx file")
     try:
         if path.is_file():
             return path
