@@ -230,7 +230,9 @@ def convert(
 
 @app.command(name="build-engine")
 def build_engine(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")] = "segnet-lite",
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")
+    ] = "segnet-lite",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="[default: engines/NAME.engine]")
     ] = None,
@@ -334,3 +336,38 @@ def train(
     command.run(
         **{name: value for name, value in locals().items() if name not in ("command", "json")}, json_target=json
     )
+
+
+@app.command()
+def bench(
+    model: Model = "segnet-lite",
+    backend: BackendName = "auto",
+    source: Annotated[
+        str, typer.Option(metavar="URI", help="Files and the synthetic street are replayed from memory, cameras live.")
+    ] = "synthetic://drive",
+    size: Size = None,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.01, max=86400, help="Measured time per phase.")] = 10.0,
+    rate: Annotated[
+        float | None, typer.Option(metavar="HZ", help="Then measure once more, at this many frames per second.")
+    ] = None,
+    warmup: Annotated[float, typer.Option(metavar="S", min=0, max=3600, help="Unmeasured time before.")] = 1.0,
+    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0,
+    json: Json = None,
+    budget: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Exit with 7 if a bound in there is broken.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="A.json B.json", help="Say what changed, instead of measuring.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw latency over time.")] = None,
+) -> None:
+    """Measure a model here: frames per second, every stage, frame age, overhead, cold start, memory, power, agreement.
+
+    edge-segnet bench --seconds 30 --rate 15 --json bench.json --plot bench.png
+
+    edge-segnet bench --compare old.json new.json
+    """
+    from edge_segnet.commands import bench as command
+
+    settings = command.Settings(model, backend, source, size, seconds, rate, warmup, threads)
+    command.run(settings, json_target=json, budget=budget, reports=compare, picture=plot)

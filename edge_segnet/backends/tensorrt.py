@@ -23,7 +23,7 @@ from edge_segnet.graph.lower import Precision
 from edge_segnet.types import Fit, Frame, Image, Labels, Segmentation
 
 LOW_MARGIN: Final = math.log(2)
-"""A pixel is uncertain where the winner is less than twice as likely as the runner-up: softmax(a)/softmax(b) = e^(a-b)."""
+"""A pixel is uncertain where the winner is less than twice as likely as the runner-up: softmax's ratio is e^(a-b)."""
 STAGES: Final = ("upload", "network", "decode", "download")
 BLOCK: Final = 256
 """Threads per block, as in decode.cu."""
@@ -147,7 +147,9 @@ class TensorRTBackend:
         if image.shape != self._buffers.frame.array.shape:  # copying would broadcast a small one
             height, width = image.shape[:2]
             wanted = "{}x{}".format(*self.input_size)
-            raise ModelError(f"{self.model_name} takes {wanted}, not {width}x{height}", hint="open the source at that size")
+            raise ModelError(
+                f"{self.model_name} takes {wanted}, not {width}x{height}", hint="open the source at that size"
+            )
 
     def _run(self, image: Image) -> Segmentation:
         buffers, stream, events = self._buffers, self._stream, self._events
@@ -180,8 +182,8 @@ class TensorRTBackend:
         stages = {stage: events[at + 1].ms_since(events[at]) for at, stage in enumerate(STAGES)}
         return Segmentation(labels, counts, float(totals[-1]) / self._pixels, stages)
 
-    def bare_ms(self) -> float:
-        """GPU milliseconds of the network alone, on whatever frame came last: what trtexec calls GPU Compute Time."""
+    def bare_ms(self, frame: Frame) -> float:  # noqa: ARG002 - it runs on whatever frame came last
+        """GPU milliseconds of the network alone: what trtexec calls GPU Compute Time."""
         with self._lock, self._driver.current():
             self._stream.record(self._events[0])
             self._network.enqueue(self._stream.handle)

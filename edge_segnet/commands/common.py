@@ -181,9 +181,7 @@ def progress_bar(label: str, total: float | None) -> Iterator[Callable[..., None
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(label, total=total)
 
-        def advance(
-            completed: float | None = None, description: str | None = None, total: float | None = None
-        ) -> None:
+        def advance(completed: float | None = None, description: str | None = None, total: float | None = None) -> None:
             step = 1 if completed is None else None
             bar.update(task, advance=step, completed=completed, description=description, total=total)
 

@@ -1,8 +1,8 @@
 """An engine's files: read with every suspicion, replaced together or not at all.
 
 Replacing is a journal. New files are written as ``NAME.next.*``, the manifest last; once it is there, all are renamed,
-the manifest last again. Killed before it is there, the old engine stands and the leftovers go; killed after, ``recover``
-finishes the renaming.
+the manifest last again. Killed before it is there, the old engine stands and the leftovers go; killed after it,
+``recover`` finishes the renaming.
 """
 
 from __future__ import annotations

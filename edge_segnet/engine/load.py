@@ -15,8 +15,16 @@ from edge_segnet.cuda.interface import DeviceInfo
 from edge_segnet.engine.build import listed, source_hash
 from edge_segnet.engine.files import check_folder, read_trusted, recover, sha256
 from edge_segnet.engine.library import Library, or_none
-from edge_segnet.engine.manifest import REBUILD, Manifest, as_bundle, check_suffix, cubin_path, golden_path
-from edge_segnet.engine.manifest import manifest_path, parse
+from edge_segnet.engine.manifest import (
+    REBUILD,
+    Manifest,
+    as_bundle,
+    check_suffix,
+    cubin_path,
+    golden_path,
+    manifest_path,
+    parse,
+)
 from edge_segnet.errors import DeviceLost, InputError, ModelError, OutputError
 from edge_segnet.files import write_bytes
 from edge_segnet.graph import bundle as bundles
@@ -87,7 +95,9 @@ def load_source(bundle: Bundle) -> Bundle:
     source = bundle.provenance["source"]
     found = bundles.load(source)
     if source_hash(found) != bundle.provenance["source_sha256"]:
-        raise ModelError(f"{source}: not the file any more that {bundle.path} was built from", hint=f"{REBUILD} {source}")
+        raise ModelError(
+            f"{source}: not the file any more that {bundle.path} was built from", hint=f"{REBUILD} {source}"
+        )
     return replace(found, model=resize(found.model, bundle.size), size=bundle.size, classes=bundle.classes)
 
 

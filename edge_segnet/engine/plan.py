@@ -140,9 +140,7 @@ def supported_capabilities(library: Library) -> dict[tuple[int, int], Any]:
     return {(int(name[2:-1]), int(name[-1])): getattr(kinds, name) for name in sorted(names, key=lambda n: int(n[2:]))}
 
 
-def _give_timing_cache(
-    library: Library, config: tensorrt.IBuilderConfig, kept: bytes
-) -> tensorrt.ITimingCache | None:
+def _give_timing_cache(library: Library, config: tensorrt.IBuilderConfig, kept: bytes) -> tensorrt.ITimingCache | None:
     """Timings of earlier builds; one of another version or GPU is left. tensorrt-rtx times nothing and has none."""
     if library.flavour != "tensorrt":
         return None
@@ -181,7 +179,7 @@ def _monitor(library: Library, on_progress: OnProgress, stop: threading.Event) -
 
 @contextlib.contextmanager
 def _deferred_signals() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM ask the builder to stop; an exception thrown through its native frames would end in a crash."""
+    """Ctrl-C and SIGTERM ask the builder to stop: an exception thrown through its native frames would be a crash."""
     stop, caught = threading.Event(), []
     if threading.current_thread() is not threading.main_thread():
         yield stop
