@@ -1,8 +1,8 @@
 """``python -m tools.typings FOLDER``: TensorRT's types for mypy, where ``mypy_path`` in pyproject.toml looks for them.
 
-``tensorrt-stubs`` can't be an ordinary dependency: it asks for TensorRT's own bindings, which the package index does not
-hold for every machine, and in site-packages its folder ``tensorrt`` would look like the library. Some of its signatures
-are not Python (``in`` as a parameter's name); those are loosened, the others are kept.
+``tensorrt-stubs`` can't be an ordinary dependency: it asks for TensorRT's own bindings, which the package index does
+not hold for every machine, and in site-packages its folder ``tensorrt`` would look like the library. Some of its
+signatures are not Python (``in`` as a parameter's name); those are loosened, the others are kept.
 """
 
 from __future__ import annotations
