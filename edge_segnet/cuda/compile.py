@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -54,17 +54,18 @@ def describe(compiler: Compiler) -> str:
     return "{} {}.{}".format(compiler.name, *compiler.version)
 
 
-def find_compiler(newest: tuple[int, int] | None = None) -> Compiler:
+def find_compiler(newest: tuple[int, int] | None = None, among: Iterable[Compiler] | None = None) -> Compiler:
     """NVRTC, or nvcc where only that is there.
 
     Args:
         newest: the CUDA version of this machine's driver, which can't load what a later major version makes.
+        among: compilers in order of preference; left out, what is installed.
 
     Raises:
         ModelError: there is none.
     """
     too_new = []
-    for compiler in (*_nvrtcs(), *_nvccs()):
+    for compiler in installed_compilers() if among is None else among:
         if newest is None or compiler.version[0] <= newest[0]:
             return compiler
         too_new.append(describe(compiler))
@@ -78,6 +79,12 @@ def find_compiler(newest: tuple[int, int] | None = None) -> Compiler:
         hint="pip install nvidia-cuda-nvrtc, or on a Jetson: sudo apt install cuda-nvcc-12-6 (JetPack 6), "
         "cuda-nvcc-13-0 (JetPack 7)",
     )
+
+
+def installed_compilers() -> Iterator[Compiler]:
+    """NVRTC from wheels, from the system and from the toolkit, then nvcc."""
+    yield from _nvrtcs()
+    yield from _nvccs()
 
 
 def _nvrtcs() -> Iterator[Compiler]:

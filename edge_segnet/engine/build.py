@@ -28,6 +28,7 @@ from edge_segnet.engine.manifest import (
     golden_path,
     manifest_path,
     parse,
+    write,
 )
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
 from edge_segnet.errors import ModelError, UsageError
@@ -220,7 +221,7 @@ def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgre
     contents = {engine: plan.data, golden_path(engine): labels}
     contents |= {cubin_path(engine, arch): cubin for arch, cubin in cubins.items()}
     obsolete = set(engine.parent.glob(f"{engine.stem}.sm_*.cubin")) - contents.keys()
-    replace_all(engine, contents, (manifest.model_dump_json(indent=1) + "\n").encode())
+    replace_all(engine, contents, write(manifest))
     for path in obsolete:
         path.unlink(missing_ok=True)
     if plan.timing_cache:

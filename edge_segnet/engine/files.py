@@ -7,6 +7,7 @@ the manifest last again. Killed before it is there, the old engine stands and th
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -40,25 +41,33 @@ def read_trusted(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise ModelError(f"{path}: {_why(error)}", hint="build it with: edge-segnet build-engine") from error
-    with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
-            raise ModelError(f"{path}: not a plain file", hint="build the engine again")
-        if facts.st_uid not in (0, os.geteuid()):
-            raise ModelError(
-                f"{path}: belongs to user {facts.st_uid}, neither to root nor to the user who loads it",
-                hint="an engine is native code: build it as the user who runs it, or as root",
-            )
-        if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ModelError(
-                f"{path}: others than its owner may write it (mode {stat.S_IMODE(facts.st_mode):o})",
-                hint="an engine is native code; if you trust this one: chmod go-w on it and its neighbours",
-            )
-        return file.read()
+    try:
+        _check_owner(path, os.fstat(handle))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror})", hint="is the disk failing?") from error
+    finally:
+        os.close(handle)
+
+
+def _check_owner(path: Path, facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
+        raise ModelError(f"{path}: not a plain file", hint="build the engine again")
+    if facts.st_uid not in (0, os.geteuid()):
+        raise ModelError(
+            f"{path}: belongs to user {facts.st_uid}, neither to root nor to the user who loads it",
+            hint="an engine is native code: build it as the user who runs it, or as root",
+        )
+    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ModelError(
+            f"{path}: others than its owner may write it (mode {stat.S_IMODE(facts.st_mode):o})",
+            hint="an engine is native code; if you trust this one: chmod go-w on it and its neighbours",
+        )
 
 
 def _why(error: OSError) -> str:
-    return "a symbolic link" if error.errno == 40 else error.strerror or str(error)
+    return "a symbolic link" if error.errno == errno.ELOOP else error.strerror or str(error)
 
 
 def check_folder(folder: Path) -> None:

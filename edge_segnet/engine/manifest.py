@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -74,6 +75,8 @@ class Manifest(_Part):
     build_seconds: float = Field(ge=0)
     edge_segnet: str
     """Our own version."""
+    checksum: Sha256 = ""
+    """Of all of the above, so that damage to this file is noticed too."""
 
     @property
     def class_map(self) -> ClassMap:
@@ -109,9 +112,21 @@ def parse(text: bytes, path: Path) -> Manifest:
         classes = manifest.class_map
     except (ValidationError, UsageError) as error:
         raise ModelError(f"{path}: not an engine's manifest ({_reason(error)})", hint=REBUILD) from error
+    if manifest.checksum != _checksum(manifest):
+        raise ModelError(f"{path}: changed since it was written (its checksum differs)", hint=REBUILD)
     if manifest.shapes != expected_shapes(manifest.recipe, len(classes)):
         raise ModelError(f"{path}: its shapes contradict its size, classes or precision", hint=REBUILD)
     return manifest
+
+
+def write(manifest: Manifest) -> bytes:
+    """The document that ``parse`` reads, with its checksum."""
+    whole = manifest.model_copy(update={"checksum": _checksum(manifest)})
+    return (whole.model_dump_json(indent=1) + "\n").encode()
+
+
+def _checksum(manifest: Manifest) -> str:
+    return hashlib.sha256(manifest.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:
