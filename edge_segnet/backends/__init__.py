@@ -59,9 +59,10 @@ def open_backend(bundle: Bundle, kind: BackendKind = "auto", options: BackendOpt
 
         engine = find_engine(bundle)
     except ModelError as error:
-        if kind == "tensorrt" and not may_fall_back:
-            raise
-        return _fall_back(bundle, options, error)
+        if kind == "auto" or may_fall_back:
+            return _fall_back(bundle, options, error)
+        find_gpu()  # where there is none, that is the better reason
+        raise
     try:
         from edge_segnet.backends.tensorrt import open_engine
 

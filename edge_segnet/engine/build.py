@@ -21,6 +21,7 @@ from edge_segnet.engine.manifest import (
     Files,
     Manifest,
     Recipe,
+    as_bytes,
     check_suffix,
     cubin_path,
     differences,
@@ -28,7 +29,7 @@ from edge_segnet.engine.manifest import (
     golden_path,
     manifest_path,
     parse,
-    write,
+    sealed,
 )
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
 from edge_segnet.errors import ModelError, UsageError
@@ -221,7 +222,7 @@ def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgre
     contents = {engine: plan.data, golden_path(engine): labels}
     contents |= {cubin_path(engine, arch): cubin for arch, cubin in cubins.items()}
     obsolete = set(engine.parent.glob(f"{engine.stem}.sm_*.cubin")) - contents.keys()
-    replace_all(engine, contents, write(manifest))
+    replace_all(engine, contents, as_bytes(manifest))
     for path in obsolete:
         path.unlink(missing_ok=True)
     if plan.timing_cache:
@@ -241,7 +242,7 @@ def _build_plan(job: _Job, timings: Path, on_progress: OnProgress) -> Plan:
 
 
 def _manifest(job: _Job, files: Files, seconds: float) -> Manifest:
-    return Manifest(
+    manifest = Manifest(
         format=FORMAT,
         name=job.bundle.name,
         source=str(job.bundle.path.resolve() if job.bundle.path else ""),
@@ -253,6 +254,7 @@ def _manifest(job: _Job, files: Files, seconds: float) -> Manifest:
         build_seconds=round(seconds, 2),
         edge_segnet=version("edge-segnet"),
     )
+    return sealed(manifest)
 
 
 def _read_cache(path: Path) -> bytes:

@@ -119,10 +119,14 @@ def parse(text: bytes, path: Path) -> Manifest:
     return manifest
 
 
-def write(manifest: Manifest) -> bytes:
-    """The document that ``parse`` reads, with its checksum."""
-    whole = manifest.model_copy(update={"checksum": _checksum(manifest)})
-    return (whole.model_dump_json(indent=1) + "\n").encode()
+def sealed(manifest: Manifest) -> Manifest:
+    """With its checksum."""
+    return manifest.model_copy(update={"checksum": _checksum(manifest)})
+
+
+def as_bytes(manifest: Manifest) -> bytes:
+    """The document that ``parse`` reads."""
+    return (manifest.model_dump_json(indent=1) + "\n").encode()
 
 
 def _checksum(manifest: Manifest) -> str:

@@ -103,8 +103,9 @@ def _parse(library: Library, network: tensorrt.INetworkDefinition, model: onnx.M
 
 
 def _describe(error: tensorrt.ParserError) -> str:
-    """Node, operator and the parser's reason."""
-    reason = " ".join(error.desc().split())
+    """Node, operator and the parser's reason, which is sometimes only the text of a failed assertion: "false"."""
+    kind = str(error.code()).rpartition(".")[2].lower().replace("_", " ")
+    reason = f"{kind}, {' '.join(error.desc().split())}".removesuffix(", false")
     name, operator = error.node_name(), error.node_operator()
     return f"node '{name}' ({operator}): {reason}" if operator else reason
 

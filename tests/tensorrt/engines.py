@@ -12,7 +12,17 @@ from edge_segnet.engine import golden
 from edge_segnet.engine.build import listed, source_hash
 from edge_segnet.engine.files import replace_all, sha256
 from edge_segnet.engine.library import Library, find_library
-from edge_segnet.engine.manifest import FORMAT, Files, Manifest, Recipe, cubin_path, expected_shapes, golden_path, write
+from edge_segnet.engine.manifest import (
+    FORMAT,
+    Files,
+    Manifest,
+    Recipe,
+    as_bytes,
+    cubin_path,
+    expected_shapes,
+    golden_path,
+    sealed,
+)
 from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.types import Frame
@@ -63,6 +73,6 @@ def forge(engine: Path, model: Path, *, flavour: str = "tensorrt", version: str 
     )
     engine.parent.mkdir(parents=True, exist_ok=True)
     contents = {engine: plan, golden_path(engine): labels, cubin_path(engine, "sm_87"): cubin}
-    replace_all(engine, contents, write(manifest))
+    replace_all(engine, contents, as_bytes(sealed(manifest)))
     assert set(listed(engine, manifest)) == contents.keys()
     return manifest

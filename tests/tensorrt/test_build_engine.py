@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from edge_segnet.classes import CAMVID_11
 from edge_segnet.engine.load import verify
@@ -23,7 +24,7 @@ from edge_segnet.engine.plan import supported_capabilities
 from edge_segnet.graph import bundle as bundles
 from tests.command import Done, edge_segnet
 from tests.conftest import left_in
-from tests.models import save_tiny, tiny_bundle
+from tests.models import tiny_bundle
 from tests.nets import random_model
 from tests.tensorrt.engines import forge, rtx
 
@@ -57,7 +58,7 @@ def test_the_family_in_float16_for_several_gpus(name: str, tmp_path: Path) -> No
     assert found.manifest.shapes["logits"] == "float16[1,11,360,480]"
     weights = sum(int(np.prod(tensor.dims)) for tensor in onnx.load(str(model)).graph.initializer)
     assert 2 * weights < len(found.plan) < 3 * weights + 4_000_000
-    assert document["manifest"] == json.loads(found.manifest.model_dump_json())
+    assert document["manifest"] == json.loads(engine.with_suffix(".json").read_bytes())
 
 
 def test_nothing_is_rebuilt_that_still_fits(model: Path, tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def _dynamic(path: Path) -> Path:
 def test_flags_that_make_no_sense(flags: list[str], code: int, message: str, model: Path, tmp_path: Path) -> None:
     done = edge_segnet("build-engine", model, *flags, folder=tmp_path)
     assert done.code == code
-    assert pytest.importorskip("re").search(message, done.error), done.error
+    assert re.search(message, done.error), done.error
     assert not (tmp_path / "engines").exists()
 
 
@@ -178,14 +179,14 @@ def test_models_that_cannot_be_built(tmp_path: Path) -> None:
     cases: list[tuple[Any, str]] = [
         (tmp_path / "none.onnx", "no such"),
         (_dynamic(tmp_path / "dynamic.onnx"), "frame is"),
-        (_save(_odd("NonZero") if False else _odd("Det2") if False else _odd("Hardmax"), tmp_path / "odd.onnx"), ""),
+        (_save(_odd("Bernoulli"), tmp_path / "odd.onnx"), "node 'the_odd_one' (Bernoulli): unsupported node: replace"),
+        (tmp_path / "text.onnx", "not an ONNX model"),
     ]
     (tmp_path / "text.onnx").write_text("no model", encoding="ascii")
-    cases.append((tmp_path / "text.onnx", "not an ONNX model"))
-    for path, message in cases[:2] + cases[3:]:
+    for path, message in cases:
         done = build(path, tmp_path)
         assert done.code == 3 and message in done.error, done.err
-    assert not (tmp_path / "engines").exists() or left_in(tmp_path / "engines") == []
+    assert left_in(tmp_path / "engines") == [".odd.lock"]
 
 
 def test_an_engine_is_no_model(model: Path, tmp_path: Path) -> None:
@@ -210,7 +211,10 @@ def test_a_kill_leaves_the_old_engine_or_the_new_one(model: Path, tmp_path: Path
     whole_s = time.perf_counter() - started
     for share in (0.3, 0.6, 0.8, 0.95):
         process = subprocess.Popen(
-            [*command, "--compute-capability", "8.9"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, "--compute-capability", "8.9"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         time.sleep(share * whole_s)
         process.send_signal(signal.SIGKILL)
@@ -236,9 +240,3 @@ def test_ctrl_c_stops_the_builder(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said, said
     assert left_in(tmp_path / "engines") == [".big.lock"]
-
-
-def test_save_tiny_is_canonical(tmp_path: Path) -> None:
-    assert bundles.load(str(save_tiny(tmp_path / "t.onnx"))).model.graph.output[0].type.tensor_type.elem_type == (
-        TensorProto.FLOAT
-    )

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from edge_segnet.cuda.interface import DeviceInfo
 from edge_segnet.engine import files
 from edge_segnet.engine.files import MODE, read_trusted, recover, replace_all
 from edge_segnet.engine.load import check_machine, check_source, describe_engine, verify
-from edge_segnet.engine.manifest import Manifest, differences, golden_path, manifest_path, parse, write
-from edge_segnet.cuda.interface import DeviceInfo
+from edge_segnet.engine.manifest import Manifest, as_bytes, differences, golden_path, manifest_path, parse, sealed
 from edge_segnet.errors import ModelError, OutputError, UsageError
 from edge_segnet.graph import bundle as bundles
 from tests.conftest import left_in
@@ -66,7 +66,7 @@ def test_changed_files_are_refused(engine: Path, name: str, damage: str) -> None
         path.unlink()
     else:
         data[len(data) // 2] ^= 1
-        path.write_bytes({"flip": data, "cut": data[:-1], "empty": b"", "longer": data + b"x"}[damage])
+        path.write_bytes(bytes({"flip": data, "cut": data[:-1], "empty": b"", "longer": data + b"x"}[damage]))
     with pytest.raises(ModelError, match=name) as caught:
         verify(engine)
     assert "build" in str(caught.value) and caught.value.exit_code == 3
@@ -139,7 +139,7 @@ def test_manifests_that_lie(engine: Path, change: Any, message: str) -> None:
     change(document)
     document["checksum"] = ""
     with contextlib.suppress(ValidationError):  # a liar who knows how checksums are made
-        document = json.loads(write(Manifest.model_validate(document)))
+        document = json.loads(as_bytes(sealed(Manifest.model_validate(document))))
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(ModelError, match=message) as caught:
         verify(engine)
