@@ -17,7 +17,7 @@ from edge_segnet.graph.unpool import rewrite
 from edge_segnet.graph.view import View, first_line, infer
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
-Precision = Literal["fp16", "fp32"]
+Precision = Literal["fp32", "fp16"]
 Head = Literal["logits", "labels"]
 
 
