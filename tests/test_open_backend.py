@@ -53,7 +53,9 @@ def test_onnx_does_not_warn(bundle: Bundle, caplog: pytest.LogCaptureFixture) ->
 
 
 def test_tensorrt_fails_hard_and_says_what_to_do(bundle: Bundle) -> None:
-    with pytest.raises(ModelError, match=r"no engine .*state/engines/tiny\.engine or engines/tiny\.engine.*build-engine"):
+    with pytest.raises(
+        ModelError, match=r"no engine .*state/engines/tiny\.engine or engines/tiny\.engine.*build-engine"
+    ):
         find_engine(bundle)
     without_a_gpu()
     with pytest.raises(NoGpu, match=r"no NVIDIA driver on this machine.*--backend onnx"):

@@ -29,8 +29,8 @@ class Bound:
 
     @property
     def text(self) -> str:
-        parts = [f">= {self.low:g}"] * (self.low is not None) + [f"<= {self.high:g}"] * (self.high is not None)
-        return " and ".join(parts)
+        limits = ((">=", self.low), ("<=", self.high))
+        return " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
 
 
 @dataclass(frozen=True)

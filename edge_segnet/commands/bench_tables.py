@@ -19,7 +19,7 @@ def show_report(report: Report, console: Console) -> None:
     size = "{}x{}".format(*facts.network_size)
     where = facts.backend_details.get("gpu") or facts.machine.get("cpu") or facts.machine["system"]
     frames = "frames from memory" if facts.source_kind == "memory" else "live"
-    console.print(f"{facts.model} {size} on {facts.backend} ({where}), {facts.source}, {frames}\n")
+    console.print(f"{facts.model} {size} on {facts.backend} ({where}), {facts.source}, {frames}\n", soft_wrap=True)
     for phase in report.phases.values():
         console.print(_phase_table(phase, report))
         console.print(_phase_line(phase))
