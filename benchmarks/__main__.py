@@ -15,7 +15,7 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cost, startup, throughput
+from benchmarks import cost, engine, startup, throughput
 from benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "street": throughput.street,
     "throughput": throughput.run,
     "memory": throughput.memory,
+    "build-engine": engine.build,
+    "gpu-loop": engine.host,
 }
 
 

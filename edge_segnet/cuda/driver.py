@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -18,7 +19,9 @@ RESTART: Final = "the process must be restarted; if it happens again look at: dm
 def _import_pycuda() -> Any:
     """pycuda's driver module; raises ModelError where it is missing or doesn't fit the machine."""
     try:
-        import pycuda.driver
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of what it then raises
+            import pycuda.driver
     except ImportError as error:
         if error.name in ("pycuda", "pycuda.driver"):
             raise ModelError("pycuda is not installed", hint="pip install 'edge-segnet[gpu]'") from error

@@ -39,7 +39,9 @@ def find_gpu(library: str = LIBRARY) -> Gpu:
     try:
         cuda = ctypes.CDLL(library)
     except OSError as error:
-        raise NoGpu("no NVIDIA driver on this machine", hint=f"{library} is missing; the CPU serves with --backend onnx") from error
+        raise NoGpu(
+            "no NVIDIA driver on this machine", hint=f"{library} is missing; the CPU serves with --backend onnx"
+        ) from error
     status = cuda.cuInit(0)
     if status == _NO_DEVICE:
         raise NoGpu(
