@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,6 +14,7 @@ from edge_segnet.cuda.interface import DeviceBuffer, DeviceInfo, Event, HostBuff
 from edge_segnet.cuda.probe import find_gpu
 from edge_segnet.errors import DeviceLost, ModelError
 
+logger = logging.getLogger(__name__)
 RESTART: Final = "the process must be restarted; if it happens again look at: dmesg | grep -i -e nvgpu -e nvrm"
 
 
@@ -78,7 +80,7 @@ class PycudaDriver:
         except self._cuda.LogicError as error:
             major, minor = self.info.compute_capability
             raise ModelError(
-                f"the decode kernel can't run on {self.info.name}, sm_{major}{minor} ({error})",
+                f"the decode kernel can't run on {self.info.name}, sm_{major}{minor} ({_words(error)})",
                 hint="build the engine again on this machine: edge-segnet build-engine --force",
             ) from error
 
@@ -87,9 +89,14 @@ class PycudaDriver:
         return int(free), int(total)
 
     def close(self) -> None:
-        if self._context is not None:
-            self._context.detach()
-            self._context = None
+        context, self._context = self._context, None
+        if context is None:
+            return
+        try:
+            context.push()  # pycuda lets go only what is current, or what this thread has made
+            context.detach()
+        except self._cuda.Error as error:
+            logger.debug("the GPU's context could not be released: %s", error)
 
 
 class _Current:
@@ -110,13 +117,19 @@ class _Current:
 
     def _fault(self, error: Exception) -> DeviceLost:
         if isinstance(error, self._cuda.MemoryError):
-            return DeviceLost(f"the GPU has too little memory ({error})", hint="free some, or use a smaller network")
+            words = _words(error)
+            return DeviceLost(f"the GPU has too little memory ({words})", hint="free some, or use a smaller network")
         try:
             # A sticky error comes back from every later call of the process; others don't.
             self._cuda.Context.synchronize()
         except self._cuda.Error:
-            return DeviceLost(f"the GPU is lost ({error})", hint=RESTART)
-        return DeviceLost(f"the GPU refused a call ({error})", hint=RESTART, sticky=False)
+            return DeviceLost(f"the GPU is lost ({_words(error)})", hint=RESTART)
+        return DeviceLost(f"the GPU refused a call ({_words(error)})", hint=RESTART, sticky=False)
+
+
+def _words(error: Exception) -> str:
+    """pycuda's message in one line, without the dash that it leaves for a log that is empty."""
+    return " ".join(str(error).split()).removesuffix(" -")
 
 
 class _DeviceBuffer:
