@@ -15,7 +15,7 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cost, engine, startup, throughput
+from benchmarks import cost, engine, gpu, startup, throughput
 from benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "memory": throughput.memory,
     "build-engine": engine.build,
     "gpu-loop": engine.host,
+    "gpu": gpu.run,
 }
 
 

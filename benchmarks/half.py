@@ -56,7 +56,7 @@ def measure(model: str, images: Path, labels: Path) -> list[Figure]:
         lower(bundle.model, "tensorrt", precision="fp16").model.SerializeToString(), CpuOptions(spinning=True)
     )
     matrices = [np.zeros((classes, classes + 1), np.int64) for _ in range(2)]
-    agreed = []
+    agreed: list[float] = []
     for pair in find_pairs(images, labels):
         image, truth = pair.read(classes, bundle.classes.void)
         frame: Image = fit_image(image, bundle.size, bundle.fit)
@@ -71,7 +71,11 @@ def measure(model: str, images: Path, labels: Path) -> list[Figure]:
     fp32, fp16 = (100 * scores(matrix).mean_iou for matrix in matrices)
     return [
         Figure(
-            f"{bundle.name}: labels alike, FP16 and FP32, {len(agreed)} frames", 100 * np.mean(agreed), "%", 99.0, ">="
+            f"{bundle.name}: labels alike, FP16 and FP32, {len(agreed)} frames",
+            float(100 * np.mean(agreed)),
+            "%",
+            99.0,
+            ">=",
         ),
         Figure("the worst frame of them", 100 * min(agreed), "%"),
         Figure("mean IoU, FP32", fp32, "%"),

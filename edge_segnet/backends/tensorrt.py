@@ -4,6 +4,8 @@ run, decoded to labels and counts on the GPU, downloaded, and waited for once.
 
 from __future__ import annotations
 
+import atexit
+import logging
 import math
 import threading
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import Precision
 from edge_segnet.types import Fit, Frame, Image, Labels, Segmentation
 
+logger = logging.getLogger(__name__)
 LOW_MARGIN: Final = math.log(2)
 """A pixel is uncertain where the winner is less than twice as likely as the runner-up: softmax's ratio is e^(a-b)."""
 STAGES: Final = ("upload", "network", "decode", "download")
@@ -102,6 +105,8 @@ class TensorRTBackend:
         self._lock = threading.Lock()
         self._lost: DeviceLost | None = None
         self._closed = False
+        # A command that fails exits without closing; pycuda would then complain of its own teardown, in two lines.
+        atexit.register(self.close)
         self._pixels = spec.size[0] * spec.size[1]
         try:
             with driver.current():
@@ -226,10 +231,14 @@ class TensorRTBackend:
             if self._closed:
                 return
             self._closed = True
-            with self._driver.current():
-                self._network.close()
-                for held in ("_buffers", "_stream", "_events", "_kernel"):
-                    self.__dict__.pop(held, None)
+            atexit.unregister(self.close)
+            try:
+                with self._driver.current():
+                    self._network.close()
+                    for held in ("_buffers", "_stream", "_events", "_kernel"):
+                        self.__dict__.pop(held, None)
+            except DeviceLost as error:
+                logger.debug("what a lost GPU holds goes with the process: %s", error)
             self._driver.close()
             self._lost = self._lost or DeviceLost(f"{self.model_name} is closed")
 

@@ -114,6 +114,7 @@ CUresult cuMemHostGetDevicePointer_v2(void** out, void* at, unsigned flags) {
 CUresult cuMemGetInfo_v2(size_t* available, size_t* total) { NEEDS_CONTEXT return *available = *total = TOTAL, OK; }
 CUresult cuMemcpyHtoDAsync_v2(void* to, const void* from, size_t size, void* stream) { return stream ? move(to, from, size) : INVALID_VALUE; }
 CUresult cuMemcpyDtoHAsync_v2(void* to, const void* from, size_t size, void* stream) { return stream ? move(to, from, size) : INVALID_VALUE; }
+CUresult cuMemcpyDtoDAsync_v2(void* to, const void* from, size_t size, void* stream) { return stream ? move(to, from, size) : INVALID_VALUE; }
 CUresult cuMemsetD32Async(uint32_t* at, unsigned value, size_t count, void* stream) {
   NEEDS_CONTEXT
   if (!holds(at, 4 * count)) return sticky = ILLEGAL_ADDRESS;
