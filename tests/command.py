@@ -21,6 +21,8 @@ PRELOAD = (
     "edge_segnet.commands.segment",
     "edge_segnet.commands.evaluate",
     "edge_segnet.commands.convert",
+    "edge_segnet.commands.build_engine",
+    "edge_segnet.commands.bench",
     "edge_segnet.backends.onnx",
     "edge_segnet.sources.images",
     "edge_segnet.sources.opencv",
