@@ -234,7 +234,7 @@ def build_engine(
         str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")
     ] = "segnet-lite",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="[default: engines/NAME.engine]")
+        Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="Left out: engines/NAME.engine.")
     ] = None,
     precision: Annotated[str, typer.Option(metavar="KIND", help="fp16 or fp32.")] = "fp16",
     runtime: Annotated[
@@ -245,14 +245,14 @@ def build_engine(
     ] = "auto",
     compute_capability: Annotated[
         list[str] | None,
-        typer.Option(metavar="X.Y", help="For tensorrt-rtx; several: 8.6,8.9. [default: this GPU's, or 8.0 on]"),
+        typer.Option(metavar="X.Y", help="For tensorrt-rtx: 8.6,8.9. Left out: this GPU's, or 8.0 on."),
     ] = None,
     size: Size = None,
     workspace_mb: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Scratch memory that a layer may take.")
     ] = None,
     optimization_level: Annotated[
-        int | None, typer.Option(metavar="0-5", min=0, max=5, help="Higher builds longer. [default: TensorRT's, 3]")
+        int | None, typer.Option(metavar="0-5", min=0, max=5, help="Higher builds longer; left out: TensorRT's, 3.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Build even if the engine that is there fits.")] = False,
     json: Json = None,

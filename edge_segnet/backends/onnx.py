@@ -46,6 +46,8 @@ def make_session(model: bytes, options: CpuOptions) -> onnxruntime.InferenceSess
         return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
         hint = "export the model again, or try: edge-segnet convert --for onnxruntime"
+        if "alloc" in str(error):
+            hint = "free some memory, or use a smaller --size"
         raise ModelError(f"ONNX Runtime refuses the model ({_reason(error)})", hint=hint) from error
 
 

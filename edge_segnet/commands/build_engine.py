@@ -13,7 +13,7 @@ from edge_segnet.engine.build import Outcome, Request, build
 from edge_segnet.engine.library import Wanted
 from edge_segnet.engine.load import engine_folders
 from edge_segnet.engine.manifest import check_suffix
-from edge_segnet.errors import UsageError
+from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
 from edge_segnet.graph.lower import Precision
 from edge_segnet.types import Frame, Image, Labels
@@ -47,17 +47,31 @@ def run(
         raise UsageError(f"{model}: an engine already", hint="give a shipped model's name or an .onnx file")
     if out is not None:
         check_suffix(out)
-    bundle = open_model(model, size)
+    try:
+        outcome = _build(open_model(model, size), out, request)
+    except MemoryError as error:
+        hint = "close what else uses the memory, add swap, or build a smaller --size"
+        raise ModelError(f"{model}: too little memory to build an engine here", hint=hint) from error
+    with json_lines(json_target) as emit:
+        emit(
+            {
+                "engine": str(outcome.engine),
+                "built": outcome.built,
+                "stale": list(outcome.reasons),
+                **_document(outcome),
+            }
+        )
+    logger.info("%s", _summary(outcome))
+
+
+def _build(bundle: Bundle, out: Path | None, request: Request) -> Outcome:
     engine = out if out is not None else default_engine(bundle)
     with progress_bar("TensorRT", None) as advance:
 
         def on_progress(phase: str, done: int, total: int) -> None:
             advance(completed=done, description=phase, total=total)
 
-        outcome = build(bundle, engine, request, lambda image: _reference(bundle, image), on_progress)
-    with json_lines(json_target) as emit:
-        emit({"engine": str(engine), "built": outcome.built, "stale": list(outcome.reasons), **_document(outcome)})
-    logger.info("%s", _summary(outcome))
+        return build(bundle, engine, request, lambda image: _reference(bundle, image), on_progress)
 
 
 def default_engine(bundle: Bundle) -> Path:

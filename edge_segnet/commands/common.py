@@ -176,13 +176,16 @@ def console(json_target: str | None) -> Console:
 
 @contextmanager
 def progress_bar(label: str, total: float | None) -> Iterator[Callable[..., None]]:
-    """A bar on standard error if that is a terminal; gives a function that advances it by one or sets ``completed``."""
+    """A bar on standard error if that is a terminal; gives a function that advances it by one or sets ``completed``.
+    Another ``total`` begins a new piece of work, whose remaining time is estimated afresh.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(label, total=total)
 
         def advance(completed: float | None = None, description: str | None = None, total: float | None = None) -> None:
-            step = 1 if completed is None else None
-            bar.update(task, advance=step, completed=completed, description=description, total=total)
+            if total is not None and (total, description) != (bar.tasks[0].total, bar.tasks[0].description):
+                bar.reset(task, total=total, description=description)
+            bar.update(task, advance=1 if completed is None else None, completed=completed, description=description)
 
         yield advance

@@ -153,16 +153,18 @@ def _give_timing_cache(library: Library, config: tensorrt.IBuilderConfig, kept: 
 
 
 def _monitor(library: Library, on_progress: OnProgress, stop: threading.Event) -> tensorrt.IProgressMonitor:
-    """Counts the steps of the innermost phase that has more than a few."""
+    """Tells of the innermost phase with more than one step: timing a network's layers, mostly."""
     totals: dict[str, int] = {}
     monitor = library.api.IProgressMonitor
 
     def start(_: Any, phase: str, parent: str | None, steps: int) -> None:  # noqa: ARG001 - TensorRT's signature
-        totals[phase] = steps
-        on_progress(phase, 0, steps)
+        if steps > 1:
+            totals[phase] = steps
+            on_progress(phase, 0, steps)
 
     def step(_: Any, phase: str, number: int) -> bool:
-        on_progress(phase, number + 1, totals.get(phase, number + 1))
+        if phase == next(reversed(totals), None):
+            on_progress(phase, number + 1, totals[phase])
         return not stop.is_set()
 
     def finish(_: Any, phase: str) -> None:
