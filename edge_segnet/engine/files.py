@@ -130,7 +130,7 @@ def _list_staged(engine: Path) -> list[Path]:
 
 
 def recover(engine: Path) -> bool:
-    """Finish or undo a replacement that was cut off; True if it was finished.
+    """Finish or undo a replacement that was cut off; True if it was finished. Only under the lock.
 
     Raises:
         OutputError: the folder can't be written.
@@ -150,6 +150,17 @@ def recover(engine: Path) -> bool:
     except OSError as error:
         raise output_error(engine, error) from error
     return True
+
+
+def finish(engine: Path) -> None:
+    """What a loader does about a replacement that was cut off: finish it, but never undo what a builder is doing.
+
+    Raises:
+        OutputError: the folder can't be written.
+    """
+    if manifest_path(_staged(engine)).exists():
+        with locked(engine):
+            recover(engine)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_segnet.cuda.compile import architecture
 from edge_segnet.cuda.interface import DeviceInfo
 from edge_segnet.engine.build import listed, source_hash
-from edge_segnet.engine.files import check_folder, read_trusted, recover, sha256
+from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
 from edge_segnet.engine.library import Library, or_none
 from edge_segnet.engine.manifest import (
     REBUILD,
@@ -109,7 +109,7 @@ def verify(engine: Path) -> Verified:
     """
     check_suffix(engine)
     try:
-        recover(engine)
+        finish(engine)
     except OutputError as error:  # a read-only folder; what is there may still be whole
         logger.warning("%s", error)
     path = manifest_path(engine)

@@ -107,6 +107,8 @@ def _interface(model: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int
         names = f"{[value.name for value in inputs]} -> {[value.name for value in outputs]}"
         raise ModelError(f"{where}: inputs and outputs are {names}", hint=hint)
     frame, logits = _shape(inputs[0]), _shape(outputs[0])
+    if frame[:1] == [0]:
+        raise ModelError(f"{where}: the model has a dynamic batch", hint="export it with batch 1 and a fixed size")
     good = len(frame) == len(logits) == 4 and frame[0] == logits[0] == 1 and frame[3] == 3
     if not good or frame[1:3] != logits[2:4] or min(frame + logits) < 1:
         raise ModelError(f"{where}: frame is {frame} and logits is {logits}", hint=hint)

@@ -211,6 +211,20 @@ def test_a_replacement_cut_off_anywhere_is_old_or_new(engine: Path, model: Path,
     assert recover(engine) is False
 
 
+def test_a_loader_finishes_a_replacement_but_undoes_none(engine: Path, model: Path, tmp_path: Path) -> None:
+    staged = engine.with_name("tiny.next.engine")
+    staged.write_bytes(b"half")  # a builder is at work
+    verify(engine)
+    assert staged.read_bytes() == b"half"
+    staged.unlink()
+    other = tmp_path / "new" / "tiny.engine"
+    forge(other, model, version="10.9.9")
+    for name, data in snapshot(other.parent).items():  # a builder was killed before its first renaming
+        engine.with_name(name.replace("tiny.", "tiny.next.", 1)).write_bytes(data)
+    assert verify(engine).manifest.recipe.version == "10.9.9"
+    assert not [name for name in left_in(engine.parent) if ".next." in name]
+
+
 def test_a_full_disk_leaves_the_old_engine(engine: Path) -> None:
     import resource
 
