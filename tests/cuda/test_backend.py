@@ -194,6 +194,12 @@ def test_self_test() -> None:
     assert 0.99 < backend.self_test(few) < 1.0
 
 
+def test_the_shipped_model_in_float16_passes_its_self_test() -> None:
+    bundle = bundles.load("segnet-lite")
+    backend, _, _ = fake_backend(bundle, "fp16")
+    assert backend.self_test(golden_labels(bundle)) >= 0.995
+
+
 def test_self_test_finds_nan() -> None:
     bundle = tiny_bundle()
     weight = next(w for w in bundle.model.graph.initializer if w.name.endswith("conv1_D.bias"))
