@@ -43,10 +43,15 @@ def build(folder: Path, *, integrated: bool = False) -> str:
     return ""
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Python with that driver in the place of the machine's own."""
-    places = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
-    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, places))}
+def run(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Python with that driver in the place of the machine's own, and the TensorRT of ``modules``."""
+    libraries = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
+    modules = [str(HERE / "modules"), str(HERE.parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        "PYTHONPATH": ":".join(filter(None, modules)),
+        "STATE_DIRECTORY": str(folder / "state"),
+    }
     return subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=300, cwd=cwd
     )
