@@ -64,9 +64,15 @@ def test_from_model_to_result_as_a_user_does(tmp_path: Path, model: Path, photo:
     assert done.returncode == 3 and "SHA-256" in done.stderr
 
 
-def test_tensorrt_builds_for_its_own_gpu_only(tmp_path: Path, model: Path) -> None:
-    if reason := standin.build(tmp_path):
+def test_tensorrt_builds_for_its_own_gpu(tmp_path: Path, model: Path) -> None:
+    """Without pycuda: an engine is built where only TensorRT and a driver are."""
+    if reason := standin.build(tmp_path, for_pycuda=False):
         pytest.skip(reason)
+    built = json.loads(cli(tmp_path, "build-engine", model, "--runtime", "tensorrt", "--json", "-"))
+    recipe = built["manifest"]["recipe"]
+    assert (recipe["flavour"], recipe["version"], recipe["compute_capabilities"]) == ("tensorrt", "10.3.0", ["8.7"])
+    engine = Path(built["engine"])
+    assert engine.with_suffix(".sm_87.cubin").exists() and (engine.parent / "timing.cache").read_bytes() == b"timings"
     flags = ["--runtime", "tensorrt", "--compute-capability", "8.6"]
     done = standin.run(tmp_path, "-m", "edge_segnet", "build-engine", str(model), *flags, cwd=tmp_path)
     assert done.returncode == 2
