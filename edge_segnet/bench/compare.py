@@ -43,10 +43,10 @@ class Change:
 def compare(before: Report, after: Report) -> list[Change]:
     """Median latency per phase with a verdict, then every stage's median and the bare network's, for where it lies."""
     changes = []
-    for mode in before.phases.keys() & after.phases.keys():
+    for mode in (name for name in before.phases if name in after.phases):
         old, new = before.phases[mode], after.phases[mode]
         changes.append(_judge(f"{mode} latency p50", old.samples_ms, new.samples_ms))
-        for stage in old.stages_ms.keys() & new.stages_ms.keys():
+        for stage in (name for name in old.stages_ms if name in new.stages_ms):
             changes += _plain(f"{mode} {stage} p50", old.stages_ms[stage], new.stages_ms[stage])
     if before.bare and after.bare:
         changes += _plain("bare network p50", before.bare.time_ms, after.bare.time_ms)

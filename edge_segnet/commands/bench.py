@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import resource
 import time
@@ -18,12 +19,13 @@ from edge_segnet.bench.plot import check_plotting, plot
 from edge_segnet.bench.report import Agreement, Bare, ColdStart, Energy, Memory, Phase, Report, read_report
 from edge_segnet.commands.bench_tables import show_changes, show_report, show_verdicts
 from edge_segnet.commands.common import choose, console, json_lines, open_model, progress_bar
-from edge_segnet.errors import BadFrame, BudgetMissed, EndOfStream, InputError, UsageError
+from edge_segnet.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.serialise import without_credentials
 from edge_segnet.sources import FiniteSource, describe, open_source
 from edge_segnet.types import Backend, Frame
 
+logger = logging.getLogger(__name__)
 IN_MEMORY: Final = 30
 """Frames that are read ahead and replayed."""
 COMPARED: Final = 10
@@ -209,10 +211,14 @@ def _memory(backend: Backend, growth_mb: float) -> Memory:
 
 
 def _agreement(bundle: Bundle, backend: Backend, sample: list[Frame]) -> Agreement | None:
-    """With the CPU in float32; None where this is the CPU."""
+    """With the CPU in float32; None where this is the CPU, or where the model of an engine is gone."""
     if backend.name == "onnx":
         return None
-    reference = open_backend(bundle, "onnx")
+    try:
+        reference = open_backend(bundle, "onnx")
+    except ModelError as error:
+        logger.warning("warning: labels are not compared with the CPU's: %s", error)
+        return None
     try:
         return agree(backend, reference, sample[:COMPARED])
     finally:

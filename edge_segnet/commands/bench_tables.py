@@ -117,9 +117,9 @@ def _board_rows(before: Readings, after: Readings) -> list[tuple[str, str]]:
 
 def show_verdicts(verdicts: list[Verdict], console: Console) -> None:
     """Bounds, values and whether they hold."""
-    table = Table("budget", "bound", "measured", "", box=None, pad_edge=False)
+    table = Table(Column("budget", overflow="fold"), "bound", "measured", "", box=None, pad_edge=False)
     for verdict in verdicts:
-        measured = "not measured, or too few samples" if verdict.value is None else f"{verdict.value:g}"
+        measured = "nothing, or too few" if verdict.value is None else f"{verdict.value:g}"
         table.add_row(verdict.bound.name, verdict.bound.text, measured, "met" if verdict.met else "[bold red]missed[/]")
     console.print(table)
 

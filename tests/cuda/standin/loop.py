@@ -1,5 +1,6 @@
-"""``python -m tests.cuda.standin.loop [host]``: the whole GPU loop on the real pycuda and a driver without a GPU; or what
-its calls cost on the host. Needs pycuda, and the driver of ``tests.cuda.standin.build(FOLDER)`` in LD_LIBRARY_PATH.
+"""``python -m tests.cuda.standin.loop [host]``: the whole GPU loop on the real pycuda and a driver without a GPU; or
+what its calls cost on the host. Needs pycuda, and the driver of ``tests.cuda.standin.build(FOLDER)`` in
+LD_LIBRARY_PATH.
 """
 
 from __future__ import annotations
