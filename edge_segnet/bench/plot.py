@@ -34,7 +34,7 @@ def plot(report: Report, path: Path) -> None:
     size = "{}x{}".format(*facts.network_size)
     figure.suptitle(f"{facts.model} {size} on {facts.backend}, {facts.machine.get('cpu', facts.machine['system'])}")
     for (over_time, spread), phase in zip(axes, phases, strict=True):
-        over_time.plot(phase.samples_at_s, phase.samples_ms, ".-", linewidth=0.5, markersize=2, color="tab:blue")
+        over_time.plot(phase.samples_at_s, phase.samples_ms, ".", markersize=2.5, color="tab:blue")
         over_time.set(xlabel="s", ylabel="latency, ms", title=_title(phase), ylim=(0, None))
         for name, colour in (("p50", "tab:green"), ("p99", "tab:red")):
             value = getattr(phase.latency_ms, name)

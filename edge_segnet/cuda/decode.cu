@@ -14,10 +14,11 @@ typedef unsigned int u32;
 #define SHARED_WITH_HOST __device__ __forceinline__
 #define MINUS_INFINITY __int_as_float(0xff800000)
 #else
-#include <cmath>
-#include <cstring>
 #define SHARED_WITH_HOST inline
 #define MINUS_INFINITY (-INFINITY)
+#endif
+#ifndef __CUDACC_RTC__
+#include <cmath>
 #endif
 
 struct Half {
@@ -27,7 +28,7 @@ struct Half {
 SHARED_WITH_HOST float to_float(float value) { return value; }
 
 SHARED_WITH_HOST float to_float(Half value) {
-#ifdef __CUDACC__
+#ifdef __CUDA_ARCH__
   // The instruction itself, because NVRTC alone brings no cuda_fp16.h.
   float wide;
   asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(value.bits));
@@ -90,7 +91,7 @@ __device__ __forceinline__ void tally(u32* histogram, const int (&labels)[N]) {
   const u32 active = __activemask();
   int agreed = 0;
   __match_all_sync(active, same ? labels[0] : -1 - int(threadIdx.x), &agreed);
-  if (agreed) {
+  if (agreed && same) {  // a lane that is alone agrees with itself, whatever its labels
     if (int(threadIdx.x & 31) == __ffs(active) - 1) atomicAdd(&histogram[labels[0]], N * __popc(active));
     return;
   }

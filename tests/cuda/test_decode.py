@@ -6,6 +6,7 @@ import ctypes
 import math
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from edge_segnet.errors import ModelError
 from tests.cuda.reference import adversarial, decode
 
 LOW_MARGIN = math.log(2)
+EMULATOR = Path(__file__).parent / "emulator.cpp"
 ARCHITECTURES = ("sm_87", "sm_90", "sm_110", "sm_120")
 """Orin, data centre, Thor, RTX 50."""
 _CASES = [
@@ -92,6 +94,58 @@ def test_every_float16_is_read_as_numpy_reads_it(host: ctypes.CDLL) -> None:
     zeros = np.zeros_like(every)
     check(host, np.concatenate([zeros, every]))
     check(host, np.concatenate([every, np.roll(every, 1, axis=2), zeros]))
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The kernel itself, warps and barriers included, on the CPU."""
+    program = shutil.which("g++")
+    if program is None:
+        pytest.skip("no C++ compiler")
+    folder = tmp_path_factory.mktemp("emulator")
+    (folder / "decode.cu").write_bytes(kernel_source())
+    define = f'-DKERNEL="{folder / "decode.cu"}"'
+    command = [program, "-std=c++17", "-O2", "-Wall", "-Wno-unknown-pragmas", define, "-shared", "-fPIC"]
+    library = folder / "emulator.so"
+    subprocess.run([*command, "-o", str(library), str(EMULATOR)], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def check_kernel(emulated: ctypes.CDLL, logits: NDArray[Any], grid: int) -> None:
+    classes, height, width = logits.shape
+    aligned = np.zeros(logits.nbytes + 16, np.uint8)
+    start = -aligned.ctypes.data % 16
+    given = aligned[start : start + logits.nbytes].view(logits.dtype)
+    given[:] = logits.ravel()
+    labels, totals = np.full(height * width + 16, 99, np.uint8), np.zeros(classes + 2, np.uint32)
+    written = labels[-labels.ctypes.data % 16 :][: height * width]
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (given, written, totals)]
+    half = int(logits.dtype == np.float16)
+    assert emulated.emulate(half, grid, *pointers, classes, height * width, ctypes.c_float(LOW_MARGIN)) == 0
+    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
+    assert np.array_equal(written.reshape(height, width), wanted_labels)
+    assert totals.tolist() == wanted_totals.tolist()
+
+
+@pytest.mark.parametrize("grid", [1, 3])
+@pytest.mark.parametrize("logits", _CASES)
+def test_the_kernel_on_adversarial_logits(emulated: ctypes.CDLL, logits: NDArray[Any], grid: int) -> None:
+    check_kernel(emulated, logits, grid)
+
+
+@pytest.mark.parametrize("pixels", [4, 8, 124, 128, 132, 1020, 1024, 1028, 1156, 1, 3, 31, 33, 257, 511, 1027])
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_the_kernel_where_the_last_warp_is_not_full(emulated: ctypes.CDLL, pixels: int, kind: Any) -> None:
+    """One lane that is left alone agrees with itself: its four labels need not be alike."""
+    logits = np.random.default_rng(pixels).normal(0, 3, (5, 1, pixels)).astype(kind)
+    for grid in (1, 2):
+        check_kernel(emulated, logits, grid)
+
+
+def test_the_kernel_where_whole_warps_agree(emulated: ctypes.CDLL) -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (11, 40, 64)).astype(np.float16)
+    logits[3, :20], logits[7, 20:25, :40] = 50, 50
+    check_kernel(emulated, logits, 2)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
