@@ -129,6 +129,8 @@ def load(model: str) -> Bundle:
         ModelError: there is no such model, or it is damaged or not one of this project's.
     """
     path = find_model(model)
+    if path.suffix == ENGINE_SUFFIX:
+        raise ModelError(f"{model}: a TensorRT engine, not a model file", hint="give its .onnx file")
     return replace(read(load_model(path), str(path)), path=path)
 
 
@@ -150,8 +152,6 @@ def find_model(model: str) -> Path:
     shipped = {} if path.suffix else shipped_models()
     if model in shipped:
         return shipped[model]
-    if path.suffix == ENGINE_SUFFIX:
-        raise ModelError(f"{model}: a TensorRT engine, not a model file", hint="give its .onnx file")
     try:
         if path.is_file():
             return path
