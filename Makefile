@@ -41,6 +41,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[test]'
 	touch $@ $(VENV)/.core
 
-$(VENV)/.check: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.check: pyproject.toml tools/typings.py | $(VENV)/bin/python
 	$(PIP) --editable '.[dev,train]'
+	$(BIN)/python -m tools.typings $(VENV)/typings
 	touch $@ $(VENV)/.core $(VENV)/.test

@@ -15,7 +15,7 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caffe, cost, labels, messages, recording, regions, service, startup, throughput
+from benchmarks import caffe, cost, engine, gpu, labels, messages, recording, regions, service, startup, throughput
 from benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
@@ -36,6 +36,9 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "sinks": messages.everything,
     "faults": messages.faults,
     "events": messages.events,
+    "build-engine": engine.build,
+    "gpu-loop": engine.host,
+    "gpu": gpu.run,
 }
 
 

@@ -93,7 +93,9 @@ def _root(
     pass
 
 
-Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, an .onnx or an .engine file.")
+]
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx or tensorrt.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]
@@ -283,6 +285,59 @@ def convert(
     command.run(model, out, target=target, precision=precision, head=head, size=size, spec=spec, json_target=json)
 
 
+@app.command(name="build-engine")
+def build_engine(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")
+    ] = "segnet-lite",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="Left out: engines/NAME.engine.")
+    ] = None,
+    precision: Annotated[str, typer.Option(metavar="KIND", help="fp16 or fp32.")] = "fp16",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="auto, tensorrt (Jetson, data centre: builds on its GPU), or tensorrt-rtx (RTX cards)."
+        ),
+    ] = "auto",
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X.Y", help="For tensorrt-rtx: 8.6,8.9. Left out: this GPU's, or 8.0 on."),
+    ] = None,
+    size: Size = None,
+    workspace_mb: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Scratch memory that a layer may take.")
+    ] = None,
+    optimization_level: Annotated[
+        int | None, typer.Option(metavar="0-5", min=0, max=5, help="Higher builds longer; left out: TensorRT's, 3.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build even if the engine that is there fits.")] = False,
+    json: Json = None,
+) -> None:
+    """Build a TensorRT engine, with the decode kernel, golden labels and a manifest beside it.
+
+    Nothing is rebuilt that still fits; a stale engine says why. Killed or failed, it leaves the old engine whole.
+
+        edge-segnet build-engine segnet-lite
+
+        edge-segnet build-engine mine.onnx --runtime tensorrt-rtx --compute-capability 8.6,8.9
+    """
+    from edge_segnet.commands import build_engine as command
+
+    command.run(
+        model,
+        out,
+        precision=precision,
+        runtime=runtime,
+        capabilities=compute_capability or [],
+        size=size,
+        workspace_mb=workspace_mb,
+        optimization_level=optimization_level,
+        force=force,
+        json_target=json,
+    )
+
+
 @app.command()
 def train(
     images: Annotated[Path, typer.Option(metavar="DIR", help="Training pictures.")],
@@ -338,6 +393,41 @@ def train(
     command.run(
         **{name: value for name, value in locals().items() if name not in ("command", "json")}, json_target=json
     )
+
+
+@app.command()
+def bench(
+    model: Model = "segnet-lite",
+    backend: BackendName = "auto",
+    source: Annotated[
+        str, typer.Option(metavar="URI", help="Files and the synthetic street are replayed from memory, cameras live.")
+    ] = "synthetic://drive",
+    size: Size = None,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.01, max=86400, help="Measured time per phase.")] = 10.0,
+    rate: Annotated[
+        float | None, typer.Option(metavar="HZ", help="Then measure once more, at this many frames per second.")
+    ] = None,
+    warmup: Annotated[float, typer.Option(metavar="S", min=0, max=3600, help="Unmeasured time before.")] = 1.0,
+    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0,
+    json: Json = None,
+    budget: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Exit with 7 if a bound in there is broken.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="A.json B.json", help="Say what changed, instead of measuring.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw latency over time.")] = None,
+) -> None:
+    """Measure a model here: frames per second, every stage, frame age, overhead, cold start, memory, power, agreement.
+
+    edge-segnet bench --seconds 30 --rate 15 --json bench.json --plot bench.png
+
+    edge-segnet bench --compare old.json new.json
+    """
+    from edge_segnet.commands import bench as command
+
+    settings = command.Settings(model, backend, source, size, seconds, rate, warmup, threads)
+    command.run(settings, json_target=json, budget=budget, reports=compare, picture=plot)
 
 
 cli_data.register(app)

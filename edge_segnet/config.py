@@ -196,6 +196,8 @@ class Config(Section):
 
     model: Annotated[str, Field(min_length=1)] = Field("segnet-lite", description="a shipped name, .onnx or .engine")
     backend: Literal["auto", "onnx", "tensorrt"] = "auto"
+    fallback: bool = Field(False, description="may the CPU serve in the place of an engine that fails?")
+    memory: Literal["auto", "pinned", "mapped"] = Field("auto", description="of frames and labels on the GPU's way")
     size: Annotated[str, AfterValidator(_size)] | None = Field(
         None, description="network size WxH; auto: the largest that meets the cameras' rates"
     )

@@ -72,7 +72,13 @@ class PartialFailure(EdgeSegnetError):
 
 
 class DeviceLost(EdgeSegnetError):
+    """``sticky``: every later call of this process would fail as well."""
+
     exit_code = 6
+
+    def __init__(self, message: str, *, hint: str = "", sticky: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.sticky = sticky
 
 
 class BudgetMissed(EdgeSegnetError):

@@ -47,7 +47,7 @@ def output_error(path: Path | str, error: OSError) -> OutputError:
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
+def written_beside(path: Path, mode: int = _MODE) -> Iterator[Path]:
     """Gives a temporary path in the same folder, with the same suffix; renames it to ``path`` when the block ends
     well, removes it otherwise. Makes the folder, follows a symbolic link, and gives ``path`` itself where that is a
     device or a pipe (``/dev/null``, ``/dev/stdout``).
@@ -67,7 +67,7 @@ def written_beside(path: Path) -> Iterator[Path]:
         os.close(handle)
         beside = Path(name)
         yield beside
-        beside.chmod(_MODE)
+        beside.chmod(mode)
         beside.replace(target)
     except BrokenPipeError:
         raise  # whoever read our standard output has gone: no fault of this file
@@ -89,7 +89,7 @@ def _is_device(path: Path) -> bool:
     return not stat.S_ISREG(mode)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, mode: int = _MODE) -> None:
     """Replace ``path`` with ``data``, whole or not at all; raises OutputError as ``written_beside``."""
-    with written_beside(path) as beside:
+    with written_beside(path, mode) as beside:
         beside.write_bytes(data)

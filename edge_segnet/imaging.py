@@ -111,7 +111,12 @@ def read_labels(path: Path) -> Labels:
     Raises:
         InputError: the file can't be read, or holds colours where ids are expected.
     """
-    labels, _ = read_stored(path)
+    return decode_labels(_read(path), path)
+
+
+def decode_labels(contents: bytes, path: Path) -> Labels:
+    """``read_labels`` of a file that was read already; ``path`` names it in errors."""
+    labels = _stored(contents, path)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
         raise InputError(f"{path}: {kind} is no label image", hint="label images are 8-bit grey, one class id a pixel")
@@ -121,9 +126,13 @@ def read_labels(path: Path) -> Labels:
 def read_stored(path: Path) -> tuple[NDArray[np.uint8], bytes]:
     """Pixels as stored (grey, BGR, BGRA or a palette's indices; maybe uint16), and the file; raises InputError."""
     data = _read(path)
-    plain, factor = palette_as_grey(data)
+    return _stored(data, path), data
+
+
+def _stored(contents: bytes, path: Path) -> NDArray[np.uint8]:
+    plain, factor = palette_as_grey(contents)
     pixels = _decode(path, plain, cv2.IMREAD_UNCHANGED)
-    return pixels if factor == 1 else pixels // np.uint8(factor), data
+    return pixels if factor == 1 else pixels // np.uint8(factor)
 
 
 def read_lut(path: Path) -> NDArray[np.uint8]:

@@ -24,6 +24,8 @@ PRELOAD = (
     "edge_segnet.commands.import_caffe",
     "edge_segnet.commands.labels",
     "edge_segnet.commands.dataset",
+    "edge_segnet.commands.build_engine",
+    "edge_segnet.commands.bench",
     "edge_segnet.backends.onnx",
     "edge_segnet.sources.images",
     "edge_segnet.sources.opencv",

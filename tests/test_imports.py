@@ -14,6 +14,7 @@ import edge_segnet
 HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch", "yaml")
 CORE = ("errors", "types", "stats", "classes", "containers", "files", "serialise")
 HARDWARE = ("cv2", "onnxruntime", "torch", "onnx", "pycuda", "tensorrt")
+GPU_ONLY = ("edge_segnet.engine", "edge_segnet.backends.tensorrt", "pydantic")
 
 
 def loaded_after(code: str, watched: Sequence[str]) -> list[str]:
@@ -24,12 +25,11 @@ def loaded_after(code: str, watched: Sequence[str]) -> list[str]:
     return done.stdout.splitlines()[-1].split() if done.stdout.strip() else []
 
 
-OF_A_GROUP = (["labels", "lint"], ["labels", "convert"], ["dataset", "init"])
+COMMANDS = ("segment", "evaluate", "convert", "train", "run", "doctor", "import-caffe", "build-engine", "bench")
+OF_A_GROUP = (["labels", "lint"], ["labels", "convert"], ["dataset", "init"], ["config", "schema"])
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["doctor"], ["import-caffe"], *OF_A_GROUP]
-)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *OF_A_GROUP], ids=" ".join)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     run = (
         "from edge_segnet.cli import main\n"
@@ -51,7 +51,17 @@ def test_everything_but_training_loads_without_torch() -> None:
     assert len(names) > 30
     block = "sys.modules['torch'] = None\n"  # importing it fails from here on
     code = block + "".join(f"import {name}\n" for name in names)
-    assert loaded_after(code, ["pycuda", "tensorrt"]) == []
+    assert loaded_after(code, ["pycuda", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"]) == []
+
+
+def test_a_machine_without_a_gpu_loads_nothing_of_the_gpus() -> None:
+    code = (
+        "from edge_segnet.backends import open_backend, read_model\n"
+        "from edge_segnet.cuda.probe import NoGpu, find_gpu\n"
+        "try: find_gpu()\n"
+        "except NoGpu: open_backend(read_model('segnet-lite'))\n"
+    )
+    assert loaded_after(code, GPU_ONLY) == []
 
 
 def test_graphs_are_edited_without_pictures_or_a_runtime() -> None:

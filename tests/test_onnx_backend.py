@@ -68,8 +68,6 @@ def test_it_is_a_backend() -> None:
 
 
 def test_what_cannot_run_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ModelError, match=r"tensorrt.*--backend onnx"):
-        open_backend(tiny_bundle(), "tensorrt")
     with pytest.raises(ModelError, match="ONNX Runtime refuses the model") as caught:
         make_session(b"nonsense", CpuOptions())
     assert "\n" not in str(caught.value) and "[ONNXRuntimeError]" not in str(caught.value)

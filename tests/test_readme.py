@@ -21,6 +21,12 @@ from tests.program import Program
 
 README = Path(__file__).parent.parent / "README.md"
 NEEDS = re.compile(r"\s+# needs: (?P<what>.+)$")
+MODULES = {
+    "torch": ("torch",),
+    "matplotlib": ("matplotlib",),
+    "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+}
+"""What can be needed and still be here: any of these modules."""
 SET_UP = re.compile(r"^(make|pip) ")
 """Run by .ci/run itself; inside a test they would rebuild the environment that they run in."""
 
@@ -65,9 +71,7 @@ def test_command(line: str, folder: Path) -> None:
     command = line.split("    #")[0]
     if SET_UP.match(command):
         pytest.skip(f"{command}: set-up, which .ci/run does")
-    if needed and needed["what"] == "torch" and importlib.util.find_spec("torch") is None:
-        pytest.skip(f"{command}: needs torch")
-    if needed and needed["what"] != "torch":
+    if needed and not any(map(importlib.util.find_spec, MODULES.get(needed["what"], ()))):
         pytest.skip(f"{command}: needs {needed['what']}")
     if command.startswith("edge-segnet run ") and "--check" not in command:
         _serve(command, folder)

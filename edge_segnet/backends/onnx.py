@@ -46,6 +46,8 @@ def make_session(model: bytes, options: CpuOptions) -> onnxruntime.InferenceSess
         return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
         hint = "export the model again, or try: edge-segnet convert --for onnxruntime"
+        if "alloc" in str(error):
+            hint = "free some memory, or use a smaller --size"
         raise ModelError(f"ONNX Runtime refuses the model ({_reason(error)})", hint=hint) from error
 
 
@@ -89,6 +91,14 @@ class OnnxBackend:
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
         labels.setflags(write=False)
         return Segmentation(labels=labels, counts=counts, low_margin=None, stages_ms=stages)
+
+    def bare_ms(self, frame: Frame) -> float:
+        """Milliseconds of the session alone."""
+        inputs = {"frame": frame.image[np.newaxis]}
+        with self._lock:
+            started = time.perf_counter()
+            self._session.run(["labels"], inputs)
+            return 1e3 * (time.perf_counter() - started)
 
     def close(self) -> None:
         """Free the session."""

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge_segnet import classes as class_maps
+from edge_segnet.backends import read_model
 from edge_segnet.classes import CLASS_MAPS, ClassMap
 from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.files import output_error, written_beside
@@ -86,7 +87,7 @@ def open_model(model: str, size: str | None = None, colours: Path | None = None)
         ModelError: it is missing, damaged or can't have that size.
         UsageError, InputError: the size or palette is wrong.
     """
-    bundle = bundles.load(model)
+    bundle = read_model(model)
     if size is not None:
         bundle = resized(bundle, parse_size(size))
     if colours is not None:
@@ -168,12 +169,16 @@ def console(json_target: str | None) -> Console:
 
 @contextmanager
 def progress_bar(label: str, total: float | None) -> Iterator[Callable[..., None]]:
-    """A bar on standard error if that is a terminal; gives a function that advances it by one or sets ``completed``."""
+    """A bar on standard error if that is a terminal; gives a function that advances it by one or sets ``completed``.
+    Another ``total`` begins a new piece of work, whose remaining time is estimated afresh.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(label, total=total)
 
-        def advance(completed: float | None = None, description: str | None = None) -> None:
+        def advance(completed: float | None = None, description: str | None = None, total: float | None = None) -> None:
+            if total is not None and (total, description) != (bar.tasks[0].total, bar.tasks[0].description):
+                bar.reset(task, total=total, description=description)
             bar.update(task, advance=1 if completed is None else None, completed=completed, description=description)
 
         yield advance

@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from edge_segnet import refine
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends import BackendOptions, open_backend, read_model
 from edge_segnet.config import Config
+from edge_segnet.engine.load import engine_folders
 from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import Bundle, resized
+from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle, resized
 from edge_segnet.refine import Network
 from edge_segnet.types import Backend, Frame
 
@@ -26,7 +28,7 @@ HEADROOM: Final = 0.85
 """Of a frame's time, what the network may take when ``size: auto`` chooses."""
 SCALES: Final = (1.0, 0.8, 2 / 3, 0.5, 0.4, 1 / 3, 0.25)
 TRIALS: Final = 3
-Fingerprint = tuple[str, int, int, int]
+Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +46,20 @@ def network_of(loaded: Loaded) -> Network:
     return Network(loaded.bundle.classes, loaded.bundle.size, loaded.bundle.fit)
 
 
-def fingerprint(model: str) -> Fingerprint:
-    """(file, inode, size, time of change): another one is another model, even under the same name.
+def fingerprint(config: Config) -> Fingerprint:
+    """(file, inode, size, time of change) of the model and of its engine, if it has one: where they differ, there is
+    another model, even under the same name.
 
     Raises:
         ModelError: there is no such model.
     """
-    path = bundles.find_model(model)
+    files = [bundles.find_model(config.model)]
+    if config.backend != "onnx":
+        files += [folder / f"{files[0].stem}{ENGINE_SUFFIX}" for folder in engine_folders()]
+    return tuple(_facts(path) for path in files if path.is_file())
+
+
+def _facts(path: Path) -> tuple[str, int, int, int]:
     facts = path.stat()
     return str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns
 
@@ -61,11 +70,11 @@ def load(config: Config) -> Loaded:
     Raises:
         ModelError: missing, damaged, or it can't run here at that size.
     """
-    mark = fingerprint(config.model)
-    bundle = bundles.load(config.model)
+    mark = fingerprint(config)
+    bundle = read_model(config.model)
     if bundle.licence:
         logger.info("%s: %s", bundle.name, bundle.licence)
-    options = BackendOptions(threads=config.threads)
+    options = BackendOptions(threads=config.threads, memory=config.memory, fallback=config.fallback)
 
     def opened(made: Bundle) -> Backend:
         backend = open_backend(made, config.backend, options)
@@ -86,7 +95,7 @@ def check_regions(config: Config) -> None:
         ConfigError: they are not.
         ModelError: there is no such model.
     """
-    bundle = _sized(bundles.load(config.model), config)
+    bundle = _sized(read_model(config.model), config)
     refine.check(config, Network(bundle.classes, bundle.size, bundle.fit))
 
 
@@ -102,7 +111,7 @@ def wait_for(model: str, stopping: Callable[[], bool], say: Callable[[str], None
     """Return when the model's file is there, or the daemon is to stop; ``say`` hears why it is waited for."""
     while not stopping():
         try:
-            fingerprint(model)
+            bundles.find_model(model)
         except ModelError as error:
             say(error.message)
             time.sleep(WAIT_S)

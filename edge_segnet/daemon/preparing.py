@@ -12,9 +12,10 @@ from edge_segnet import refine
 from edge_segnet.config import Config
 from edge_segnet.daemon import model as models
 from edge_segnet.daemon.model import Loaded
+from edge_segnet.errors import ConfigError
 
 logger = logging.getLogger(__name__)
-MODEL_KEYS: Final = ("model", "backend", "size", "threads")
+MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "size", "threads")
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,12 @@ class Preparer:
         if current is None:
             if self._wait:
                 models.wait_for(config.model, self._stopping, self._say)
-            return None if self._stopping() else _checked(config, models.load(config))
+            return None if self._stopping() else _loaded(config)
         old, loaded = current
-        return _checked(config, models.load(config) if _is_another(config, old, loaded) else loaded)
+        if _is_another(config, old, loaded):
+            return _loaded(config)
+        refine.check(config, models.network_of(loaded))
+        return Prepared(config, loaded)
 
     def _say(self, why: str) -> None:
         self._waiting(why)
@@ -74,9 +78,14 @@ class Preparer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _checked(config: Config, loaded: Loaded) -> Prepared:
+def _loaded(config: Config) -> Prepared:
     """Raises ConfigError where the settings' regions and rules don't go with the model."""
-    refine.check(config, models.network_of(loaded))
+    loaded = models.load(config)
+    try:
+        refine.check(config, models.network_of(loaded))
+    except ConfigError:
+        loaded.backend.close()
+        raise
     return Prepared(config, loaded)
 
 
@@ -87,4 +96,4 @@ def _is_another(config: Config, old: Config, loaded: Loaded) -> bool:
     rates = [[camera.rate for camera in each.cameras.values()] for each in (config, old)]
     if config.size == "auto" and rates[0] != rates[1]:
         return True
-    return models.fingerprint(config.model) != loaded.fingerprint
+    return models.fingerprint(config) != loaded.fingerprint

@@ -18,6 +18,7 @@ from edge_segnet.graph.load import load_model
 from edge_segnet.types import Fit
 
 KEY: Final = "edge_segnet."
+ENGINE_SUFFIX: Final = ".engine"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Bundle:
     licence: str
     provenance: dict[str, Any]
     """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
+    path: Path | None = None
+    """The file that it was loaded from; a TensorRT engine's ``model`` is empty."""
+
+    @property
+    def is_engine(self) -> bool:
+        return self.path is not None and self.path.suffix == ENGINE_SUFFIX
 
 
 def attach(
@@ -100,6 +107,8 @@ def _interface(model: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int
         names = f"{[value.name for value in inputs]} -> {[value.name for value in outputs]}"
         raise ModelError(f"{where}: inputs and outputs are {names}", hint=hint)
     frame, logits = _shape(inputs[0]), _shape(outputs[0])
+    if frame[:1] == [0]:
+        raise ModelError(f"{where}: the model has a dynamic batch", hint="export it with batch 1 and a fixed size")
     good = len(frame) == len(logits) == 4 and frame[0] == logits[0] == 1 and frame[3] == 3
     if not good or frame[1:3] != logits[2:4] or min(frame + logits) < 1:
         raise ModelError(f"{where}: frame is {frame} and logits is {logits}", hint=hint)
@@ -120,14 +129,23 @@ def load(model: str) -> Bundle:
         ModelError: there is no such model, or it is damaged or not one of this project's.
     """
     path = find_model(model)
-    return read(load_model(path), str(path))
+    if path.suffix == ENGINE_SUFFIX:
+        raise ModelError(f"{model}: a TensorRT engine, not a model file", hint="give its .onnx file")
+    return replace(read(load_model(path), str(path)), path=path)
 
 
 def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
     """The same model at another network size (width, height); raises ModelError."""
+    if size == bundle.size:
+        return bundle
+    if bundle.is_engine:
+        raise ModelError(
+            "{} is built for {}x{}".format(bundle.path, *bundle.size),
+            hint="build another: edge-segnet build-engine --size {}x{}".format(*size),
+        )
     from edge_segnet.graph.resize import resize  # only who asks for another size waits for it
 
-    return bundle if size == bundle.size else replace(bundle, model=resize(bundle.model, size), size=size)
+    return replace(bundle, model=resize(bundle.model, size), size=size)
 
 
 def save(bundle: Bundle, path: Path) -> None:
@@ -148,8 +166,6 @@ def find_model(model: str) -> Path:
     shipped = {} if path.suffix else shipped_models()
     if model in shipped:
         return shipped[model]
-    if path.suffix == ".engine":
-        raise ModelError(f"{model}: TensorRT engines need the tensorrt backend", hint="use --backend tensorrt on a GPU")
     try:
         if path.is_file():
             return path

@@ -50,11 +50,7 @@ class Service(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """``/api/status``, JSON-ready, without credentials: {state, message, ready, healthy, uptime_s, version, model,
-        licence, backend, network_size, fit, cameras: {NAME: {state, since_s, message, source, source_size, synthetic, flip,
-        rate, camera_frames_per_second, frames_per_second, age_ms: {p50, p95, p99, max}, frames, dropped, stale,
-        captured, reconnects}}, sinks, board, reload}.
-        """
+        """``/api/status``, JSON-ready, without credentials (``http/documents.py``, ``StatusDocument``)."""
         ...
 
     @property

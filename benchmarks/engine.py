@@ -1,0 +1,167 @@
+"""Building an engine without a GPU, and what the loop costs the host: what any PC can measure of the GPU path."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from benchmarks.figure import Figure
+from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
+from edge_segnet.classes import CAMVID_11
+from edge_segnet.cuda.interface import DeviceInfo, MemoryKind
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import segnet
+from edge_segnet.graph.build import build_model
+from edge_segnet.sources.street import Street
+from edge_segnet.types import Frame
+
+SIZE = (480, 360)
+FRAMES = 6000
+SETTLED = 1000
+
+
+def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
+    """``build-engine`` on a VGG16 SegNet, the whole process: TensorRT-RTX, FP16, one architecture, no GPU."""
+    source = folder / "segnet.onnx"
+    bundles.save(_vgg16(), source)
+    flags = ["--runtime", "tensorrt-rtx", "--compute-capability", "8.9", "--force"]
+    command = [sys.executable, "-m", "edge_segnet", "build-engine", str(source), *flags, "-o", str(folder / "x.engine")]
+    seconds, peaks = [], []
+    for _ in range(3):
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        with process.stderr as pipe:
+            said = pipe.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            print(f"not measured: {said.strip()}", file=sys.stderr)  # noqa: T201
+            return []
+        seconds.append(time.perf_counter() - started)
+        peaks.append(usage.ru_maxrss / 1e6)
+    return [
+        Figure("build-engine, VGG16 SegNet 480x360 FP16, process start to end", median(seconds), "s", 10.0),
+        Figure("build-engine, VGG16 SegNet 480x360 FP16, peak memory", max(peaks), "GB", 2.0),
+    ]
+
+
+def _vgg16() -> bundles.Bundle:
+    """Random weights: what they are does not matter to a builder."""
+    architecture, rng = segnet.segnet(len(CAMVID_11)), np.random.default_rng(0)
+    weights: dict[str, NDArray[np.float32]] = {}
+    for conv in architecture.convolutions:
+        shape = (conv.out_channels, conv.in_channels // conv.groups, conv.kernel, conv.kernel)
+        scale = (2 / (conv.in_channels * conv.kernel**2)) ** 0.5
+        weights[f"{conv.name}.weight"] = rng.standard_normal(shape, np.float32) * np.float32(scale)
+        weights[f"{conv.name}.bias"] = np.zeros(conv.out_channels, np.float32)
+    return bundles.attach(build_model(architecture, weights, SIZE), name="segnet", classes=CAMVID_11)
+
+
+def host(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
+    """The loop's own work per frame: everything but waiting for the GPU, which here takes no time."""
+    spec = Spec("idle", CAMVID_11, SIZE, "stretch", "fp16")
+    backend = TensorRTBackend(spec, _IdleNetwork(), _IdleDriver(), b"")
+    scene = Street(SIZE)
+    frames = [Frame(scene.render(number)[0], None, number, 0, 0.0, "") for number in range(10)]
+    times, resident = [], []
+    gc.collect()
+    for number in range(FRAMES):
+        frame = frames[number % len(frames)]
+        started = time.perf_counter()
+        backend.infer(frame)
+        times.append(1e3 * (time.perf_counter() - started))
+        if number in (SETTLED, FRAMES - 1):
+            resident.append(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 1e6)
+    times.sort()
+    return [
+        Figure("GPU loop, host work per frame at p50 (idle driver)", times[len(times) // 2], "ms", 0.3),
+        Figure("GPU loop, host work per frame at p99 (idle driver)", times[len(times) * 99 // 100], "ms"),
+        Figure("GPU loop, memory growth over 5,000 frames", resident[1] - resident[0], "MB", 1.0),
+    ]
+
+
+class _IdleNetwork:
+    def bind(self, frame: int, logits: int) -> None:
+        pass
+
+    def enqueue(self, stream: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _Memory:
+    address = 4096
+
+    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self.array: NDArray[Any] = np.zeros(shape, dtype)
+        self.nbytes = self.array.nbytes
+
+    def ms_since(self, earlier: Any) -> float:  # noqa: ARG002 - an event's interface
+        return 0.0
+
+
+class _IdleDriver:
+    """A GPU that does everything at once: all pixels are of class 0."""
+
+    info = DeviceInfo("idle", (8, 7), integrated=False, multiprocessors=8)
+    handle = 1
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        yield
+
+    def stream(self) -> _IdleDriver:
+        return self
+
+    def event(self) -> _Memory:
+        return _Memory((1,), np.uint8)
+
+    def device_buffer(self, nbytes: int) -> _Memory:
+        return _Memory((nbytes,), np.uint8)
+
+    def host_buffer(self, shape: tuple[int, ...], dtype: DTypeLike, kind: MemoryKind) -> _Memory:  # noqa: ARG002
+        made = _Memory(shape, dtype)
+        if len(shape) == 1:
+            made.array[0] = SIZE[0] * SIZE[1]
+        return made
+
+    def kernel(self, cubin: bytes, name: str, arguments: str) -> None:
+        pass
+
+    def memory(self) -> tuple[int, int]:
+        return 0, 0
+
+    def close(self) -> None:
+        pass
+
+    def upload(self, target: Any, source: Any) -> None:
+        pass
+
+    def download(self, target: Any, source: Any) -> None:
+        pass
+
+    def clear(self, target: Any) -> None:
+        pass
+
+    def launch(self, kernel: Any, grid: int, block: int, shared_bytes: int, arguments: Sequence[int | float]) -> None:
+        pass
+
+    def record(self, event: Any) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass

@@ -1,0 +1,122 @@
+"""What the loop asks of CUDA. ``driver.PycudaDriver`` answers it with pycuda, the tests with a fake.
+
+Every call but ``current`` itself must stand inside ``with driver.current():``, which also turns CUDA's failures into
+``DeviceLost``. Streams copy and launch without waiting; ``Stream.synchronize`` is where the loop waits, once per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from numpy.typing import DTypeLike, NDArray
+
+MemoryKind = Literal["pinned", "mapped"]
+Memory = Literal["auto", "pinned", "mapped"]
+"""How frames and labels travel: copied from and to page-locked memory, or read in place by the GPU (zero-copy)."""
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """``compute_capability`` is (major, minor); ``integrated`` GPUs share the host's memory (every Jetson)."""
+
+    name: str
+    compute_capability: tuple[int, int]
+    integrated: bool
+    multiprocessors: int
+
+
+class DeviceBuffer(Protocol):
+    """Memory on the GPU."""
+
+    @property
+    def address(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+class HostBuffer(Protocol):
+    """Page-locked memory. ``array`` can be filled and read, never replaced: another array would not be page-locked."""
+
+    @property
+    def array(self) -> NDArray[Any]: ...
+
+    @property
+    def address(self) -> int:
+        """Where the GPU sees a mapped buffer; 0 for one that is only pinned."""
+        ...
+
+
+class Event(Protocol):
+    """A point in a stream."""
+
+    def ms_since(self, earlier: Event) -> float:
+        """Milliseconds of GPU time between two recorded events that have passed."""
+        ...
+
+
+class Stream(Protocol):
+    """An order of work on the GPU."""
+
+    @property
+    def handle(self) -> int: ...
+
+    def upload(self, target: DeviceBuffer, source: HostBuffer) -> None: ...
+
+    def download(self, target: HostBuffer, source: DeviceBuffer) -> None: ...
+
+    def clear(self, target: DeviceBuffer) -> None:
+        """Zero a buffer (of whole 32-bit words)."""
+        ...
+
+    def launch(self, kernel: Any, grid: int, block: int, shared_bytes: int, arguments: Sequence[int | float]) -> None:
+        """Start ``kernel`` (of ``Driver.kernel``) with one-dimensional ``grid`` and ``block``."""
+        ...
+
+    def record(self, event: Event) -> None: ...
+
+    def synchronize(self) -> None:
+        """Wait until everything before is done, without holding up other threads."""
+        ...
+
+
+class Driver(Protocol):
+    """One GPU."""
+
+    @property
+    def info(self) -> DeviceInfo: ...
+
+    def current(self) -> AbstractContextManager[None]:
+        """Makes the GPU's primary context this thread's own for a while.
+
+        Raises:
+            DeviceLost: a call inside failed; ``sticky`` says whether every later call will fail as well.
+        """
+        ...
+
+    def stream(self) -> Stream: ...
+
+    def event(self) -> Event: ...
+
+    def device_buffer(self, nbytes: int) -> DeviceBuffer: ...
+
+    def host_buffer(self, shape: tuple[int, ...], dtype: DTypeLike, kind: MemoryKind) -> HostBuffer: ...
+
+    def kernel(self, cubin: bytes, name: str, arguments: str) -> Any:
+        """A function of a cubin; ``arguments`` are its types, as in ``struct``: P pointer, i int, f float.
+
+        Raises:
+            ModelError: this GPU can't run the cubin.
+        """
+        ...
+
+    def memory(self) -> tuple[int, int]:
+        """Free and total bytes of the GPU's memory."""
+        ...
+
+    def close(self) -> None:
+        """Let the primary context go; everything made here must be gone before."""
+        ...

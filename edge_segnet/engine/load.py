@@ -1,0 +1,272 @@
+"""Engine files -> a network that runs. What can be checked is checked before TensorRT sees a byte: manifest, owners,
+hashes, versions, GPU. A plan is native code, and its deserialiser was not written for strangers' bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_segnet.cuda.compile import architecture
+from edge_segnet.cuda.interface import DeviceInfo
+from edge_segnet.engine.build import listed, source_hash
+from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
+from edge_segnet.engine.library import Library, or_none
+from edge_segnet.engine.manifest import (
+    REBUILD,
+    Manifest,
+    as_bundle,
+    check_suffix,
+    cubin_path,
+    golden_path,
+    manifest_path,
+    parse,
+)
+from edge_segnet.errors import DeviceLost, InputError, ModelError, OutputError
+from edge_segnet.files import write_bytes
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
+from edge_segnet.graph.resize import resize
+from edge_segnet.imaging import decode_labels
+from edge_segnet.types import Labels
+
+if TYPE_CHECKING:
+    import tensorrt
+
+logger = logging.getLogger(__name__)
+_TYPES: Final = {"UINT8": "uint8", "HALF": "float16", "FLOAT": "float32"}
+STATE: Final = "/var/lib/edge-segnet"
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """Engine files whose owners and hashes are right; the bytes here are those that were hashed."""
+
+    engine: Path
+    manifest: Manifest
+    plan: bytes
+    cubins: dict[str, bytes]
+    golden: Labels
+
+
+def engine_folders() -> tuple[Path, ...]:
+    """Where engines are looked for, in order: the service's state, then here."""
+    state = os.environ.get("STATE_DIRECTORY", STATE).split(":")[0]
+    return Path(state) / "engines", Path("engines")
+
+
+def find_engine(bundle: Bundle) -> Path:
+    """The engine file of a model: itself, or the one of its file's name.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if bundle.is_engine and bundle.path is not None:
+        return bundle.path
+    name = bundle.path.stem if bundle.path is not None else bundle.name
+    places = [folder / f"{name}{ENGINE_SUFFIX}" for folder in engine_folders()]
+    for place in places:
+        if place.exists() or manifest_path(place).exists():
+            return place
+    raise ModelError(
+        f"no engine {' or '.join(map(str, places))}", hint=f"build it: edge-segnet build-engine {bundle.path or name}"
+    )
+
+
+def describe_engine(engine: Path) -> Bundle:
+    """What an engine's manifest says: classes, size, fit, licence.
+
+    Raises:
+        ModelError: there is no trustworthy manifest.
+    """
+    check_suffix(engine)
+    return as_bundle(parse(read_trusted(manifest_path(engine)), manifest_path(engine)), engine)
+
+
+def load_source(bundle: Bundle) -> Bundle:
+    """The model file that an engine (``describe_engine``) was built from, at its size and with its colours.
+
+    Raises:
+        ModelError: the file is gone, or is another one now.
+    """
+    source = bundle.provenance["source"]
+    found = bundles.load(source)
+    if source_hash(found) != bundle.provenance["source_sha256"]:
+        raise ModelError(
+            f"{source}: not the file any more that {bundle.path} was built from", hint=f"{REBUILD} {source}"
+        )
+    return replace(found, model=resize(found.model, bundle.size), size=bundle.size, classes=bundle.classes)
+
+
+def verify(engine: Path) -> Verified:
+    """Read and check all files of an engine. Imports neither TensorRT nor pycuda.
+
+    Raises:
+        ModelError: a file is missing, open to others, or not the one that was built.
+    """
+    check_suffix(engine)
+    try:
+        finish(engine)
+    except OutputError as error:  # a read-only folder; what is there may still be whole
+        logger.warning("%s", error)
+    path = manifest_path(engine)
+    manifest = parse(read_trusted(path), path)
+    check_folder(engine.parent)
+    contents = {}
+    for file, wanted in listed(engine, manifest).items():
+        contents[file] = read_trusted(file)
+        if (found := sha256(contents[file])) != wanted:
+            raise ModelError(
+                f"{file}: SHA-256 {found[:12]}..., the manifest says {wanted[:12]}...: changed, cut off or mixed up",
+                hint=f"{REBUILD} {manifest.source}",
+            )
+    try:
+        golden = decode_labels(contents[golden_path(engine)], golden_path(engine))
+    except InputError as error:
+        raise ModelError(error.message, hint=REBUILD) from error
+    if golden.shape != manifest.frame_shape[1:3]:
+        raise ModelError(f"{golden_path(engine)}: not of the network's size", hint=REBUILD)
+    cubins = {arch: contents[cubin_path(engine, arch)] for arch in manifest.files.cubins}
+    return Verified(engine, manifest, contents[engine], cubins, golden)
+
+
+def check_source(verified: Verified, bundle: Bundle) -> None:
+    """Raises ModelError: the engine was built from another model, or at another size."""
+    if bundle.is_engine:
+        return
+    recipe = verified.manifest.recipe
+    problem = ""
+    if recipe.size != bundle.size:
+        problem = "it is for {}x{}, not {}x{}".format(*recipe.size, *bundle.size)
+    elif recipe.classes["classes"] and verified.manifest.class_map.names != bundle.classes.names:
+        problem = "it has other classes"
+    elif recipe.source_sha256 != source_hash(bundle):
+        problem = f"it was built from another {bundle.path}"
+    if problem:
+        size = "{}x{}".format(*bundle.size)
+        raise ModelError(f"{verified.engine}: stale, {problem}", hint=f"{REBUILD} {bundle.path} --size {size}")
+
+
+def check_machine(verified: Verified, library: Library, device: DeviceInfo) -> bytes:
+    """The kernel for this GPU.
+
+    Raises:
+        ModelError: another TensorRT or another GPU than the engine was built for.
+    """
+    recipe = verified.manifest.recipe
+    if (recipe.flavour, recipe.version) != (library.flavour, library.version):
+        raise ModelError(
+            f"{verified.engine}: stale, built by {recipe.flavour} {recipe.version}, here is "
+            f"{library.flavour} {library.version}",
+            hint=f"{REBUILD} {verified.manifest.source}",
+        )
+    here = "{}.{}".format(*device.compute_capability)
+    kernel = verified.cubins.get(architecture(device.compute_capability))
+    if here not in recipe.compute_capabilities or kernel is None:
+        raise ModelError(
+            f"{verified.engine}: built for compute capability {' '.join(recipe.compute_capabilities)}, "
+            f"this {device.name} has {here}",
+            hint=f"{REBUILD} {verified.manifest.source}",
+        )
+    return kernel
+
+
+class EngineNetwork:
+    """A deserialised engine with one execution context. Lives inside ``with driver.current():``."""
+
+    def __init__(self, verified: Verified, library: Library) -> None:
+        """Deserialise what was verified.
+
+        Raises:
+            ModelError: TensorRT refuses the plan, or it has other inputs and outputs than the manifest says.
+            DeviceLost: the GPU's memory does not suffice.
+        """
+        self._library, self._verified = library, verified
+        self._cache: Any = None
+        library.log.take()
+        self._runtime = library.api.Runtime(library.log.sink)
+        engine = or_none(self._runtime.deserialize_cuda_engine(verified.plan))
+        if engine is None:
+            raise self._refused("deserialise it")
+        self._engine = engine
+        self._check_tensors()
+        context = self._make_context()
+        if context is None:
+            raise self._refused("make an execution context")
+        self._context: tensorrt.IExecutionContext = context
+
+    def bind(self, frame: int, logits: int) -> None:
+        """Give the network its input and output for good: addresses that the GPU sees."""
+        for name, address in (("frame", frame), ("logits", logits)):
+            if not self._context.set_tensor_address(name, address):
+                raise ModelError(f"{self._verified.engine}: TensorRT refuses a buffer for '{name}'", hint=REBUILD)
+
+    def enqueue(self, stream: int) -> None:
+        """Start the network on a stream; raises DeviceLost."""
+        if not self._context.execute_async_v3(stream):
+            raise DeviceLost(
+                f"{self._library.title} could not start the network ({self._library.log.reason()})",
+                hint="restart; if it stays, look at dmesg",
+            )
+
+    def save_cache(self) -> None:
+        """Keep what tensorrt-rtx compiled for this GPU, so that the next start is quicker."""
+        if self._cache is None:
+            return
+        try:
+            write_bytes(self._cache_path, bytes(memoryview(self._cache.serialize())), 0o644)
+        except OutputError as error:
+            logger.warning("the next start compiles again: %s", error)
+
+    def close(self) -> None:
+        """Context before engine before runtime, as TensorRT asks."""
+        del self._context, self._engine, self._runtime
+
+    @property
+    def _cache_path(self) -> Path:
+        return self._verified.engine.with_suffix(".runtime.cache")
+
+    def _refused(self, what: str) -> Exception:
+        errors = self._library.log.take()
+        reason = errors[0] if errors else "it does not say why"
+        if any("memory" in error.lower() for error in errors):
+            return DeviceLost(f"{self._verified.engine}: the GPU has too little memory ({reason})", hint="free some")
+        return ModelError(f"{self._verified.engine}: {self._library.title} can't {what} ({reason})", hint=REBUILD)
+
+    def _check_tensors(self) -> None:
+        engine, manifest = self._engine, self._verified.manifest
+        found = {}
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            kind, shape = engine.get_tensor_dtype(name).name, engine.get_tensor_shape(name)
+            sizes = ",".join(str(shape[axis]) for axis in range(len(shape)))
+            found[name] = f"{_TYPES.get(kind, kind)}[{sizes}]"
+        if found != manifest.shapes:
+            raise ModelError(
+                f"{self._verified.engine}: its tensors are {found}, the manifest says {manifest.shapes}", hint=REBUILD
+            )
+
+    def _make_context(self) -> tensorrt.IExecutionContext | None:
+        if self._library.flavour == "tensorrt":
+            return or_none(self._engine.create_execution_context())
+        extras, engine = self._library.extras, self._extended
+        config = engine.create_runtime_config()
+        self._cache = config.create_runtime_cache()
+        try:
+            if not self._cache.deserialize(read_trusted(self._cache_path)):
+                logger.debug("%s is for another GPU or driver", self._cache_path)
+        except ModelError as error:
+            logger.debug("no kernels from earlier: %s", error)
+        config.set_runtime_cache(self._cache)
+        # Its own CUDA graph: shapes and addresses never change here.
+        config.cuda_graph_strategy = extras.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        context: tensorrt.IExecutionContext | None = engine.create_execution_context(config)
+        return context
+
+    @property
+    def _extended(self) -> Any:
+        """The engine, for what only tensorrt-rtx has."""
+        return self._engine

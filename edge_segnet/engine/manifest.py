@@ -1,0 +1,181 @@
+"""``NAME.json``: what an engine was made from and for. Read and checked before any of its neighbours is touched."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from onnx import ModelProto
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_segnet.classes import ClassMap, from_dict
+from edge_segnet.engine.library import Flavour
+from edge_segnet.errors import ModelError, UsageError
+from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
+from edge_segnet.graph.lower import Precision
+from edge_segnet.types import Fit
+
+FORMAT: Final = 1
+REBUILD: Final = "build it again: edge-segnet build-engine"
+Sha256 = str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Recipe(_Part):
+    """Everything that decides what is built: an engine is stale when one of these differs."""
+
+    source_sha256: Sha256
+    """Of the ONNX file."""
+    classes: dict[str, Any]
+    fit: Fit
+    flavour: Flavour
+    version: str
+    """TensorRT's."""
+    cuda: str
+    """The compiler of the decode kernel, for example "nvrtc 12.6"."""
+    compute_capabilities: tuple[str, ...]
+    """For example ("8.7",)."""
+    precision: Precision
+    size: tuple[int, int]
+    """(width, height)"""
+    workspace_mb: int | None
+    optimization_level: int | None
+    kernel_sha256: Sha256
+    """Of ``decode.cu``."""
+    golden_frame_sha256: Sha256
+
+
+class Files(_Part):
+    """SHA-256 of everything that is loaded."""
+
+    engine: Sha256
+    cubins: dict[str, Sha256]
+    """By architecture: ``sm_87``."""
+    golden: Sha256
+
+
+class Manifest(_Part):
+    """The whole document."""
+
+    format: Literal[1]
+    name: str
+    source: str
+    """Path of the ONNX file at build time."""
+    licence: str
+    recipe: Recipe
+    files: Files
+    shapes: dict[str, str]
+    """``{"frame": "uint8[1,360,480,3]", "logits": "float16[1,11,360,480]"}``"""
+    built_at: str
+    """UTC, ISO 8601."""
+    build_seconds: float = Field(ge=0)
+    edge_segnet: str
+    """Our own version."""
+    checksum: Sha256 = ""
+    """Of all of the above, so that damage to this file is noticed too."""
+
+    @property
+    def class_map(self) -> ClassMap:
+        return from_dict(self.recipe.classes, "the manifest")
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int, int]:
+        width, height = self.recipe.size
+        return (1, height, width, 3)
+
+    @property
+    def logits_shape(self) -> tuple[int, int, int, int]:
+        width, height = self.recipe.size
+        return (1, len(self.class_map), height, width)
+
+
+def manifest_path(engine: Path) -> Path:
+    return engine.with_suffix(".json")
+
+
+def golden_path(engine: Path) -> Path:
+    return engine.with_suffix(".golden.png")
+
+
+def cubin_path(engine: Path, arch: str) -> Path:
+    return engine.with_suffix(f".{arch}.cubin")
+
+
+def parse(text: bytes, path: Path) -> Manifest:
+    """Raises ModelError: not a manifest, of another format, or with impossible classes."""
+    try:
+        manifest = Manifest.model_validate_json(text)
+        classes = manifest.class_map
+    except (ValidationError, UsageError) as error:
+        raise ModelError(f"{path}: not an engine's manifest ({_reason(error)})", hint=REBUILD) from error
+    if manifest.checksum != _checksum(manifest):
+        raise ModelError(f"{path}: changed since it was written (its checksum differs)", hint=REBUILD)
+    if manifest.shapes != expected_shapes(manifest.recipe, len(classes)):
+        raise ModelError(f"{path}: its shapes contradict its size, classes or precision", hint=REBUILD)
+    return manifest
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """With its checksum."""
+    return manifest.model_copy(update={"checksum": _checksum(manifest)})
+
+
+def as_bytes(manifest: Manifest) -> bytes:
+    """The document that ``parse`` reads."""
+    return (manifest.model_dump_json(indent=1) + "\n").encode()
+
+
+def _checksum(manifest: Manifest) -> str:
+    return hashlib.sha256(manifest.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        return f"{place}: {first['msg']}" if place else str(first["msg"])
+    return str(error)
+
+
+def expected_shapes(recipe: Recipe, classes: int) -> dict[str, str]:
+    """Input and output as text, dtype first."""
+    (width, height), logits = recipe.size, {"fp16": "float16", "fp32": "float32"}[recipe.precision]
+    return {"frame": f"uint8[1,{height},{width},3]", "logits": f"{logits}[1,{classes},{height},{width}]"}
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """What makes an engine stale, each as ``version: 10.3.0, now 10.7.0``."""
+    found = []
+    for field in Recipe.model_fields:
+        before, after = getattr(old, field), getattr(new, field)
+        if before != after:
+            found.append(f"{field}: {_short(before)}, now {_short(after)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("name", "another"))
+    if isinstance(value, tuple):
+        return "x".join(map(str, value)) if all(isinstance(part, int) for part in value) else " ".join(value)
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text
+
+
+def as_bundle(manifest: Manifest, engine: Path) -> Bundle:
+    """The engine as the commands know models; it has no graph."""
+    recipe = manifest.recipe
+    provenance = {"engine": engine.name, "source": manifest.source, "source_sha256": recipe.source_sha256}
+    return Bundle(
+        ModelProto(), manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence, provenance, engine
+    )
+
+
+def check_suffix(engine: Path) -> None:
+    """Raises UsageError: neighbours are named after it, so it must be NAME.engine."""
+    if engine.suffix != ENGINE_SUFFIX or engine.stem.endswith(".next"):
+        raise UsageError(f"{engine}: not an engine's name", hint="engines are called NAME.engine")

@@ -1,0 +1,124 @@
+"""pycuda's buffers and the decode kernel on the device, against NumPy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_segnet.backends.tensorrt import BLOCK, LOW_MARGIN
+from edge_segnet.cuda.driver import PycudaDriver
+from edge_segnet.cuda.interface import MemoryKind
+from edge_segnet.errors import ModelError
+from tests.cuda.reference import adversarial, decode
+
+CASES = [
+    pytest.param(logits, id=f"{name}, {kind.__name__}")
+    for kind in (np.float16, np.float32)
+    for name, logits in adversarial(kind)
+]
+
+
+def test_what_goes_up_comes_down(driver: PycudaDriver) -> None:
+    with driver.current():
+        up, down = (driver.host_buffer((100, 7), np.uint8, "pinned") for _ in range(2))
+        there, stream = driver.device_buffer(700), driver.stream()
+        before, after = driver.event(), driver.event()
+        up.array[:] = np.random.default_rng(0).integers(0, 256, (100, 7))
+        stream.record(before)
+        stream.upload(there, up)
+        stream.download(down, there)
+        stream.record(after)
+        stream.synchronize()
+        assert np.array_equal(up.array, down.array) and after.ms_since(before) >= 0
+        stream.clear(there)
+        stream.download(down, there)
+        stream.synchronize()
+        assert not down.array.any()
+        assert up.address == 0 and there.address and stream.handle
+        free, total = driver.memory()
+        assert 0 < free <= total
+        del up, down, there, stream, before, after
+
+
+def run(
+    driver: PycudaDriver, cubin: bytes, logits: NDArray[Any], kind: MemoryKind, grid: int = 3
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """The kernel on a few blocks only, so that every thread takes several pixels."""
+    classes, height, width = logits.shape
+    with driver.current():
+        stream = driver.stream()
+        source = driver.host_buffer(logits.shape, logits.dtype, "pinned")
+        np.copyto(source.array, logits)
+        there, totals = driver.device_buffer(logits.nbytes), driver.device_buffer(4 * (classes + 2))
+        labels = driver.host_buffer((height, width), np.uint8, kind)
+        labels_there = None if kind == "mapped" else driver.device_buffer(height * width)
+        counted = driver.host_buffer((classes + 2,), np.uint32, "pinned")
+        kernel = driver.kernel(cubin, f"decode_{logits.dtype}", "PPPiif")
+        stream.upload(there, source)
+        stream.clear(totals)
+        address = labels.address if labels_there is None else labels_there.address
+        arguments = (there.address, address, totals.address, classes, height * width, LOW_MARGIN)
+        stream.launch(kernel, grid, BLOCK, 4 * (BLOCK // 32) * (classes + 2), arguments)
+        if labels_there is not None:
+            stream.download(labels, labels_there)
+        stream.download(counted, totals)
+        stream.synchronize()
+        found = labels.array.copy(), counted.array.copy()
+        del stream, source, there, totals, labels, labels_there, counted, kernel
+    return found
+
+
+@pytest.mark.parametrize("kind", ["pinned", "mapped"])
+@pytest.mark.parametrize("logits", CASES)
+def test_decode_is_numpys(driver: PycudaDriver, cubin: bytes, logits: NDArray[Any], kind: MemoryKind) -> None:
+    labels, totals = run(driver, cubin, logits, kind)
+    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
+    assert np.array_equal(labels, wanted_labels) and totals.tolist() == wanted_totals.tolist()
+
+
+@pytest.mark.parametrize("shape", [(12, 360, 480), (19, 1024, 2048), (255, 64, 66), (11, 361, 481)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_decode_at_real_sizes(driver: PycudaDriver, cubin: bytes, shape: tuple[int, int, int], dtype: Any) -> None:
+    logits = np.random.default_rng(1).normal(0, 3, shape).astype(dtype)
+    logits[:, : shape[1] // 2] = np.arange(shape[0])[:, None, None]  # a half where whole warps agree
+    labels, totals = run(driver, cubin, logits, "pinned", grid=200)
+    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
+    assert np.array_equal(labels, wanted_labels) and totals.tolist() == wanted_totals.tolist()
+
+
+def test_a_cubin_for_another_gpu_is_refused(driver: PycudaDriver) -> None:
+    with driver.current(), pytest.raises(ModelError, match=r"can't run on .*build-engine --force"):
+        driver.kernel(b"nonsense" + bytes(100), "decode_float16", "PPPiif")
+
+
+def test_a_sticky_fault_is_told_from_others() -> None:
+    """In a process of its own: the context is lost for good."""
+    from tests.gpu.conftest import open_gpu
+
+    open_gpu().close()
+    code = (
+        "from edge_segnet.cuda.driver import PycudaDriver\n"
+        "from edge_segnet.errors import DeviceLost\n"
+        "from tests.gpu.conftest import compiled\n"
+        "driver = PycudaDriver()\n"
+        "cubin = compiled(driver)\n"
+        "try:\n"
+        "    with driver.current(): driver.device_buffer(2**60)\n"
+        "except DeviceLost as error: print(error.sticky, error)\n"
+        "try:\n"
+        "    with driver.current():\n"
+        "        kernel, stream = driver.kernel(cubin, 'decode_float16', 'PPPiif'), driver.stream()\n"
+        "        stream.launch(kernel, 1, 256, 128, (64, 64, 64, 2, 4096, 0.5))\n"
+        "        stream.synchronize()\n"
+        "except DeviceLost as error: print(error.sticky, error)\n"
+        "import os; os._exit(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert "too little memory" in lines[0], done.stderr
+    assert lines[1].startswith("True the GPU is lost"), done.stdout

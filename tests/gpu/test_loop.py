@@ -1,0 +1,71 @@
+"""The loop end to end on a GPU: with a TensorRT that runs on it, and with torch in TensorRT's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends.onnx import OnnxBackend
+from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
+from edge_segnet.cuda.driver import PycudaDriver
+from edge_segnet.cuda.interface import Memory
+from edge_segnet.errors import ModelError
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.sources.street import Street
+from edge_segnet.types import Frame, Image
+from tests.command import edge_segnet
+from tests.gpu.conftest import open_gpu
+
+
+def street(size: tuple[int, int], count: int = 4) -> list[Image]:
+    scene = Street(size, seed=5)
+    return [scene.render(40 * number)[0] for number in range(count)]
+
+
+def frame_of(image: Image) -> Frame:
+    return Frame(image, None, 0, 0, 0.0, "test")
+
+
+@pytest.mark.parametrize("memory", ["pinned", "mapped"])
+def test_tensorrt(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_gpu().close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    done = edge_segnet("build-engine", "segnet-lite", "-o", "engines/segnet-lite.engine", folder=tmp_path)
+    if done.code:
+        pytest.skip(f"no TensorRT builds for this card: {done.err.splitlines()[-1]}")
+    bundle = bundles.load("segnet-lite")
+    try:
+        backend = open_backend(bundle, "tensorrt", BackendOptions(memory=memory))
+    except ModelError as error:
+        if "compute capability" in str(error):
+            pytest.skip(f"no TensorRT runs on this card: {error}")
+        raise
+    cpu = OnnxBackend(bundle)
+    for image in street(bundle.size):
+        found, wanted = backend.infer(frame_of(image)), cpu.infer(frame_of(image))
+        assert np.mean(found.labels == wanted.labels) >= 0.99
+        assert found.counts.sum() == image.shape[0] * image.shape[1] and found.counts[-1] == 0
+        assert min(found.stages_ms.values()) >= 0
+    backend.close()
+
+
+@pytest.mark.parametrize("memory", ["pinned", "mapped"])
+def test_torch_in_the_place_of_tensorrt(memory: Memory, driver: PycudaDriver, cubin: bytes) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA")
+    from tests.gpu.torch_network import TorchNetwork
+
+    bundle = bundles.load("segnet-lite")
+    with driver.current():
+        network = TorchNetwork(bundle)
+    spec = Spec(bundle.name, bundle.classes, bundle.size, bundle.fit, "fp16")
+    backend, cpu = TensorRTBackend(spec, network, driver, cubin, memory), OnnxBackend(bundle)
+    for image in street(bundle.size):
+        found, wanted = backend.infer(frame_of(image)), cpu.infer(frame_of(image))
+        assert np.mean(found.labels == wanted.labels) >= 0.99 and found.counts[-1] == 0
+    backend.close()
