@@ -20,7 +20,7 @@ check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.core  ## the figures of the README, as a table and out/bench.json
+bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.json
 	$(BIN)/python -m benchmarks --json out/bench.json
 
 wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and 7 (aarch64, Python 3.10 and 3.12)?

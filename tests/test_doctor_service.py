@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import subprocess
 import sys
@@ -83,6 +84,17 @@ def test_what_systemctl_says_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert context.unit["StatusText"] == "a=b" and context.user.name == "nobody" and not context.user.asking
 
 
+def test_the_last_error_in_the_log_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = tmp_path / "journalctl"
+    lines = ["error: older", "edge-segnet: error: rtsp://u:pw@cam/1: no such model", "Failed with result 'exit-code'."]
+    said = "; ".join(f'echo "{line}"' for line in lines)
+    journal.write_text(f'#!/bin/sh\n[ "$1 $2" = "-u edge-segnet.service" ] && {{ {said}; }}\n')
+    journal.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    finding = judged(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainStatus="3")
+    assert finding.seen.endswith("(exit code 3); it said: edge-segnet: error: rtsp://cam/1: no such model")
+
+
 def test_a_unit_whose_user_is_missing() -> None:
     (finding,) = rights.check(Context(unit=Unit({**ACTIVE, "User": "no-such-user"})))
     assert finding.exit_code == 2 and finding.remedy == "sudo systemd-sysusers"
@@ -136,6 +148,12 @@ def test_tokens_and_certificates(tmp_path: Path) -> None:
     token.chmod(0o600)
     good = of_file(path, f"http: {{host: 0.0.0.0, auth: {{token_file: {token}}}}}")
     assert good[-1].seen == "tokens and certificates are usable: http"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rclpy") is not None, reason="ROS 2 is here")
+def test_a_section_whose_module_is_missing(tmp_path: Path) -> None:
+    (missing,) = [one for one in of_file(tmp_path / "c.yaml", "ros2: {}") if one.check == "section"]
+    assert missing.exit_code == 2 and missing.subject == "ros2" and "rclpy" in missing.seen
 
 
 def port(config: HttpConfig, service: Unit | None = None, user: Account | None = None) -> Finding:

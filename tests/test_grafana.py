@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_segnet.config_regions import RegionConfig, RuleConfig
 from edge_segnet.types import Flicker, FreeDistance, Region
+from tests.recordings import event_now
 from tests.service import StreetService, drive, serving
-from tests.test_recording import event_now
 from tests.waiting import wait_until
 
 DASHBOARD = json.loads((Path(__file__).parent.parent / "docs" / "grafana-dashboard.json").read_text(encoding="utf-8"))

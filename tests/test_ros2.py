@@ -20,9 +20,9 @@ from edge_segnet.errors import UsageError
 from edge_segnet.imaging import blend, colourise
 from edge_segnet.sinks.ros2 import Ros2Sink
 from edge_segnet.telemetry import CameraTelemetry
+from tests.recordings import event_now
 from tests.ros2 import FakeLink, written_and_read
 from tests.service import SIZE, StreetService, drive, renumbered
-from tests.test_recording import event_now
 from tests.waiting import wait_until
 
 

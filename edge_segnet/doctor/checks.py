@@ -25,7 +25,7 @@ HERE: Final = (
 )
 """Files and quick programs: on threads of this process."""
 APART: Final[dict[Group, tuple[tuple[str, str], ...]]] = {
-    "network": (("broker", "broker.check"), ("camera", "cameras.check")),
+    "network": (("camera", "cameras.check"), ("broker", "broker.check")),
     "media": (("gstreamer", "gstreamer.check"), ("device", "devices.check")),
     "gpu": (
         ("gpu", "gpu.check_gpu"),

@@ -29,9 +29,11 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("seen", "remedy"):
-            plain = " ".join(without_credentials(getattr(self, name)).split())
-            object.__setattr__(self, name, plain)
+        for name in ("seen", "remedy", "subject"):
+            plain = without_credentials(getattr(self, name))
+            # Cameras, brokers and logs may send line breaks and terminal codes.
+            plain = "".join(letter if letter.isprintable() else " " for letter in plain)
+            object.__setattr__(self, name, " ".join(plain.split()))
 
     @property
     def title(self) -> str:

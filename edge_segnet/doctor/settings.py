@@ -19,13 +19,13 @@ from edge_segnet.sinks.access import is_loopback, load_token
 from edge_segnet.sinks.listening import tls_context
 
 NEEDS: Final = {
-    "mqtt": ("paho", "pip install 'edge-segnet[mqtt]'"),
-    "recording": ("foxglove", "pip install 'edge-segnet[recording]'"),
-    "foxglove": ("foxglove", "pip install 'edge-segnet[recording]'"),
-    "rtsp": ("gi", "apt install python3-gi gir1.2-gst-rtsp-server-1.0, in an environment that sees them"),
-    "ros2": ("rclpy", "start it from a shell, or unit, that has sourced /opt/ros/DISTRIBUTION/setup.bash"),
+    "mqtt": (("paho",), "pip install 'edge-segnet[mqtt]'"),
+    "recording": (("foxglove", "mcap"), "pip install 'edge-segnet[recording]'"),
+    "foxglove": (("foxglove",), "pip install 'edge-segnet[recording]'"),
+    "rtsp": (("gi",), "apt install python3-gi gir1.2-gst-rtsp-server-1.0, in an environment that sees them"),
+    "ros2": (("rclpy",), "start it from a shell, or unit, that has sourced /opt/ros/DISTRIBUTION/setup.bash"),
 }
-"""Section -> the module that it imports, and where that comes from."""
+"""Section -> the modules that it imports, and where they come from."""
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -59,9 +59,11 @@ def check_sections(context: Context) -> Iterator[Finding]:
     if config is None:
         return
     good: list[str] = []
-    for name, (module, remedy) in NEEDS.items():
-        if getattr(config, name) is not None and importlib.util.find_spec(module) is None:
-            yield red("section", SETTINGS, f"the Python module {module} is not installed", remedy, name)
+    for name, (modules, remedy) in NEEDS.items():
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        if getattr(config, name) is not None and missing:
+            seen = f"not installed: the Python module {' and '.join(missing)}"
+            yield red("section", SETTINGS, seen, remedy, name)
     for name, load in _secrets(config):
         try:
             load()

@@ -96,7 +96,7 @@ def _state(unit: Unit) -> Finding:
         return _failed(unit)
     if unit["SubState"] == "auto-restart":
         why = _why(unit)[0]
-        return yellow("unit", f"it keeps ending and is started again: {why}", LOG, **facts)
+        return yellow("unit", f"it keeps ending and is started again: {why}{last_words()}", LOG, **facts)
     if unit["ActiveState"] in ("active", "activating", "reloading"):
         if unit["UnitFileState"] == "disabled":
             return yellow("unit", f"{words}; not at the next boot", "sudo systemctl enable edge-segnet", **facts)
@@ -109,7 +109,15 @@ def _state(unit: Unit) -> Finding:
 
 def _failed(unit: Unit) -> Finding:
     why, remedy, code = _why(unit)
-    return red("unit", code, f"failed: {why}", f"{remedy}; {RETRY}", restarts=int(unit["NRestarts"] or 0))
+    return red("unit", code, f"failed: {why}{last_words()}", f"{remedy}; {RETRY}", restarts=int(unit["NRestarts"] or 0))
+
+
+def last_words() -> str:
+    """The last error of its log, as far as this user may read that."""
+    lines = said(["journalctl", "-u", NAME, "-n", "50", "-o", "cat", "-q", "--no-pager"]) or ""
+    # Not by priority: what ends a start is said before the journal's format is known.
+    errors = [line for line in lines.splitlines() if "error: " in line]
+    return f"; it said: {errors[-1][:200]}" if errors else ""
 
 
 def _why(unit: Unit) -> tuple[str, str, int]:

@@ -152,12 +152,15 @@ class Messages:
         return self._known(name, None, lambda: _protobuf_topic(name, CompressedImage))
 
     def of(self, result: Result, kind: Kind) -> Message | None:
-        """One view of a result; None: it is an earlier model's, right after a reload."""
+        """One view of a result; None: its model or its camera is gone, right after a reload."""
         classes = self._service.classes
         topic = self.topic(result.frame.camera, kind)
         if classes is None or topic is None or len(classes) + 1 != len(result.segmentation.counts):
             return None
-        return Message(topic, int(result.frame.captured_at * 1e9), self._makers[kind](result, classes))
+        try:
+            return Message(topic, int(result.frame.captured_at * 1e9), self._makers[kind](result, classes))
+        except LookupError:
+            return None
 
     def status(self) -> Message:
         """The daemon's state, as of now."""

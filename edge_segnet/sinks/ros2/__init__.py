@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -89,7 +90,8 @@ class Ros2Sink:
         self._send(topics.mask, lambda: make.mask(result, classes, size, fit, frame_id))
         self._send(topics.overlay, lambda: make.overlay(result, classes, size, fit, frame_id))
         self._send(topics.shares, lambda: make.shares(result, classes))
-        self._send(topics.result, lambda: make.text(self._service.document(result)))
+        with contextlib.suppress(LookupError):  # a reload has just taken the camera away
+            self._send(topics.result, lambda: make.text(self._service.document(result)))
 
     def _size(self, result: Result) -> tuple[int, int]:
         if self._config.size == "camera":
