@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts a connection once so many bytes have passed, in the middle of whatever that is."""
+"""A TCP proxy that cuts a connection when so many bytes have passed, in the middle of whatever that is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CuttingProxy:
     def __init__(self, target: int) -> None:
         self.cuts = 0
         self._target = target
-        self._left: int | None = None
+        self._left: list[int] = []
         self._ended = threading.Event()
         self._peer: dict[socket.socket, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
@@ -26,9 +26,9 @@ class CuttingProxy:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def cut_after(self, count: int | None) -> None:
-        """Cut once, after ``count`` more bytes; None: never."""
-        self._left = count
+    def cut_after(self, *counts: int) -> None:
+        """Cut after so many more bytes, then again after the next number; no number: never."""
+        self._left = list(counts)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -50,14 +50,14 @@ class CuttingProxy:
     def _forward(self, end: socket.socket) -> None:
         try:
             data = end.recv(1 << 16)
-            cut = self._left is not None and len(data) >= self._left
-            self._peer[end].sendall(data[: self._left] if cut else data)
-            if self._left is not None:
-                self._left -= len(data)
+            cut = bool(self._left) and len(data) >= self._left[0]
+            self._peer[end].sendall(data[: self._left[0]] if cut else data)
+            if self._left:
+                self._left[0] -= len(data)
         except OSError:
             data, cut = b"", False
         if cut:
-            self._left = None
+            self._left.pop(0)
             self.cuts += 1
         if cut or not data:
             self._drop(end)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edge_segnet.graph.caffe import Imported, import_caffe
-from edge_segnet.graph.lower import lower
+from edge_segnet.graph.lower import Target, lower
 from tests.caffe import fork
 from tests.caffe.layouts import Layout
 from tests.caffe.nets import picture, trained
-from tests.graph.runtimes import run_onnxruntime
+from tests.graph.runtimes import RUNNERS, run_onnxruntime
 
 LAYOUTS = ("driving_web_demo", "tutorial", "segnet_basic", "bayesian_segnet", "enet")
 
@@ -74,3 +74,13 @@ def test_enet_keeps_its_own_size(tmp_path: Path) -> None:
     imported = import_caffe(*trained("enet").write(tmp_path))
     assert (imported.size, imported.classes) == ((1024, 512), 19)
     assert sum("(Python)" in line for line in imported.ignored) == 27
+
+
+@pytest.mark.parametrize("target", ["openvino", "opencv"])
+def test_imported_networks_run_elsewhere_with_the_same_labels(target: Target, tmp_path: Path) -> None:
+    """ENet, because it has what SegNet has not: PReLU, transposed and dilated convolutions, an odd map (61x45)."""
+    imported = import_caffe(*trained("enet").write(tmp_path), (488, 360))
+    frame = picture(imported.size, seed=3)[None]
+    native = run_onnxruntime(lower(imported.model, "onnxruntime").model, frame)[0].argmax(0)
+    other = RUNNERS[target](lower(imported.model, target).model, frame)[0].argmax(0)
+    assert (native == other).mean() > 0.999

@@ -50,6 +50,7 @@ class Link:
         if not resume or self._client is None:
             self.drop()
             self._client = self._new_client()
+        self._client.keep_released()
         self._reason, self._welcome = "", None
         self._under_way = dict.fromkeys(self._under_way, time.monotonic())
         place, keepalive_s = self._account.broker, self._account.keepalive_s

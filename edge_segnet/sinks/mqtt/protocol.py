@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -77,12 +77,21 @@ class Limits:
 
 
 class PahoClient(Client):
-    """Notices a refused message of QoS 2: paho takes PUBREC for a success, whatever its reason code says."""
+    """paho's client, with two of its gaps in QoS 2 closed."""
 
     refused: dict[int, int]
     """Packet identifier -> reason code."""
 
+    def keep_released(self) -> None:
+        """Before a second try to resume: the first one made paho forget which messages the broker has passed on, and
+        it would send them anew instead of asking for the answer that is missing.
+        """
+        for message in self._out_messages.values():
+            if message.state == MessageState.MQTT_MS_RESEND_PUBREL:
+                message.state = MessageState.MQTT_MS_WAIT_FOR_PUBCOMP
+
     def _handle_pubrec(self) -> MQTTErrorCode:
+        """Notice a refusal: paho takes PUBREC for a success, whatever its reason code says."""
         packet = bytes(self._in_packet["packet"])  # packet identifier, then the reason code unless it is 0
         if len(packet) > 2 and packet[2] >= FAILURE:
             self.refused[int.from_bytes(packet[:2], "big")] = packet[2]
