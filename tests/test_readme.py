@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,23 +12,11 @@ from edge_segnet.imaging import write_image, write_lut
 from edge_segnet.outputs import video_file
 from edge_segnet.sources.street import Street
 from tests.caffe.layouts import Layout
-from tests.program import Program
+from tests.pages import commands, missing, run
 
 README = Path(__file__).parent.parent / "README.md"
-NEEDS = re.compile(r"\s+# needs: (?P<what>.+)$")
-MODULES = {
-    "torch": ("torch",),
-    "matplotlib": ("matplotlib",),
-    "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
-}
-"""What can be needed and still be here: any of these modules."""
 SET_UP = re.compile(r"^(make|pip) ")
 """Run by .ci/run itself; inside a test they would rebuild the environment that they run in."""
-
-
-def _commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_image(root / "frames" / f"{number:02d}.jpg", image)
             write_image(root / "truth" / f"{number:02d}.png", labels)
     write_image(root / "photo.jpg", scene.render(99)[0])
+    (root / "config.yaml").write_text("cameras: {front: {source: 0}}\n", encoding="utf-8")
     _write_caffe(root)
     return root
 
@@ -65,38 +49,13 @@ def _write_caffe(root: Path) -> None:
     write_lut(root / "camvid12.png", CAMVID_12.lut_rgb)
 
 
-@pytest.mark.parametrize("line", _commands())
+@pytest.mark.parametrize("line", commands(README))
 def test_command(line: str, folder: Path) -> None:
-    needed = NEEDS.search(line)
-    command = line.split("    #")[0]
-    if SET_UP.match(command):
-        pytest.skip(f"{command}: set-up, which .ci/run does")
-    if needed and not any(map(importlib.util.find_spec, MODULES.get(needed["what"], ()))):
-        pytest.skip(f"{command}: needs {needed['what']}")
-    if command.startswith("edge-segnet run ") and "--check" not in command:
-        _serve(command, folder)
-        return
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def _serve(command: str, folder: Path) -> None:
-    """A service does not end by itself: it must become ready, and end well when it is asked to."""
-    service = Program(shlex.split(command)[2:], {}, folder)
-    try:
-        service.wait_ready()
-        service.end()
-        assert service.process.returncode == 0, service.log
-    finally:
-        service.close()
+    if SET_UP.match(line):
+        pytest.skip(f"{line}: set-up, which .ci/run does")
+    if what := missing(line):
+        pytest.skip(f"{line}: needs {what}")
+    run(line, folder)
 
 
 def test_files_that_the_readme_links_to_exist() -> None:
