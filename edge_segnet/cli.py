@@ -114,6 +114,8 @@ def run(
     ] = None,
     backend: Annotated[str | None, typer.Option(metavar="NAME", help="auto, onnx or tensorrt.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; auto: what meets the rates.")] = None,
+    colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None,
+    display: Annotated[bool, typer.Option("--display", help="Show a window too (extra 'display'); ESC ends.")] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example http.port=8081."),
@@ -134,10 +136,23 @@ def run(
         edge-segnet run --config /etc/edge-segnet/config.yaml
 
         edge-segnet run --source rtsp://camera/stream --set cameras.camera.rate=10
+
+        edge-segnet run --model original.onnx --source 0 --colours camvid12.png --display
     """
     from edge_segnet.commands import run as command
 
-    command.run(config, source, model, backend, size, settings or [], check=check, refuse_synthetic=refuse_synthetic)
+    command.run(
+        config,
+        source,
+        model,
+        backend,
+        size,
+        colours,
+        settings or [],
+        display=display,
+        check=check,
+        refuse_synthetic=refuse_synthetic,
+    )
 
 
 config_app = typer.Typer(help="The settings file of 'run'.", no_args_is_help=True)

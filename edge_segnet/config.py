@@ -201,6 +201,7 @@ class Config(Section):
     size: Annotated[str, AfterValidator(_size)] | None = Field(
         None, description="network size WxH; auto: the largest that meets the cameras' rates"
     )
+    colours: FilePath | None = Field(None, description="a 256x1 palette PNG: other colours for the model's classes")
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="CPU threads; 0: one per core")
     cameras: dict[Name, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
     regions: dict[Name, RegionConfig] = Field({}, max_length=MAX_REGIONS)

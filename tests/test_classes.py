@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_segnet.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19, CLASS_MAPS, ClassMap, from_dict, from_lut
-from edge_segnet.commands.common import read_classes, recoloured
+from edge_segnet.commands.common import read_classes
 from edge_segnet.errors import InputError, ModelError, UsageError
 from edge_segnet.imaging import read_lut, write_lut
+from edge_segnet.palettes import recoloured
 
 Colours = st.tuples(*[st.integers(0, 255)] * 3)
 

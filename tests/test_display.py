@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +22,13 @@ from numpy.typing import NDArray
 
 from edge_segnet.classes import CAMVID_11
 from edge_segnet.errors import OutputError
+from edge_segnet.imaging import write_lut
 from edge_segnet.sinks.display import Display
 from edge_segnet.sinks.panel import compose
 from edge_segnet.sources.street import Street
 from edge_segnet.types import Frame, Result, Segmentation, Sink
+from tests.program import program
+from tests.waiting import wait_until
 
 WAIT_S = 30.0
 pytest.importorskip("pygame", reason="pygame-ce is not installed (extra: display)")
@@ -247,3 +251,27 @@ def test_small_networks_are_enlarged() -> None:
     counts = np.bincount(labels.ravel(), minlength=12).astype(np.int64)
     small = Result(frame, Segmentation(labels, counts, None, {}), "onnx", "tiny", 1.0, 0)
     assert compose(small, CAMVID_11, "stretch", 9.0).shape[0] == 60 * 5 + 48
+
+
+def test_the_demo_of_2015(on_screen: Screen, model: Path, tmp_path: Path) -> None:
+    """``webcam_demo.py --model --weights --colours``: a window, the palette's colours, ESC ends."""
+    green = CAMVID_11.lut_rgb
+    green[3] = (1, 254, 1)
+    write_lut(tmp_path / "mine.png", green)
+    arguments = ("--model", model, "--colours", tmp_path / "mine.png", "--display")
+    with program(*arguments, environment={"DISPLAY": on_screen.number}) as service:
+        service.wait_ready()
+        wait_until(lambda: (service.get("/api/status").json()["sinks"]["display"]["shown"]) > 2)
+        road = next(entry for entry in service.get("/api/classes").json()["classes"] if entry["name"] == "Road")
+        assert road["colour"] == [1, 254, 1]
+        on_screen.press("Escape")
+        service.process.wait(WAIT_S)
+        assert service.process.returncode == 0, service.log
+
+
+def test_a_window_without_a_screen_is_one_line(model: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    command = [sys.executable, "-m", "edge_segnet", "run", "--model", str(model), "--display"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 4 and done.stderr.count("error: ") == 1, done.stderr
+    assert "dashboard" in done.stderr and "Traceback" not in done.stderr

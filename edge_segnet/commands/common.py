@@ -20,11 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from edge_segnet import classes as class_maps
 from edge_segnet.backends import read_model
 from edge_segnet.classes import CLASS_MAPS, ClassMap
-from edge_segnet.errors import ModelError, UsageError
+from edge_segnet.errors import UsageError
 from edge_segnet.files import output_error, written_beside
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.imaging import read_lut
+from edge_segnet.palettes import recoloured
 
 logger = logging.getLogger(__name__)
 READER_GONE: Final = 141
@@ -104,21 +105,6 @@ def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
     if min(size) < MIN_SIZE:
         raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
     return bundles.resized(bundle, size)
-
-
-def recoloured(classes: ClassMap, palette: Path) -> ClassMap:
-    """The class map with a palette's colours.
-
-    Raises:
-        ModelError: the palette is for another number of classes (CamVid's 11 and 12, say).
-    """
-    lut = class_maps.from_lut(read_lut(palette), None, palette.stem)
-    if len(lut) != len(classes):
-        raise ModelError(
-            f"{palette}: {len(lut)} colours, but the model has {len(classes)} classes ({classes.name})",
-            hint="a palette shifted by one class would colour cars as fences",
-        )
-    return dataclasses.replace(classes, colours=lut.colours)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from edge_segnet.errors import ConfigError, ModelError
 from edge_segnet.logs import service_logging
 from edge_segnet.notify import Notifier
 from edge_segnet.sources import describe
+from edge_segnet.types import Sink
 
 logger = logging.getLogger(__name__)
 INTERRUPTED: Final = 130
@@ -34,8 +35,10 @@ def run(
     model: str | None,
     backend: str | None,
     size: str | None,
+    colours: Path | None,
     settings: Sequence[str],
     *,
+    display: bool,
     check: bool,
     refuse_synthetic: bool,
 ) -> None:
@@ -45,7 +48,7 @@ def run(
         EdgeSegnetError: as ``Daemon.run``; ConfigError for the settings.
     """
     changes = [config_file.parse_setting(text) for text in settings]
-    flags = {"model": model, "backend": backend, "size": size}
+    flags = {"model": model, "backend": backend, "size": size, "colours": colours and str(colours)}
     changes += [Change(key, value, f"--{key}") for key, value in flags.items() if value is not None]
 
     def reread() -> Config:
@@ -63,11 +66,23 @@ def run(
     service_logging(first.log.level, first.log.format, "JOURNAL_STREAM" in os.environ)
     from_file = config is not None and model is None
     origin = Origin(reread, config, wait_for_model=from_file)
-    daemon = Daemon(first, origin, Notifier())
+    daemon = Daemon(first, origin, Notifier(), _window(lambda: daemon) if display else {})
     ended_by = _on_signals(daemon)
     daemon.run()
     if ended_by() == signal.SIGINT:
         sys.exit(INTERRUPTED)
+
+
+def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:
+    """The 2015 demo's window; closing it ends the service.
+
+    Raises:
+        OutputError: there is no screen, or no pygame.
+    """
+    from edge_segnet.sinks.display import Display
+
+    window = Display(lambda: daemon().state.classes, lambda: daemon().state.fit, on_quit=lambda: daemon().stop())
+    return {"display": window}
 
 
 def _refuse_synthetic(config: Config, path: Path | None) -> None:

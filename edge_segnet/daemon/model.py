@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from edge_segnet.engine.load import engine_folders
 from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle, resized
+from edge_segnet.palettes import recoloured
 from edge_segnet.refine import Network
 from edge_segnet.types import Backend, Frame
 
@@ -72,6 +73,8 @@ def load(config: Config) -> Loaded:
     """
     mark = fingerprint(config)
     bundle = read_model(config.model)
+    if config.colours is not None:
+        bundle = replace(bundle, classes=recoloured(bundle.classes, config.colours))
     if bundle.licence:
         logger.info("%s: %s", bundle.name, bundle.licence)
     options = BackendOptions(threads=config.threads, memory=config.memory, fallback=config.fallback)

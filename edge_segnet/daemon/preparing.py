@@ -15,7 +15,7 @@ from edge_segnet.daemon.model import Loaded
 from edge_segnet.errors import ConfigError
 
 logger = logging.getLogger(__name__)
-MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "size", "threads")
+MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "size", "colours", "threads")
 
 
 @dataclass(frozen=True)
