@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: run test check bench wheels clean
 
-run: $(VENV)/.core  ## segment 150 frames of a rendered street into a video, with statistics
-	$(BIN)/edge-segnet segment synthetic://drive --frames 150 --legend --counts -o out/drive.mp4
+run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
+	$(BIN)/edge-segnet run
 
 test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
 	$(BIN)/python -m pytest

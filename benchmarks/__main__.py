@@ -15,7 +15,7 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cost, engine, gpu, startup, throughput
+from benchmarks import cost, engine, gpu, messages, recording, regions, service, startup, throughput
 from benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
@@ -27,6 +27,16 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "build-engine": engine.build,
     "gpu-loop": engine.host,
     "gpu": gpu.run,
+    "recording": recording.run,
+    "regions": regions.run,
+    "service": service.load,
+    "start": service.start,
+    "camera": service.camera,
+    "endurance": service.endurance,
+    "hostile": service.hostile,
+    "sinks": messages.everything,
+    "faults": messages.faults,
+    "events": messages.events,
 }
 
 

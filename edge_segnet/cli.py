@@ -8,11 +8,12 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from edge_segnet.errors import EdgeSegnetError
+from edge_segnet.logs import OneLine, StandardError
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a bug of ours; 2 usage or config; 3 model or engine unusable; 4 input, camera or output "
@@ -32,36 +33,13 @@ app = typer.Typer(
 )
 
 
-if TYPE_CHECKING:
-    _StreamHandler = logging.StreamHandler[TextIO]
-else:
-    _StreamHandler = logging.StreamHandler  # takes no [] in Python 3.10
-
-
-class _Line(logging.Formatter):
-    """One record, one line: names from files and models may hold line breaks and terminal codes."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return "edge-segnet: " + "".join(
-            mark if mark.isprintable() else " " for mark in super().format(record).replace("\n", " ")
-        )
-
-
-class _Handler(_StreamHandler):
-    """Writes to what ``sys.stderr`` is now: a progress bar stands in for it, and lets lines pass above itself."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        super().emit(record)
-
-
 def _prepare() -> None:
     """Standard error for people, and tidy ends on signals."""
     if sys.stderr is not None:
         # A descriptor of our own: descriptor 2 is silenced while a picture is decoded (imaging.quiet_decoders).
         sys.stderr = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
-    handler = _Handler()
-    handler.setFormatter(_Line())
+    handler = StandardError()
+    handler.setFormatter(OneLine("edge-segnet: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     warnings.showwarning = lambda message, *_args, **_more: logging.getLogger(__name__).warning("warning: %s", message)
     # Unwinding removes temporary files; 128 + N is what a shell reports for a signal.
@@ -121,6 +99,84 @@ BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="aut
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]
 """Typer reads these at run time, so they are plain module constants."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings, in YAML.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="csi://0, v4l2:///dev/video0, rtsp://..., http://..., a file, a folder."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="MODEL", help="A shipped NAME, an .onnx or an .engine.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(metavar="NAME", help="auto, onnx or tensorrt.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; auto: what meets the rates.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example http.port=8081."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check the settings and exit.")] = False,
+    refuse_synthetic: Annotated[
+        bool, typer.Option("--refuse-synthetic", help="End with an error if a source is rendered.")
+    ] = False,
+) -> None:
+    """Serve: capture, segment, publish, newest frame first; dashboard, API and metrics over HTTP.
+
+    Without arguments: the shipped model, the rendered street, http://127.0.0.1:8080.
+
+    SIGHUP or a changed file reloads the settings, SIGTERM ends.
+
+        edge-segnet run --source 0
+
+        edge-segnet run --config /etc/edge-segnet/config.yaml
+
+        edge-segnet run --source rtsp://camera/stream --set cameras.camera.rate=10
+    """
+    from edge_segnet.commands import run as command
+
+    command.run(config, source, model, backend, size, settings or [], check=check, refuse_synthetic=refuse_synthetic)
+
+
+config_app = typer.Typer(help="The settings file of 'run'.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON schema of the settings file."""
+    from edge_segnet.commands import run as command
+
+    command.print_schema()
+
+
+@app.command()
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Settings; left out: /etc/edge-segnet/config.yaml if any."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=1.0, max=600.0, help="Report after so long what has not answered.")
+    ] = 7.0,
+    json: Json = None,
+) -> None:
+    """Check this machine against the settings: what is here, what is wrong, what to do about it.
+
+    GPU, TensorRT and engines, cameras, GStreamer, rights, disk, heat, ports, broker, the systemd unit. Changes nothing.
+
+    With sudo it sees more: closed settings, other users' programs.
+
+    Exit code 0, or the smallest that FAILs: 2 settings, 3 model, engine, GPU; 4 camera, port, broker, folder; 7 disk.
+
+        edge-segnet doctor
+
+        sudo edge-segnet doctor --config config.yaml --json report.json
+    """
+    from edge_segnet.commands import doctor as command
+
+    command.run(config, timeout, json)
 
 
 @app.command()

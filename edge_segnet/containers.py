@@ -101,10 +101,22 @@ def palette_as_grey(data: bytes) -> tuple[bytes, int]:
     depth = chunks[0][1][8]
     if depth not in (1, 2, 4, 8):
         return data, 1
+    return _repainted(chunks, 0), 255 // ((1 << depth) - 1)
+
+
+def grey_as_palette(data: bytes, palette: bytes) -> bytes:
+    """A PNG of 8 bits grey with a palette (256 times RGB) given to it: the pixels keep their numbers, and everyone
+    sees colours. The other way round: ``palette_as_grey``.
+    """
+    return _repainted(_png_chunks(data) or [], _PALETTE, palette)
+
+
+def _repainted(chunks: list[tuple[bytes, bytes]], colour_type: int, palette: bytes = b"") -> bytes:
     header = bytearray(chunks[0][1])
-    header[9] = 0
-    kept = [(b"IHDR", bytes(header)), *((kind, body) for kind, body in chunks if kind in (b"IDAT", b"IEND"))]
+    header[9] = colour_type
+    kept = [(kind, body) for kind, body in chunks if kind in (b"IDAT", b"IEND")]
+    made = [(b"IHDR", bytes(header)), *([(b"PLTE", palette)] if palette else []), *kept]
     parts = [PNG]
-    for kind, body in kept:
+    for kind, body in made:
         parts.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
-    return b"".join(parts), 255 // ((1 << depth) - 1)
+    return b"".join(parts)

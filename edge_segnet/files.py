@@ -35,6 +35,11 @@ _NEXT: Final = {
 }
 
 
+def state_folder() -> Path:
+    """Where the service keeps what outlives it: systemd's ``StateDirectory=``, or /var/lib/edge-segnet."""
+    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/edge-segnet")
+
+
 def output_error(path: Path | str, error: OSError) -> OutputError:
     """Why ``path`` can't be written, and what to do about it."""
     hint = _NEXT.get(error.errno or 0, "check the folder and its rights")

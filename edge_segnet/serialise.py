@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from typing import Any
 
 from edge_segnet.classes import ClassMap
 from edge_segnet.stats import shares
-from edge_segnet.types import Counts, Result
+from edge_segnet.types import Counts, Flicker, Region, Result
+from edge_segnet.uris import without_credentials
 
 
 def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any]:
@@ -32,7 +32,10 @@ def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any
         "classes": class_document(segmentation.counts, classes),
         "void_pixels": int(segmentation.counts[len(classes)]),
         "low_margin": None if low_margin is None else round(low_margin, 4),
-        "regions": {name: dict(region) for name, region in result.regions.items()},
+        "regions": {name: _shares(region.counts, classes) for name, region in result.regions.items()},
+        "region_details": {name: _details(region, classes) for name, region in result.regions.items()},
+        "alarms": list(result.alarms),
+        "flicker": None if result.flicker is None else _flicker(result.flicker),
         "stages_ms": {stage: round(time_ms, 1) for stage, time_ms in segmentation.stages_ms.items()},
         "dropped": result.dropped,
     }
@@ -47,6 +50,30 @@ def class_document(counts: Counts, classes: ClassMap) -> dict[str, dict[str, Any
     }
 
 
-def without_credentials(source: str) -> str:
-    """``rtsp://user:secret@cam/1`` -> ``rtsp://cam/1``."""
-    return re.sub(r"(?<=://)[^/?#]*@", "", source)
+def _shares(counts: Counts, classes: ClassMap) -> dict[str, float]:
+    share = shares(counts)
+    return {name: round(float(share[index]), 4) for index, name in enumerate(classes.names)}
+
+
+def _details(region: Region, classes: ClassMap) -> dict[str, Any]:
+    """What the contract's ``regions`` has no place for: pixels, smoothed shares, free distance."""
+    free = region.free
+    return {
+        "pixels": {name: int(region.counts[index]) for index, name in enumerate(classes.names)},
+        "void_pixels": int(region.counts[len(classes)]),
+        "smoothed": {name: round(float(region.smoothed[index]), 4) for index, name in enumerate(classes.names)},
+        "free": None
+        if free is None
+        else {
+            "rows": list(free.rows),
+            "metres": None if free.metres is None else [round(metres, 2) for metres in free.metres],
+            "bearings_deg": None if free.bearings_deg is None else [round(angle, 1) for angle in free.bearings_deg],
+        },
+    }
+
+
+def _flicker(flicker: Flicker) -> dict[str, float | None]:
+    return {
+        "raw": round(flicker.raw, 5),
+        "steady": None if flicker.steady is None else round(flicker.steady, 5),
+    }

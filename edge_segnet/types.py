@@ -32,7 +32,8 @@ class Frame:
     """One picture of a camera.
 
     ``image`` is at network size; ``original`` is the picture as captured, where it differs and is still wanted.
-    ``captured_ns`` is on the monotonic clock, ``captured_at`` is seconds since the epoch.
+    ``captured_ns`` is on the monotonic clock, ``captured_at`` is seconds since the epoch. ``scaled_from`` is the
+    camera's (width, height) where the picture was scaled before it came here, on a Jetson by the video converter.
     """
 
     image: Image
@@ -42,10 +43,13 @@ class Frame:
     captured_at: float
     camera: str
     synthetic: bool = False
+    scaled_from: tuple[int, int] | None = None
 
     @property
     def source_size(self) -> tuple[int, int]:
         """(width, height) of the picture as captured."""
+        if self.scaled_from is not None:
+            return self.scaled_from
         height, width = (self.image if self.original is None else self.original).shape[:2]
         return width, height
 
@@ -60,9 +64,57 @@ class Segmentation:
     stages_ms: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class FreeDistance:
+    """How far drivable ground reaches up from a region's lower edge, per sector from left to right.
+
+    ``rows`` at network size. Where the camera's mount is known: ``metres`` along the ground from the point below the
+    lens (``edge_segnet.ground.FAR_M`` means that or more), and ``bearings_deg`` of the sectors' middles, right of the
+    optical axis being positive.
+    """
+
+    rows: tuple[int, ...]
+    metres: tuple[float, ...] | None = None
+    bearings_deg: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One region in one frame. ``counts`` as a segmentation's; ``smoothed``: shares float64 [C+1], over time."""
+
+    counts: Counts
+    smoothed: NDArray[np.float64]
+    free: FreeDistance | None = None
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """Share of pixels that left their class for one frame and came back, over the last second: as the network gives
+    them (``raw``) and after the filter in time (``steady``; None without one).
+    """
+
+    raw: float
+    steady: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What was made of a segmentation: steadied, counted by region, judged by rules (``alarms``: those that are on)."""
+
+    segmentation: Segmentation
+    regions: Mapping[str, Region] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
+    flicker: Flicker | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A frame with its segmentation, as every sink gets it."""
+    """A frame with its segmentation, as every sink gets it.
+
+    ``age_ms``: from capture to this result. ``dropped``: frames of this camera that nobody segmented since it was
+    opened, because newer ones were there. ``stale``: older than the camera's limit, so not to be acted on. ``regions``,
+    ``alarms`` and ``flicker`` as ``Refined`` has them.
+    """
 
     frame: Frame
     segmentation: Segmentation
@@ -71,7 +123,9 @@ class Result:
     age_ms: float
     dropped: int
     stale: bool = False
-    regions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    regions: Mapping[str, Region] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
+    flicker: Flicker | None = None
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -51,6 +52,12 @@ def read_video(path: Path) -> tuple[list[NDArray[np.uint8]], float]:
 def left_in(folder: Path) -> list[str]:
     """Names of what a folder holds, to show that nothing was left behind."""
     return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Services that tests run keep their state in a folder of this run."""
+    os.environ["STATE_DIRECTORY"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,13 @@ def tiny_bundle(
     return bundle.attach(model, name="tiny", classes=classes, fit=fit, licence=licence)
 
 
-def save_tiny(path: Path, classes: ClassMap = CAMVID_11, fit: Fit = "stretch", licence: str = "") -> Path:
+def save_tiny(
+    path: Path,
+    classes: ClassMap = CAMVID_11,
+    fit: Fit = "stretch",
+    licence: str = "",
+    size: tuple[int, int] = SIZE,
+) -> Path:
     """Write it to a file and give that file's path back."""
-    bundle.save(tiny_bundle(classes, fit=fit, licence=licence), path)
+    bundle.save(tiny_bundle(classes, size, fit, licence), path)
     return path

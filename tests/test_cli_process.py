@@ -29,7 +29,7 @@ def run(*arguments: str | Path, columns: int = 80) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_S, check=False)
 
 
-@pytest.mark.parametrize("command", [[], ["segment"], ["evaluate"], ["convert"]])
+@pytest.mark.parametrize("command", [[], ["segment"], ["evaluate"], ["convert"], ["doctor"]])
 def test_help_fits_a_terminal(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0 and done.stderr == ""

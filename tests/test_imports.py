@@ -26,7 +26,7 @@ def loaded_after(code: str, watched: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["build-engine"], ["bench"]]
+    "command", [[], ["segment"], ["evaluate"], ["convert"], ["train"], ["build-engine"], ["bench"], ["doctor"]]
 )
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     run = (

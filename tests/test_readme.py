@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from edge_segnet.imaging import write_image
 from edge_segnet.outputs import video_file
 from edge_segnet.sources.street import Street
+from tests.program import Program
 
 README = Path(__file__).parent.parent / "README.md"
 NEEDS = re.compile(r"\s+# needs: (?P<what>.+)$")
@@ -54,6 +56,9 @@ def test_command(line: str, folder: Path) -> None:
         pytest.skip(f"{command}: set-up, which .ci/run does")
     if needed and not any(map(importlib.util.find_spec, MODULES.get(needed["what"], ()))):
         pytest.skip(f"{command}: needs {needed['what']}")
+    if command.startswith("edge-segnet run ") and "--check" not in command:
+        _serve(command, folder)
+        return
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
@@ -64,6 +69,17 @@ def test_command(line: str, folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def _serve(command: str, folder: Path) -> None:
+    """A service does not end by itself: it must become ready, and end well when it is asked to."""
+    service = Program(shlex.split(command)[2:], {}, folder)
+    try:
+        service.wait_ready()
+        service.end()
+        assert service.process.returncode == 0, service.log
+    finally:
+        service.close()
 
 
 def test_files_that_the_readme_links_to_exist() -> None:

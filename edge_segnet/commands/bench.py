@@ -21,9 +21,9 @@ from edge_segnet.commands.bench_tables import show_changes, show_report, show_ve
 from edge_segnet.commands.common import choose, console, json_lines, open_model, progress_bar
 from edge_segnet.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.graph.bundle import Bundle
-from edge_segnet.serialise import without_credentials
 from edge_segnet.sources import FiniteSource, describe, open_source
 from edge_segnet.types import Backend, Frame
+from edge_segnet.uris import without_credentials
 
 logger = logging.getLogger(__name__)
 IN_MEMORY: Final = 30

@@ -22,6 +22,7 @@ from edge_segnet.backends import read_model
 from edge_segnet.classes import CLASS_MAPS, ClassMap
 from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.files import output_error, written_beside
+from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.imaging import read_lut
 
@@ -97,20 +98,17 @@ def open_model(model: str, size: str | None = None, colours: Path | None = None)
 
 
 def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
-    """The same model at another network size (width, height); raises ModelError."""
-    if size == bundle.size:
-        return bundle
-    if bundle.is_engine:
+    """The same model at the network size (width, height) that --size asks for; raises UsageError, ModelError."""
+    if size != bundle.size and bundle.is_engine:
         raise ModelError(
             "{} is built for {}x{}".format(bundle.path, *bundle.size),
             hint="build another: edge-segnet build-engine --size {}x{}".format(*size),
         )
     from edge_segnet.graph.build import MIN_SIZE
-    from edge_segnet.graph.resize import resize
 
     if min(size) < MIN_SIZE:
         raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
-    return dataclasses.replace(bundle, model=resize(bundle.model, size), size=size)
+    return bundles.resized(bundle, size)
 
 
 def recoloured(classes: ClassMap, palette: Path) -> ClassMap:

@@ -20,10 +20,11 @@ from edge_segnet.errors import InputError, PartialFailure, UsageError
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.outputs import Look, Visual
 from edge_segnet.segment import Job, Summary
-from edge_segnet.serialise import class_document, to_document, without_credentials
+from edge_segnet.serialise import class_document, to_document
 from edge_segnet.sources import Input, describe, open_source
 from edge_segnet.stats import shares
 from edge_segnet.types import Backend, Counts, Result
+from edge_segnet.uris import without_credentials
 
 logger = logging.getLogger(__name__)
 INTERRUPTED: Final = 130

@@ -134,6 +134,13 @@ def load(model: str) -> Bundle:
     return replace(read(load_model(path), str(path)), path=path)
 
 
+def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
+    """The same model at another network size (width, height); raises ModelError."""
+    from edge_segnet.graph.resize import resize  # only who asks for another size waits for it
+
+    return bundle if size == bundle.size else replace(bundle, model=resize(bundle.model, size), size=size)
+
+
 def save(bundle: Bundle, path: Path) -> None:
     """Write the model file, whole or not at all; raises OutputError."""
     write_bytes(path, bundle.model.SerializeToString())

@@ -1,31 +1,24 @@
-"""Sources by URI. ``open_source`` is the one place that chooses."""
+"""Sources by URI. ``open_source`` chooses for commands that want every frame, ``open_camera`` for the service."""
 
 from __future__ import annotations
 
 import glob
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Literal
 
+from edge_segnet import uris
 from edge_segnet.errors import InputError, UsageError
 from edge_segnet.imaging import IMAGE_SUFFIXES, pictures_in
-from edge_segnet.types import Fit, Frame
+from edge_segnet.sources.finite import FiniteSource as FiniteSource
+from edge_segnet.sources.live import LiveSource, Wish
+from edge_segnet.types import Fit
+from edge_segnet.uris import SourceUri
+
+if TYPE_CHECKING:
+    from edge_segnet.config import CameraConfig
 
 Kind = Literal["image", "images", "video", "camera", "synthetic"]
-
-
-class FiniteSource(Protocol):
-    """A ``Source`` that also knows its frame rate and, if it ends, its number of frames."""
-
-    fps: float
-
-    @property
-    def length(self) -> int | None: ...
-
-    def read(self, timeout_s: float = 0.0) -> Frame | None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class Input:
     uri: str
     kind: Kind
     files: tuple[Path, ...] = ()
-    device: int = 0
+    usb: SourceUri | None = None
     fps: float = 30.0
     seed: int = 0
 
@@ -47,16 +40,16 @@ def describe(uri: str) -> Input:
         InputError: nothing is there, or the folder has no pictures.
         UsageError: an unknown scheme or parameter.
     """
-    if uri.isdecimal():
-        return Input(uri, "camera", device=int(uri))
-    if uri.startswith("v4l2:///dev/video") and uri[17:].isdecimal():
-        return Input(uri, "camera", device=int(uri[17:]))
-    if "://" in uri:
-        return _synthetic(uri)
-    if not uri:
-        raise UsageError(
-            "INPUT is empty", hint="give a picture, a folder, a video, a camera index or synthetic://drive"
-        )
+    source = uris.parse(uri)
+    match source.kind:
+        case "v4l2":
+            return Input(uri, "camera", usb=source)
+        case "synthetic":
+            return Input(uri, "synthetic", fps=source.fps or 30.0, seed=source.seed)
+        case "csi" | "rtsp" | "http":
+            scheme = uri.partition("://")[0]
+            hint = "cameras run with: edge-segnet run --source URI; here: a camera's number, files, folders, globs"
+            raise UsageError(f"{scheme}://: unknown scheme for this command", hint=hint)
     path = Path(uri)
     try:
         if path.is_dir():
@@ -81,31 +74,6 @@ def _matches(pattern: str) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _synthetic(uri: str) -> Input:
-    scheme = uri.partition("://")[0]
-    if scheme != "synthetic":
-        # Not the whole URI: it may hold a password.
-        raise UsageError(
-            f"{scheme}://: unknown scheme", hint="known: files, folders, globs, a camera index, synthetic://drive"
-        )
-    try:
-        parts = urlsplit(uri)
-    except ValueError as error:
-        raise UsageError(f"{uri}: not a URI ({error})", hint="there is synthetic://drive") from error
-    if parts.netloc != "drive":
-        raise UsageError(f"{uri}: unknown synthetic scene {parts.netloc!r}", hint="there is synthetic://drive")
-    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(parameters.keys() - {"fps", "seed"}):
-        raise UsageError(f"{uri}: unknown parameter {unknown[0]!r}", hint="known: fps, seed")
-    try:
-        fps, seed = float(parameters.get("fps", "30")), int(parameters.get("seed", "0"))
-    except ValueError as error:
-        raise UsageError(f"{uri}: fps and seed are numbers") from error
-    if not 0.1 <= fps <= 1000.0 or seed < 0:
-        raise UsageError(f"{uri}: fps must be 0.1 to 1000, seed not negative")
-    return Input(uri, "synthetic", fps=fps, seed=seed)
-
-
 def open_source(
     source: Input, size: tuple[int, int], fit: Fit = "stretch", *, camera: str = "camera", paced: bool = True
 ) -> FiniteSource:
@@ -124,8 +92,45 @@ def open_source(
         case "video" | "camera":
             from edge_segnet.sources.opencv import VideoSource
 
-            return VideoSource(source.device if source.kind == "camera" else source.files[0], size, fit, camera)
+            return VideoSource(source.usb or source.files[0], size, fit, camera)
         case "synthetic":
             from edge_segnet.sources.synthetic import SyntheticSource
 
             return SyntheticSource(size=size, fps=source.fps, seed=source.seed, paced=paced, camera=camera)
+
+
+def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit = "stretch") -> LiveSource:
+    """Open a camera of the config; its frames come at ``size`` (width, height) and carry ``name``.
+
+    GStreamer where it is installed with all that this camera needs; otherwise OpenCV, in a process of its own. A video
+    plays at its own frame rate, pictures one a second.
+
+    Raises:
+        InputError: it is not there, or something is not installed; trying again may help.
+        UsageError: it can never work as configured.
+    """
+    from edge_segnet.sources.gstreamer import open_pipeline, open_uri, usable
+
+    if camera.pipeline is not None:
+        return open_pipeline(camera.pipeline, Wish(size, fit, camera.flip, name))
+    source = uris.parse(camera.source or "")
+    wish = Wish(size, fit, camera.turn, name)
+    if not source.live:
+        return _play(camera, wish)
+    if source.kind == "csi" or usable(source, camera):
+        return open_uri(source, camera, wish)
+    from edge_segnet.sources.child import ChildSource
+
+    return ChildSource(source, camera, wish)
+
+
+def _play(camera: CameraConfig, wish: Wish) -> LiveSource:
+    from edge_segnet.sources.played import PlayedSource
+
+    found = describe(camera.source or "")
+
+    def open_at(size: tuple[int, int]) -> FiniteSource:
+        return open_source(found, size, wish.fit, camera=wish.camera)
+
+    drawn = found.kind == "synthetic"
+    return PlayedSource(open_at, wish, loop=camera.loop, paced=not drawn)

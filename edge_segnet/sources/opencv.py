@@ -12,7 +12,9 @@ import numpy as np
 
 from edge_segnet.errors import EndOfStream, InputError, SourceLost
 from edge_segnet.imaging import fit_image, quiet_decoders, read_only
+from edge_segnet.sources.usb import open_usb
 from edge_segnet.types import Fit, Frame
+from edge_segnet.uris import SourceUri
 
 DEFAULT_FPS: Final = 30.0
 MAX_FPS: Final = 1000.0
@@ -24,9 +26,11 @@ NOT_VIDEO: Final = "videos are .mp4, .avi, .mkv and the like; pictures need a pi
 
 
 class VideoSource:
-    """A video file, or the USB camera with an index."""
+    """A video file, or a USB camera."""
 
-    def __init__(self, video: Path | int, size: tuple[int, int], fit: Fit = "stretch", camera: str = "video") -> None:
+    def __init__(
+        self, video: Path | SourceUri, size: tuple[int, int], fit: Fit = "stretch", camera: str = "video"
+    ) -> None:
         """Open it.
 
         Raises:
@@ -34,22 +38,11 @@ class VideoSource:
         """
         self._video, self._size, self._fit, self._camera = video, size, fit, camera
         self._seq = 0
-        if isinstance(video, Path):
-            _check_file(video)
-        with quiet_decoders():
-            self._capture = cv2.VideoCapture(video if isinstance(video, int) else str(video))
-        if not self._capture.isOpened():
-            raise self._unusable()
+        self._capture = _open_file(video) if isinstance(video, Path) else open_usb(video)
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps if math.isfinite(fps) and 0.0 < fps <= MAX_FPS else DEFAULT_FPS
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.length = int(count) if isinstance(video, Path) and 0 < count < 2**31 else None
-
-    def _unusable(self) -> InputError:
-        if isinstance(self._video, int):
-            hint = "list cameras with: ls /dev/video*; you must be in the group 'video'"
-            return InputError(f"no USB camera {self._video}", hint=hint)
-        return InputError(f"{self._video}: not a video that can be decoded", hint=f"{NOT_VIDEO}, or is it cut off?")
 
     def read(self, timeout_s: float = 0.0) -> Frame:  # noqa: ARG002 - OpenCV's read has no time-out
         """The next frame.
@@ -78,8 +71,8 @@ class VideoSource:
         return frame
 
     def _ended(self) -> Exception:
-        if isinstance(self._video, int):
-            return SourceLost(f"USB camera {self._video} gives no more frames", hint="is it still plugged in?")
+        if isinstance(self._video, SourceUri):
+            return SourceLost(f"{self._video.shown}: no more frames", hint="is it still plugged in?")
         if self._seq == 0:
             return InputError(f"{self._video}: no frame could be decoded", hint="is the file damaged or cut off?")
         tolerated = 0.01 if self._video.suffix.lower() in EXACT_COUNTS else 0.05
@@ -91,6 +84,15 @@ class VideoSource:
     def close(self) -> None:
         """Release the file or device."""
         self._capture.release()
+
+
+def _open_file(path: Path) -> cv2.VideoCapture:
+    _check_file(path)
+    with quiet_decoders():
+        capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise InputError(f"{path}: not a video that can be decoded", hint=f"{NOT_VIDEO}, or is it cut off?")
+    return capture
 
 
 def _check_file(path: Path) -> None:

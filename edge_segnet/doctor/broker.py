@@ -1,0 +1,63 @@
+"""The MQTT broker: name, TCP, TLS, and whether it takes our user."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edge_segnet.config_messages import MqttConfig
+from edge_segnet.doctor.cameras import advice, refused_by_unit
+from edge_segnet.doctor.context import Context
+from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, red
+from edge_segnet.doctor.settings import not_handed_over
+from edge_segnet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge_segnet.sinks.mqtt.account import Account
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Connects without a will and under a name of its own, so that a running service is not disturbed."""
+    mqtt = None if context.config is None else context.config.mqtt
+    # Without the extra there is no MQTT at all, which the check of the sections tells.
+    if mqtt is not None and context.config is not None and importlib.util.find_spec("paho") is not None:
+        from edge_segnet.sinks.mqtt.account import account
+
+        try:
+            who = account(mqtt)
+        except ConfigError as error:
+            if (unseen := not_handed_over(error)) and mqtt.password_credential is not None:
+                who = account(mqtt.model_copy(update={"password_credential": None, "user": None}))
+                yield _reached(context, who, mqtt, unseen)
+                return
+            key, _, words = error.message.partition(": ")
+            placed = context.config.error(tuple(key.split(".")), words, error.hint)
+            yield red("broker", SETTINGS, placed.message, placed.hint)
+        else:
+            yield _reached(context, who, mqtt, "")
+
+
+def _reached(context: Context, who: Account, mqtt: MqttConfig, without: str) -> Finding:
+    place = who.broker
+    shown = f"{place.host}:{place.port}"
+    from edge_segnet.doctor.connect import CLOSED, REFUSED, try_connect
+
+    answer = try_connect(who)
+    if answer == "" or (answer.startswith(REFUSED) and without):
+        if blocked := refused_by_unit(context, place.host, place.port):
+            return red("broker", OUTSIDE, f"{shown}: {blocked[0]}", blocked[1])
+        words = f"{shown} answers; the password was not tried: {without}" if without else f"{shown} takes {_name(mqtt)}"
+        return green("broker", f"{words}{', over TLS' if place.tls else ''}")
+    remedy = advice(place.host, place.port, answer)
+    if answer.startswith(REFUSED):
+        remedy = "mqtt.user and its password, or the broker's rules (client ids, access lists)"
+    elif "certificate" in answer or "TLS" in answer:
+        remedy = "mqtt.tls.ca must be the authority that signed the broker's certificate; is it a TLS port?"
+    elif CLOSED in answer:
+        remedy = "a TLS port needs mqtts://; a broker must know MQTT 5 (mosquitto 1.6 or newer)"
+    return red("broker", OUTSIDE, f"{shown}: {answer}", remedy)
+
+
+def _name(mqtt: MqttConfig) -> str:
+    return f"the user {mqtt.user}" if mqtt.user else "us without a user"

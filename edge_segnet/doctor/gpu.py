@@ -1,0 +1,130 @@
+"""GPU, TensorRT, CUDA compiler, engines."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from typing import Any, Final
+
+from edge_segnet.doctor.context import Context
+from edge_segnet.doctor.place import Place, said
+from edge_segnet.doctor.report import MODEL, Finding, green, grey, red, yellow
+from edge_segnet.errors import ModelError
+
+TEGRA: Final = {
+    "nvidia,tegra210": "5.3",
+    "nvidia,tegra186": "6.2",
+    "nvidia,tegra194": "7.2",
+    "nvidia,tegra234": "8.7",
+    "nvidia,tegra264": "11.0",
+}
+"""A Jetson's chip -> compute capability of its GPU (NVIDIA, "CUDA GPU compute capability")."""
+QUERY: Final = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
+NVIDIA: Final = "0x10de"
+DISPLAY: Final = "0x03"
+"""PCI vendor; PCI class of displays and 3D controllers."""
+
+
+def part(name: str) -> Any:
+    """A module of the TensorRT part of this program; None in a build without it."""
+    full = f"edge_segnet.{name}"
+    try:
+        return importlib.import_module(full) if importlib.util.find_spec(full) is not None else None
+    except ModuleNotFoundError:  # of the package above it
+        return None
+
+
+def is_wanted(context: Context) -> bool:
+    """Whether the settings need a GPU, and do not only like one."""
+    config = context.config
+    return config is not None and (config.backend == "tensorrt" or config.model.endswith(".engine"))
+
+
+def trouble(context: Context, check: str, seen: str, remedy: str, subject: str = "") -> Finding:
+    """Red where the settings need TensorRT, otherwise yellow."""
+    if is_wanted(context):
+        return red(check, MODEL, seen, remedy, subject)
+    return yellow(check, seen, "; ".join(filter(None, (remedy, "until then the CPU serves"))), subject)
+
+
+def check_gpu(context: Context) -> Iterator[Finding]:
+    """Asks CUDA's driver; without one, what is in the machine."""
+    probe = part("cuda.probe")
+    reason = remedy = ""
+    if probe is not None:
+        try:
+            gpu = probe.find_gpu()
+        except ModelError as error:
+            reason, remedy = error.message, error.hint
+        else:
+            capability = "{}.{}".format(*gpu.compute_capability)
+            words = "{}, compute capability {}, CUDA {}.{}".format(gpu.name, capability, *gpu.cuda)
+            yield green("gpu", words, compute_capability=capability)
+            return
+    elif (told := said(QUERY)) is not None and told.strip():
+        name, capability, driver = [*told.splitlines()[0].split(", "), "", ""][:3]
+        yield green("gpu", f"{name}, compute capability {capability}, driver {driver}", compute_capability=capability)
+        return
+    there, capability = find_hardware(context.place)
+    if there and probe is None and capability:
+        yield green("gpu", f"{there}, compute capability {capability}", compute_capability=capability)
+    elif there:
+        yield trouble(context, "gpu", f"{there} is here, but {reason or 'nvidia-smi does not answer'}", remedy or SMI)
+    elif is_wanted(context):
+        yield red("gpu", MODEL, "no NVIDIA GPU, and the settings need one", "backend: auto, or onnx")
+    else:
+        yield grey("gpu", "no NVIDIA GPU: the CPU serves")
+
+
+SMI: Final = "install NVIDIA's driver; nvidia-smi must answer"
+
+
+def find_hardware(place: Place) -> tuple[str, str]:
+    """(what is built in, its compute capability if the chip tells), from the device tree or PCI; empty: nothing."""
+    for chip in place.text("/proc/device-tree/compatible").split("\0"):
+        if chip in TEGRA:
+            return place.board or chip, TEGRA[chip]
+    for device in place.glob("/sys/bus/pci/devices/*"):
+        if place.text(device / "vendor") == NVIDIA and place.text(device / "class").startswith(DISPLAY):
+            return f"an NVIDIA GPU (PCI {device.name})", ""
+    return "", ""
+
+
+def check_tensorrt(context: Context) -> Iterator[Finding]:
+    """Which flavour, which version, can it be loaded?"""
+    library = part("engine.library")
+    if library is None:
+        yield grey("tensorrt", "this build of edge-segnet has no TensorRT part")
+        return
+    try:
+        found = library.find_library()
+    except ModelError as error:
+        here = find_hardware(context.place)[0]
+        if here or is_wanted(context):
+            yield trouble(context, "tensorrt", error.message, error.hint)
+        else:
+            yield grey("tensorrt", f"{error.message}; without an NVIDIA GPU none is needed")
+    else:
+        yield green("tensorrt", found.title, flavour=found.flavour, version=found.version)
+
+
+def check_compiler(context: Context) -> Iterator[Finding]:
+    """NVRTC or nvcc: only building an engine needs them."""
+    compiling, probe = part("cuda.compile"), part("cuda.probe")
+    if compiling is None:
+        yield grey("cuda compiler", "this build of edge-segnet has no TensorRT part")
+        return
+    try:
+        newest = probe.find_gpu().cuda
+    except ModelError:
+        newest = None
+    try:
+        found = compiling.find_compiler(newest)
+    except ModelError as error:
+        if find_hardware(context.place)[0]:
+            yield yellow("cuda compiler", error.message, f"to build an engine here: {error.hint}")
+        else:
+            yield grey("cuda compiler", f"{error.message}; without an NVIDIA GPU none is needed")
+    else:
+        yield green("cuda compiler", compiling.describe(found))

@@ -1,0 +1,139 @@
+"""The systemd unit: what ``systemctl show`` tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_segnet.doctor.place import Place, said
+from edge_segnet.doctor.report import BUDGET, OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
+
+if TYPE_CHECKING:
+    from edge_segnet.doctor.context import Context
+
+NAME: Final = "edge-segnet.service"
+PROPERTIES: Final = (
+    "LoadState ActiveState SubState Result ExecMainStatus NRestarts User SupplementaryGroups UnitFileState "
+    "NeedDaemonReload MainPID StatusText IPAddressAllow IPAddressDeny"
+)
+LOG: Final = "journalctl -u edge-segnet -e"
+RETRY: Final = "then: sudo systemctl restart edge-segnet"
+SET_UP: Final = {
+    200: ("its working directory is missing", "sudo systemd-tmpfiles --create edge-segnet.conf"),
+    203: ("the program is not where ExecStart= says", "install it to /opt/edge-segnet, or set ExecStart= in a drop-in"),
+    216: ("a group of the unit is missing", "getent group video render; correct SupplementaryGroups= in a drop-in"),
+    217: ("its user is missing", "sudo systemd-sysusers"),
+    226: ("a folder of ReadWritePaths= is missing", "make it, or correct the drop-in"),
+    238: ("its state folder can't be made", "ls -ld /var/lib/edge-segnet; is the disk full or read-only?"),
+    243: ("/etc/edge-segnet/token is missing", "sudo systemd-tmpfiles --create edge-segnet.conf"),
+}
+"""Exit codes of systemd itself (systemd.exec(5), "Process exit codes")."""
+OURS: Final = {
+    2: "wrong settings",
+    3: "the model or engine is unusable",
+    4: "a camera or an output is unusable",
+    6: "the GPU was lost",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """``systemctl show``, by property."""
+
+    properties: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> str:
+        return self.properties.get(name, "")
+
+    @property
+    def installed(self) -> bool:
+        return self["LoadState"] not in ("", "not-found")
+
+    @property
+    def main_pid(self) -> int:
+        return int(self["MainPID"] or 0)
+
+    def refuses(self, address: str) -> bool:
+        """Whether the unit's firewall keeps the service from an address."""
+        place = ip_address(address)
+
+        def within(networks: str) -> bool:
+            return any(place in ip_network(network, strict=False) for network in networks.split())
+
+        return within(self["IPAddressDeny"]) and not within(self["IPAddressAllow"])
+
+
+def read(place: Place) -> Unit | None:
+    """The unit; None where systemd does not run."""
+    if not place.path("/run/systemd/system").is_dir():
+        return None
+    lines = said(["systemctl", "show", NAME, *(f"--property={name}" for name in PROPERTIES.split())])
+    if lines is None:
+        return None
+    return Unit(dict(line.split("=", 1) for line in lines.splitlines() if "=" in line))
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Is it installed, will it start at boot, does it run?"""
+    unit = context.unit
+    if unit is None:
+        yield grey("unit", "systemd does not run here, or does not answer")
+    elif not unit.installed:
+        yield grey("unit", f"no {NAME} is installed; docs/service.md says how")
+    else:
+        if unit["NeedDaemonReload"] == "yes":
+            yield yellow("unit", "its file was changed after systemd read it", "sudo systemctl daemon-reload")
+        yield _state(unit)
+
+
+def _state(unit: Unit) -> Finding:
+    state = f"{unit['ActiveState']} ({unit['SubState']})"
+    facts: dict[str, Any] = {"state": unit["ActiveState"], "restarts": int(unit["NRestarts"] or 0)}
+    words = f"{state}: {unit['StatusText']}" if unit["StatusText"] else state
+    if unit["ActiveState"] == "failed":
+        return _failed(unit)
+    if unit["SubState"] == "auto-restart":
+        why = _why(unit)[0]
+        return yellow("unit", f"it keeps ending and is started again: {why}{last_words()}", LOG, **facts)
+    if unit["ActiveState"] in ("active", "activating", "reloading"):
+        if unit["UnitFileState"] == "disabled":
+            return yellow("unit", f"{words}; not at the next boot", "sudo systemctl enable edge-segnet", **facts)
+        return green("unit", words, **facts)
+    enabled = unit["UnitFileState"] == "enabled"
+    more = "" if enabled else "; nor does it start at boot"
+    start = "sudo systemctl start edge-segnet" if enabled else "sudo systemctl enable --now edge-segnet"
+    return yellow("unit", f"installed, but not running{more}", start, **facts)
+
+
+def _failed(unit: Unit) -> Finding:
+    why, remedy, code = _why(unit)
+    return red("unit", code, f"failed: {why}{last_words()}", f"{remedy}; {RETRY}", restarts=int(unit["NRestarts"] or 0))
+
+
+def last_words() -> str:
+    """The last error of its log, as far as this user may read that."""
+    lines = said(["journalctl", "-u", NAME, "-n", "50", "-o", "cat", "-q", "--no-pager"]) or ""
+    # Not by priority: what ends a start is said before the journal's format is known.
+    errors = [line for line in lines.splitlines() if "error: " in line]
+    return f"; it said: {errors[-1][:200]}" if errors else ""
+
+
+def _why(unit: Unit) -> tuple[str, str, int]:
+    """(reason, what to do, our exit code) of the last end."""
+    status = int(unit["ExecMainStatus"] or 0)
+    match unit["Result"]:
+        case "oom-kill":
+            return "it used more memory than it may (MemoryMax=)", f"a smaller model or size; {LOG}", BUDGET
+        case "watchdog":
+            return "no loop made progress for WatchdogSec=", LOG, BUDGET
+        case "timeout":
+            return "it was not ready in time (TimeoutStartSec=)", LOG, BUDGET
+        case "start-limit-hit":
+            return "it failed too often in five minutes", f"{LOG}; sudo systemctl reset-failed edge-segnet", SETTINGS
+    if status in SET_UP:
+        reason, remedy = SET_UP[status]
+        return f"{reason} (status {status})", remedy, SETTINGS
+    reason = OURS.get(status, unit["Result"] or "unknown")
+    return f"{reason} (exit code {status})", f"the reason is in: {LOG}", status if status in OURS else OUTSIDE

@@ -1,0 +1,39 @@
+"""What all sections of the settings file are made of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII) is None:
+        raise ValueError(f"{text!r} is no name: use up to 32 letters, digits, - and _")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""Of a camera, a region or a rule: stands in addresses, topics and metrics."""
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) and value else value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
+Rate = Annotated[float, Field(gt=0.0, le=1000.0)]
+"""Per second."""
+Quality = Annotated[int, Field(ge=1, le=100)]
+"""Of JPEG."""
+Megabytes = Annotated[int, Field(ge=1, le=100_000_000)]
+Picture = Literal["camera", "mask", "overlay"]
+
+
+class Section(BaseModel):
+    """A mapping in the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,0 +1,24 @@
+"""What a result looks like, in the camera's proportions; for sinks that send or keep pictures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edge_segnet.classes import ClassMap
+from edge_segnet.imaging import blend, colourise, fit_image, unfit_labels
+from edge_segnet.sections import Picture
+from edge_segnet.sinks.proportions import seen_size
+from edge_segnet.types import Fit, Image, Result
+
+ALPHA: Final = 0.5
+
+
+def draw(kind: Picture, result: Result, classes: ClassMap, fit: Fit) -> Image:
+    """uint8 [H,W,3] BGR: the camera's picture, the classes' colours, or the colours over the picture."""
+    size = seen_size(result, fit)
+    if kind == "camera":
+        return fit_image(result.frame.image, size)
+    if kind == "mask":
+        return colourise(unfit_labels(result.segmentation.labels, size, classes.void), classes.lut_bgr)
+    colours = colourise(result.segmentation.labels, classes.lut_bgr)
+    return fit_image(blend(result.frame.image, colours, ALPHA), size)

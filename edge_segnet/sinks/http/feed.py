@@ -1,0 +1,167 @@
+"""The newest frame of every camera, what was made of it, and who waits for the next one.
+
+Pictures and documents are made once per frame and kind, on the thread that publishes, and only while somebody is ready
+to take them. The event loop only hands finished bytes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from edge_segnet.classes import ClassMap
+from edge_segnet.sinks import Service
+from edge_segnet.sinks.http import pictures
+from edge_segnet.sinks.http.connection import Connection
+from edge_segnet.types import Result
+
+EVENT: Final = "event"
+BOUNDARY: Final = b"frame"
+
+
+class Shot:
+    """One result, and what was made of it so far."""
+
+    def __init__(self, result: Result, classes: ClassMap, hub: Hub) -> None:
+        self.result, self._classes, self._hub = result, classes, hub
+        self._made: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def age_ms(self) -> float:
+        """From capture until now."""
+        return (time.monotonic_ns() - self.result.frame.captured_ns) / 1e6
+
+    def has(self, kind: str) -> bool:
+        """Whether ``piece`` costs nothing any more."""
+        return f"piece {kind}" in self._made
+
+    def picture(self, kind: str) -> bytes:
+        """A JPEG, PNG or both layers (``pictures.KINDS``)."""
+        with self._lock:
+            return self._once(kind, lambda: self._drawn(kind))
+
+    def piece(self, kind: str) -> bytes:
+        """What a stream of that kind sends for this frame: a part of a multipart answer, or an event."""
+        with self._lock:
+            make = self._event if kind == EVENT else lambda: self._part(kind)
+            return self._once(f"piece {kind}", make)
+
+    def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def _drawn(self, kind: str) -> bytes:
+        self._hub.encoded[kind] += 1
+        return pictures.KINDS[kind].make(self.result, self._classes, self._hub.service.fit)
+
+    def _part(self, kind: str) -> bytes:
+        picture = self._once(kind, lambda: self._drawn(kind))
+        head = {**picture_headers(self), "Content-Type": pictures.KINDS[kind].media_type}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        # The next boundary comes with this part: some browsers show a picture only when they have seen it.
+        return b"%sContent-Length: %d\r\n\r\n%s\r\n--%s\r\n" % (lines.encode(), len(picture), picture, BOUNDARY)
+
+    def _event(self) -> bytes:
+        document = json.dumps(self._hub.service.document(self.result), separators=(",", ":"))
+        return b"event: result\ndata: %s\n\n" % document.encode()
+
+
+def picture_headers(shot: Shot) -> dict[str, str]:
+    """What goes with every picture."""
+    frame = shot.result.frame
+    width, height = frame.source_size
+    return {
+        "X-Seq": str(frame.seq),
+        "X-Age-Ms": f"{shot.age_ms:.1f}",
+        "X-Camera": frame.camera,
+        "X-Stale": str(int(shot.result.stale)),
+        "X-Synthetic": str(int(frame.synthetic)),
+        "X-Source-Size": f"{width}x{height}",
+    }
+
+
+class Subscriber:
+    """One client's place for the newest frame of each camera that it watches. Made and used on the event loop; only
+    ``wants`` is asked by the publishing thread.
+    """
+
+    def __init__(self, kind: str, camera: str | None, rate: float | None, connection: Connection) -> None:
+        """``camera`` None: all; ``rate``: frames per second and camera at most."""
+        self.kind, self.camera, self.connection = kind, camera, connection
+        self.wake = asyncio.Event()
+        self.pending: dict[str, Shot] = {}
+        self.status: bytes | None = None
+        self.ended = False
+        self._interval_s = 1.0 / rate if rate else 0.0
+        self._due: dict[str, float] = {}
+
+    def wants(self, camera: str, now: float) -> bool:
+        """Whether a frame would be taken at once: nothing is made for a client that is slow, stuck or not due."""
+        return (
+            self.camera in (None, camera)
+            and camera not in self.pending
+            and not self.connection.blocked
+            and now >= self._due.get(camera, 0.0)
+        )
+
+    def offer(self, camera: str, shot: Shot) -> None:
+        """Leave a frame."""
+        now = time.monotonic()
+        # From when it was due, so that 10 of 15 frames a second come out as 10; but no debt is paid back.
+        self._due[camera] = max(self._due.get(camera, now) + self._interval_s, now)
+        self.pending[camera] = shot
+        self.wake.set()
+
+    def tell(self, status: bytes) -> None:
+        """Leave a status event."""
+        self.status = status
+        self.wake.set()
+
+    def end(self) -> None:
+        """There will be no more."""
+        self.ended = True
+        self.wake.set()
+
+
+class Hub:
+    """All cameras' newest frames and all subscribers."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.latest: dict[str, Shot] = {}
+        self.subscribers: set[Subscriber] = set()
+        self.encoded: Counter[str] = Counter()
+
+    def publish(self, result: Result, call: Callable[..., None]) -> None:
+        """Take a result: on the publishing thread. ``call`` runs a function on the event loop."""
+        classes = self.service.classes
+        if classes is None or len(classes) + 1 != len(result.segmentation.counts):
+            return  # the last frame of a model that a reload has just replaced
+        camera, now = result.frame.camera, time.monotonic()
+        shot = self.latest[camera] = Shot(result, classes, self)
+        takers = [taker for taker in tuple(self.subscribers) if taker.wants(camera, now)]
+        if takers:
+            for kind in {taker.kind for taker in takers}:
+                shot.piece(kind)
+            call(_hand_out, takers, camera, shot)
+
+    def forget_removed(self) -> None:
+        """Drop cameras that a reload took away, and end their streams."""
+        known = self.service.cameras
+        for camera in [name for name in tuple(self.latest) if name not in known]:
+            del self.latest[camera]
+        for subscriber in tuple(self.subscribers):
+            if subscriber.camera is not None and subscriber.camera not in known:
+                subscriber.end()
+
+
+def _hand_out(takers: list[Subscriber], camera: str, shot: Shot) -> None:
+    for taker in takers:
+        taker.offer(camera, shot)

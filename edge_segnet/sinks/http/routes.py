@@ -1,0 +1,240 @@
+"""The routes: what can be asked, each a function of a screenful. ``openapi.py`` describes exactly these."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from edge_segnet.events import KEEP
+from edge_segnet.sinks import Service
+from edge_segnet.sinks.http import assets, pictures
+from edge_segnet.sinks.http.auth import COOKIE, SESSION_S, Sessions
+from edge_segnet.sinks.http.feed import EVENT, Hub, Shot, picture_headers
+from edge_segnet.sinks.http.metrics import Metrics
+from edge_segnet.sinks.http.streams import Stream, Written
+
+BODY_S: Final = 5.0
+MAX_RATE: Final = 1000.0
+
+
+class Routes:
+    """Answers; all state is in what it is given."""
+
+    def __init__(
+        self, service: Service, hub: Hub, written: Written, metrics: Metrics, sessions: Sessions | None, *, secure: bool
+    ) -> None:
+        self._service, self._hub, self._written, self._metrics = service, hub, written, metrics
+        self._sessions, self._secure = sessions, secure
+
+    def application(self) -> Starlette:
+        """The ASGI application, without its guard."""
+        routes = [
+            Route("/", self.page),
+            Route("/static/{name:path}", self.asset),
+            Route("/login", self.login_page),
+            Route("/login", self.login, methods=["POST"]),
+            Route("/logout", self.logout, methods=["POST"]),
+            Route("/stream/{kind}.mjpg", self.pictures),
+            Route("/stream/layers", self.layers),
+            Route("/frame/{kind}.jpg", self.frame),
+            Route("/frame/labels.png", self.labels),
+            Route("/api/result", self.result),
+            Route("/api/stream", self.events),
+            Route("/api/events", self.happened),
+            Route("/api/events/{snapshot}", self.snapshot),
+            Route("/api/regions", self.regions),
+            Route("/api/classes", self.classes),
+            Route("/api/status", self.status),
+            Route("/api/openapi.json", self.openapi),
+            Route("/metrics", self.metrics),
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+        ]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _problem, ClientDisconnect: _gone})
+
+    async def page(self, request: Request) -> Response:
+        return _asset(request, "index.html")
+
+    async def asset(self, request: Request) -> Response:
+        return _asset(request, request.path_params["name"])
+
+    async def login_page(self, request: Request) -> Response:
+        return RedirectResponse("/", 303) if self._sessions is None else _asset(request, "login.html")
+
+    async def login(self, request: Request) -> Response:
+        """Opens a session for whoever knows the token; a wrong one leads back to the page."""
+        if self._sessions is None:
+            return RedirectResponse("/", 303)
+        address = request.client.host if request.client else ""
+        if self._sessions.must_wait(address):
+            return RedirectResponse("/login?wait", 303)
+        try:
+            body = await asyncio.wait_for(request.body(), BODY_S)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(408, "the form did not come in time", headers={"Connection": "close"}) from error
+        fields = parse_qs(body.decode("latin-1"))
+        if not self._sessions.right(fields.get("token", [""])[0].strip()):
+            self._sessions.failed(address)
+            return RedirectResponse("/login?wrong", 303)
+        answer = RedirectResponse("/", 303)
+        self._set_cookie(answer, self._sessions.new(), SESSION_S)
+        return answer
+
+    async def logout(self, _request: Request) -> Response:
+        answer = RedirectResponse("/login", 303)
+        self._set_cookie(answer, "", 0)
+        return answer
+
+    def _set_cookie(self, answer: Response, value: str, seconds: int) -> None:
+        answer.set_cookie(COOKIE, value, max_age=seconds, httponly=True, samesite="strict", secure=self._secure)
+
+    async def pictures(self, request: Request) -> Stream:
+        return self._stream(request, _kind(request), "fps")
+
+    async def layers(self, request: Request) -> Stream:
+        return self._stream(request, "layers", "fps")
+
+    async def events(self, request: Request) -> Stream:
+        return self._stream(request, EVENT, "rate")
+
+    def _stream(self, request: Request, kind: str, limit: str) -> Stream:
+        rate = _rate(request, limit)
+        # Events of all cameras can travel together, each says whose it is; pictures can't.
+        every = kind == EVENT and "camera" not in request.query_params
+        cursor = request.headers.get("last-event-id", "")
+        return Stream(self._hub, self._written, kind, None if every else self._camera(request), rate, cursor)
+
+    async def frame(self, request: Request) -> Response:
+        return await self._picture(request, _kind(request))
+
+    async def labels(self, request: Request) -> Response:
+        return await self._picture(request, "labels")
+
+    async def _picture(self, request: Request, kind: str) -> Response:
+        shot = self._latest(request)
+        data = await asyncio.to_thread(shot.picture, kind)
+        return Response(data, media_type=pictures.KINDS[kind].media_type, headers=picture_headers(shot))
+
+    async def result(self, request: Request) -> Response:
+        try:
+            return JSONResponse(self._service.document(self._latest(request).result))
+        except LookupError as error:  # a reload took its camera or model away
+            raise _not_yet("the service was reloaded, and has no frame yet") from error
+
+    async def happened(self, request: Request) -> Response:
+        limit, camera = _count(request, "limit"), request.query_params.get("camera")
+        if camera is not None:
+            self._camera(request)
+        events = [event for event in self._service.events.newest() if camera in (None, event.camera)]
+        return JSONResponse({"events": [event.to_document() for event in events[:limit]]})
+
+    async def snapshot(self, request: Request) -> Response:
+        data = await asyncio.to_thread(self._service.events.snapshot, request.path_params["snapshot"])
+        if data is None:
+            raise HTTPException(404, "no such snapshot")
+        # An id is never given twice.
+        return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+    async def regions(self, _request: Request) -> Response:
+        regions = {name: region.model_dump() for name, region in self._service.regions.items()}
+        rules = [rule.model_dump(by_alias=True) for rule in self._service.rules]
+        return JSONResponse({"regions": regions, "rules": rules})
+
+    async def classes(self, _request: Request) -> Response:
+        found = self._service.classes
+        if found is None:
+            raise _not_yet("the model is not there yet")
+        rows = zip(found.names, found.colours, strict=True)
+        classes = [{"id": index, "name": name, "colour": list(rgb)} for index, (name, rgb) in enumerate(rows)]
+        void = {"id": found.void, "colour": list(found.void_colour)}
+        return JSONResponse({"name": found.name, "classes": classes, "void": void})
+
+    async def status(self, _request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(self._service.status))
+
+    async def openapi(self, _request: Request) -> Response:
+        from edge_segnet.sinks.http.openapi import description  # makes schemas: nothing that a start should wait for
+
+        return JSONResponse(await asyncio.to_thread(description))
+
+    async def metrics(self, request: Request) -> Response:
+        data, media_type = await asyncio.to_thread(self._metrics.text, request.headers.get("accept", ""))
+        return Response(data, headers={"Content-Type": media_type})
+
+    async def healthz(self, _request: Request) -> Response:
+        healthy = self._service.healthy
+        return JSONResponse({"healthy": healthy}, 200 if healthy else 503)
+
+    async def readyz(self, _request: Request) -> Response:
+        ready = self._service.ready
+        return JSONResponse({"ready": ready}, 200 if ready else 503)
+
+    def _camera(self, request: Request) -> str:
+        known = list(self._service.cameras)
+        name = request.query_params.get("camera")
+        if name is None and known:
+            return known[0]
+        if name not in known:
+            raise HTTPException(404, f"no camera {name!r}; there is {', '.join(known) or 'none yet'}")
+        return name
+
+    def _latest(self, request: Request) -> Shot:
+        camera = self._camera(request)
+        shot = self._hub.latest.get(camera)
+        if shot is None:
+            raise _not_yet(f"camera {camera} has given no frame yet")
+        return shot
+
+
+def _asset(request: Request, name: str) -> Response:
+    found = assets.answer(request, name)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _kind(request: Request) -> str:
+    kind: str = request.path_params["kind"]
+    if kind not in ("overlay", "mask", "camera"):
+        raise HTTPException(404, "there is overlay, mask and camera")
+    return kind
+
+
+def _rate(request: Request, name: str) -> float | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0.0 < rate <= MAX_RATE:
+        raise HTTPException(400, f"{name} is a number of frames per second, above 0 and at most {MAX_RATE:g}")
+    return rate
+
+
+def _count(request: Request, name: str) -> int:
+    text = request.query_params.get(name, str(KEEP))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= KEEP):
+        raise HTTPException(400, f"{name} is a whole number from 1 to {KEEP}")
+    return int(text)
+
+
+def _not_yet(message: str) -> HTTPException:
+    return HTTPException(503, message, headers={"Retry-After": "1"})
+
+
+async def _problem(_request: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it

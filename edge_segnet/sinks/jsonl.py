@@ -1,0 +1,77 @@
+"""Every result as a line of JSON, in files that follow each other."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from edge_segnet.config_messages import JsonLinesConfig
+from edge_segnet.files import state_folder
+from edge_segnet.sinks import Service
+from edge_segnet.sinks.rolling import Rolling
+from edge_segnet.sinks.shelf import Shelf, require_folder
+from edge_segnet.sinks.turns import Turns
+from edge_segnet.types import Result
+
+SPARE: Final = 65_536
+"""Bytes; a line has a few thousand at most."""
+
+
+class JsonLinesSink:
+    """Whole lines only, whatever happens: a file can be read while it grows, and after a crash."""
+
+    def __init__(self, config: JsonLinesConfig, service: Service) -> None:
+        """Raises ConfigError: the folder can't be written."""
+        shelf = Shelf(require_folder(config.path or state_folder() / "results", "jsonl.path"), config, ".jsonl")
+        self._service, self._turns = service, Turns(config.rate)
+        self._files: Rolling[bytes] = Rolling("jsonl", config, shelf, LinesFile, SPARE)
+
+    def start(self) -> None:
+        """The first file is begun by the first result."""
+
+    def publish(self, result: Result) -> None:
+        """Write it, if it is its camera's turn."""
+        if not self._turns.mine(result.frame.camera):
+            return
+        try:
+            document = self._service.document(result)
+        except LookupError:
+            return  # of a camera or a model that a reload took away
+        self._files.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
+
+    def status(self) -> dict[str, Any]:
+        """As ``Rolling``."""
+        return self._files.status()
+
+    def close(self) -> None:
+        """End the file."""
+        self._files.finish()
+
+
+class LinesFile:
+    """A line is in the file as a whole or not at all, also where the disk ends in its middle."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self._file = path.open("xb", buffering=0)
+        self.size = 0
+
+    def write(self, item: bytes) -> None:
+        """Append a line; raises OSError."""
+        try:
+            rest = memoryview(item)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            os.ftruncate(self._file.fileno(), self.size)
+            self._file.seek(self.size)
+            raise
+        self.size += len(item)
+
+    def close(self) -> None:
+        """End it; one without a line is not kept."""
+        self._file.close()
+        if self.size == 0:
+            Path(self._file.name).unlink(missing_ok=True)

@@ -1,0 +1,204 @@
+"""The thread that talks to the broker: connects, sends what waits, and tries again when the connection is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from edge_segnet.sinks import Service
+from edge_segnet.sinks.mqtt.account import Account
+from edge_segnet.sinks.mqtt.link import Link
+from edge_segnet.sinks.mqtt.messages import Messages
+from edge_segnet.sinks.mqtt.pace import Delays, Once
+from edge_segnet.sinks.mqtt.protocol import Lost, Message
+from edge_segnet.sinks.mqtt.queue import EventQueue
+from edge_segnet.sinks.mqtt.stream import Stream
+from edge_segnet.types import Result
+
+logger = logging.getLogger(__name__)
+TICK_S: Final = 0.1
+LOOK_S, STATUS_S = 0.5, 10.0
+"""How often the state is looked at, and published even if it is the same."""
+RETRY_S: Final = 3.0
+"""After the broker refused an event."""
+GOODBYE_S: Final = 0.5
+
+
+class Sender:
+    """``run`` is the thread; the rest may be asked from any."""
+
+    def __init__(self, service: Service, account: Account, messages: Messages, queue: EventQueue) -> None:
+        self._service, self._account, self._messages, self._queue = service, account, messages, queue
+        self._link = Link(account, messages.gone("connection lost"), self._answered)
+        self._streams: list[tuple[Stream, Callable[[Result], Message]]] = []
+        self._delays = Delays()
+        self._stopping = False
+        self._look_s = self._status_s = self._retry_s = 0.0
+        self._shown: Any = None
+        self._announced: Message | None = None
+        self._once = Once()
+        self.state = "connecting"
+        self.connections = 0
+        self._lost_by: str | None = None
+        self._refusals: dict[str, str] = {}
+
+    def add(self, stream: Stream, make: Callable[[Result], Message]) -> None:
+        """Send that stream's results, made into messages by ``make``."""
+        self._streams.append((stream, make))
+
+    @property
+    def error(self) -> str | None:
+        """Why there is no connection, or what the broker does not want."""
+        return self._lost_by or next(iter(self._refusals.values()), None)
+
+    def wake(self) -> None:
+        """There is something to send."""
+        if self.state == "connected":
+            self._link.wake()
+
+    def stop(self) -> None:
+        """End soon, with a goodbye if there is a connection."""
+        self._stopping = True
+        self._link.wake()
+
+    def run(self) -> None:
+        """Until ``stop``."""
+        while not self._stopping:
+            try:
+                self._connect()
+                while not self._stopping:
+                    self._send()
+                    self._link.wait(TICK_S)
+            except Lost as lost:
+                self._lost(str(lost), "refused" if lost.refused else "disconnected")
+            except Exception as error:
+                logger.exception("mqtt: a message could not be made")
+                self._lost(f"{type(error).__name__}: {error}", "disconnected")
+        self._say_goodbye()
+        self._link.close()
+
+    def _connect(self) -> None:
+        resume = self._queue.flying and self._link.unanswered > 0
+        if not resume:
+            self._queue.retry()
+            for stream, _ in self._streams:
+                stream.flying = None
+        self._link.open(resume)
+        self.state, self._lost_by, self._refusals = "connected", None, {}
+        self.connections += 1
+        self._shown = self._announced = None
+        self._look_s = self._status_s = 0.0
+        self._say(logging.INFO, f"connected to {self._account.broker.shown}")
+
+    def _lost(self, why: str, state: str) -> None:
+        self._link.hang_up()
+        self.state, self._lost_by = state, why
+        if not self._stopping:
+            self._say(logging.WARNING, f"{self._account.broker.shown}: {why}; trying again")
+        until = time.monotonic() + self._delays.failed()
+        while not self._stopping and (left_s := until - time.monotonic()) > 0:
+            self._link.sleep(left_s)
+
+    def _say(self, level: int, text: str) -> None:
+        if self._once(text):
+            logger.log(level, "mqtt: %s", text)
+
+    def _send(self) -> None:
+        self._send_status()
+        self._send_events()
+        for stream, make in self._streams:
+            self._send_newest(stream, make)
+
+    def _send_events(self) -> None:
+        if self._queue.refused:
+            if time.monotonic() > self._retry_s and not self._link.unanswered:
+                self._queue.retry()
+            return
+        while self._link.room and (event := self._queue.next()) is not None:
+            try:
+                identifier = self._link.send(self._messages.event(event))
+            except ValueError as error:
+                self._note("event", str(error))
+                self._queue.hold()
+                return
+            self._queue.taken(identifier or 0)
+            if identifier is None:  # the broker takes QoS 0 only
+                self._queue.answered(0, refused=False)
+
+    def _send_status(self) -> None:
+        now = time.monotonic()
+        if now < self._look_s or not (self._link.room and self._link.idle):
+            return
+        self._look_s = now + LOOK_S
+        told = self._service.status()
+        shown = _essence(told)
+        if shown != self._shown or now >= self._status_s:
+            self._announce(told)
+            self._shown, self._status_s = shown, now + STATUS_S
+            self._link.send(self._messages.status(told))
+
+    def _announce(self, told: Mapping[str, Any]) -> None:
+        """Tell Home Assistant what there is, when there is something new; before the status, which it needs then."""
+        classes = self._service.classes
+        message = None if classes is None else self._messages.discovery(classes, told)
+        if message is not None and message != self._announced and self._link.room:
+            self._link.send(message)
+            self._announced = message
+
+    def _send_newest(self, stream: Stream, make: Callable[[Result], Message]) -> None:
+        """One at a time, and only when the last one is on its way: what waits here stays the newest."""
+        if not (self._link.idle and self._link.room):
+            return
+        result = stream.take()
+        if result is None:
+            return
+        try:
+            stream.flying = self._link.send(make(result))
+        except LookupError:
+            return  # of a camera or a model that a reload took away
+        except ValueError as error:
+            self._note(stream.name, str(error))
+            return
+        stream.sent += 1
+        if stream.flying is None:
+            self._note(stream.name, None)
+
+    def _answered(self, identifier: int, refused: str | None) -> None:
+        if refused is None:
+            self._delays.worked()
+        else:
+            refused = f"the broker refuses a message: {refused}"
+        if self._queue.answered(identifier, refused=refused is not None):
+            self._note("event", refused)
+            return
+        name = next((stream.name for stream, _ in self._streams if stream.answered(identifier)), "status")
+        self._note(name, refused)
+
+    def _note(self, name: str, refused: str | None) -> None:
+        """Remember what the broker does not want, until it takes it."""
+        others = {key: why for key, why in self._refusals.items() if key != name}
+        self._refusals = others if refused is None else {**others, name: refused}
+        if refused is not None:
+            self._retry_s = time.monotonic() + RETRY_S
+            self._say(logging.WARNING, refused)
+
+    def _say_goodbye(self) -> None:
+        """Our own word instead of the will, which speaks of a lost connection."""
+        if self.state != "connected":
+            return
+        deadline = time.monotonic() + GOODBYE_S
+        try:
+            self._link.send(self._messages.gone("stopped"))
+            while (self._link.unanswered or not self._link.idle) and time.monotonic() < deadline:
+                self._link.wait(0.05)
+            self._link.end()
+        except (Lost, ValueError):
+            self._link.drop()
+
+
+def _essence(told: Mapping[str, Any]) -> Any:
+    """What makes a status another one; numbers that change all the time don't."""
+    cameras = {name: (camera.get("state"), camera.get("source")) for name, camera in told["cameras"].items()}
+    return [told.get(key) for key in ("state", "message", "ready", "healthy", "model", "backend", "reload")], cameras

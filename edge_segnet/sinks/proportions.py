@@ -1,0 +1,12 @@
+"""A picture as the camera saw it, from one that was stretched for the network."""
+
+from __future__ import annotations
+
+from edge_segnet import imaging
+from edge_segnet.types import Fit, Result
+
+
+def seen_size(result: Result, fit: Fit) -> tuple[int, int]:
+    """(width, height) at which the result has the camera's proportions again; the network's own are stretched."""
+    height, width = result.segmentation.labels.shape
+    return imaging.seen_size((width, height), result.frame.source_size, fit)

@@ -1,0 +1,187 @@
+"""One MCAP file: written in chunks that are whole once they are in it, and repaired when its writer was killed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import zstandard
+from mcap.exceptions import McapError
+from mcap.records import Channel, Metadata, Schema
+from mcap.records import Message as Record
+from mcap.stream_reader import StreamReader
+from mcap.writer import MCAP0_MAGIC, Writer
+
+from edge_segnet.files import written_beside
+from edge_segnet.sinks.messages import Message, Topic
+
+CHUNK: Final = 1 << 20
+"""Bytes, uncompressed; a chunk also ends with every ``flush``."""
+DAMAGED: Final = (McapError, zstandard.ZstdError, struct.error, ValueError, KeyError)
+"""What the reader raises where a file breaks off; of a wrong checksum, ValueError."""
+
+
+class _Raw:
+    """A file without a buffer: what was written is the system's, and survives this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever repairs files leaves this one alone
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:
+            done = self._file.write(view)
+            self.size += done
+            view = view[done:]
+        return len(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def sync(self) -> None:
+        os.fdatasync(self._file.fileno())
+
+    def cut(self, size: int) -> None:
+        self._file.truncate(size)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class McapFile:
+    """A file that grows. An OSError leaves it to ``abandon``; nothing else may be called after that."""
+
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Raises OSError; FileExistsError where there is one already."""
+        self.path = path
+        self._raw = _Raw(path)
+        self._channels: dict[Topic, int] = {}
+        self._schemas: dict[tuple[str, bytes], int] = {}
+        try:
+            self._writer = Writer(self._raw, chunk_size=CHUNK)  # type: ignore[arg-type]  # has what it uses
+            self._writer.start(profile="", library="edge-segnet")
+            self._writer.add_metadata("edge-segnet", dict(metadata))
+        except OSError:
+            self._raw.close()
+            path.unlink(missing_ok=True)
+            raise
+        self._whole = self._head = self._raw.size
+        self.loose = 0
+        """Bytes of messages that are not in a whole chunk yet."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self._raw.size
+
+    def write(self, message: Message) -> None:
+        """Add a message to the chunk in progress; raises OSError."""
+        channel = self._channels.get(message.topic)
+        if channel is None:
+            channel = self._channels[message.topic] = self._register(message.topic)
+        self._writer.add_message(channel, message.at_ns, message.data, message.at_ns)
+        self.loose += len(message.data)
+
+    def _register(self, topic: Topic) -> int:
+        key = (topic.schema_name, topic.schema)
+        if key not in self._schemas:
+            self._schemas[key] = self._writer.register_schema(topic.schema_name, topic.schema_encoding, topic.schema)
+        return self._writer.register_channel(topic.name, topic.encoding, self._schemas[key])
+
+    def flush(self) -> None:
+        """End the chunk in progress: from here on a killed process loses none of it. Raises OSError."""
+        self._writer.flush()
+        self._whole = self._raw.size
+        self.loose = 0
+
+    def sync(self) -> None:
+        """Have it on the disk itself, for when the power goes; may take long. Raises OSError."""
+        self._raw.sync()
+
+    def finish(self) -> None:
+        """Write index and end; raises OSError."""
+        self._writer.finish()
+        self._raw.sync()
+        self._raw.close()
+
+    def abandon(self) -> None:
+        """Leave the whole chunks alone, after an error; ``repair`` gives them their index later. A file without any
+        goes.
+        """
+        try:
+            if self._whole == self._head:
+                self.path.unlink(missing_ok=True)
+            self._raw.cut(self._whole)
+        finally:
+            self._raw.close()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the file has its end, or somebody still writes it; raises OSError."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(MCAP0_MAGIC)))
+        return size > 2 * len(MCAP0_MAGIC) and file.read() == MCAP0_MAGIC
+
+
+def repair(path: Path) -> int:
+    """Give a file that breaks off its index and end, keeping every message of its whole chunks.
+
+    Returns:
+        How many messages it has; 0: there are none, and the file is left as it is.
+
+    Raises:
+        OutputError: the repaired file can't be written; the old one is untouched.
+    """
+    try:
+        with written_beside(path) as beside:
+            with path.open("rb") as file, beside.open("wb") as out:
+                count = _copy(file, Writer(out, chunk_size=CHUNK))
+            if count == 0:
+                raise _NothingWhole
+    except _NothingWhole:
+        return 0
+    return count
+
+
+class _NothingWhole(Exception):
+    pass
+
+
+def _copy(file: Any, writer: Any) -> int:
+    """Every record up to the first that is not whole."""
+    schemas: dict[int, int] = {0: 0}
+    channels: dict[int, int] = {}
+    count = 0
+    writer.start(profile="", library="edge-segnet")
+    try:
+        for record in StreamReader(file, validate_crcs=True).records:
+            match record:
+                case Schema():
+                    schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
+                case Channel():
+                    schema = schemas[record.schema_id]
+                    channels[record.id] = writer.register_channel(record.topic, record.message_encoding, schema)
+                case Record():
+                    channel = channels[record.channel_id]
+                    writer.add_message(channel, record.log_time, record.data, record.publish_time, record.sequence)
+                    count += 1
+                case Metadata():
+                    writer.add_metadata(record.name, record.metadata)
+    except DAMAGED:
+        pass
+    writer.finish()
+    return count

@@ -1,0 +1,140 @@
+"""Results as ROS 2 messages. Which classes they are of is the link's business."""
+
+from __future__ import annotations
+
+import array
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_segnet.classes import ClassMap
+from edge_segnet.imaging import blend, colourise, fit_image, unfit_labels
+from edge_segnet.stats import shares
+from edge_segnet.types import Fit, Result
+
+ALPHA: Final = 0.5
+KINDS: Final = (
+    *("sensor_msgs/Image", "std_msgs/Header", "builtin_interfaces/Time", "vision_msgs/LabelInfo"),
+    *("vision_msgs/VisionClass", "diagnostic_msgs/DiagnosticArray", "diagnostic_msgs/DiagnosticStatus"),
+    *("diagnostic_msgs/KeyValue", "std_msgs/Float32MultiArray", "std_msgs/MultiArrayLayout"),
+    *("std_msgs/MultiArrayDimension", "std_msgs/String"),
+)
+"""Every message that is made here."""
+WORKING: Final = ("running", "static", "ended")
+WAITING: Final = ("starting",)
+
+
+class Kinds(Protocol):
+    """Where the classes of messages come from."""
+
+    def kind(self, name: str) -> Any: ...
+
+
+class Maker:
+    """Makes messages of one ROS."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        """Raises UsageError: a package of messages is not installed."""
+        self._kinds = {name: kinds.kind(name) for name in KINDS}
+
+    def _make(self, name: str, **fields: Any) -> Any:
+        return self._kinds[name](**fields)
+
+    def header(self, at_s: float, frame_id: str = "") -> Any:
+        """``at_s``: seconds since the epoch."""
+        nanoseconds = int(at_s * 1e9)
+        stamp = self._make(
+            "builtin_interfaces/Time", sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000
+        )
+        return self._make("std_msgs/Header", stamp=stamp, frame_id=frame_id)
+
+    def overlay(self, result: Result, classes: ClassMap, size: tuple[int, int], fit: Fit, frame_id: str) -> Any:
+        """The colours over the picture: sensor_msgs/Image bgr8 of ``size`` (width, height)."""
+        frame, labels = result.frame, result.segmentation.labels
+        shown = frame.image if frame.original is None or size != frame.source_size else frame.original
+        if shown.shape[1::-1] != size:
+            shown = fit_image(shown, size)
+        colours = colourise(unfit_labels(labels, size, classes.void, fit), classes.lut_bgr)
+        return self._image(blend(shown, colours, ALPHA), "bgr8", result, frame_id)
+
+    def mask(self, result: Result, classes: ClassMap, size: tuple[int, int], fit: Fit, frame_id: str) -> Any:
+        """Class ids: sensor_msgs/Image mono8 of ``size`` (width, height)."""
+        labels = unfit_labels(result.segmentation.labels, size, classes.void, fit)
+        return self._image(labels, "mono8", result, frame_id)
+
+    def _image(self, image: NDArray[np.uint8], encoding: str, result: Result, frame_id: str) -> Any:
+        height, width = image.shape[:2]
+        # rclpy takes an array as it is, and looks at every single byte of anything else.
+        data = array.array("B", np.ascontiguousarray(image).tobytes())
+        return self._make(
+            "sensor_msgs/Image",
+            header=self.header(result.frame.captured_at, frame_id),
+            height=height,
+            width=width,
+            encoding=encoding,
+            is_bigendian=0,
+            step=len(data) // height,
+            data=data,
+        )
+
+    def labels(self, classes: ClassMap, at_s: float, frame_id: str) -> Any:
+        """Which id means which class, void included: vision_msgs/LabelInfo."""
+        names = (*classes.names, "void")
+        entries = [
+            self._make("vision_msgs/VisionClass", class_id=number, class_name=n) for number, n in enumerate(names)
+        ]
+        return self._make("vision_msgs/LabelInfo", header=self.header(at_s, frame_id), class_map=entries, threshold=0.0)
+
+    def shares(self, result: Result, classes: ClassMap) -> Any:
+        """Share of every class, in the order of LabelInfo: std_msgs/Float32MultiArray."""
+        values = [float(share) for share in shares(result.segmentation.counts)]
+        names = ",".join((*classes.names, "void"))
+        row = self._make("std_msgs/MultiArrayDimension", label=names, size=len(values), stride=len(values))
+        layout = self._make("std_msgs/MultiArrayLayout", dim=[row], data_offset=0)
+        return self._make("std_msgs/Float32MultiArray", layout=layout, data=array.array("f", values))
+
+    def text(self, document: Mapping[str, Any]) -> Any:
+        """A document as JSON: std_msgs/String."""
+        return self._make("std_msgs/String", data=json.dumps(document, separators=(",", ":")))
+
+    def diagnostics(self, status: Mapping[str, Any], node: str, at_s: float) -> Any:
+        """The service, every camera and every sink: diagnostic_msgs/DiagnosticArray."""
+        entries = [self._service(status, node)]
+        entries += [self._camera(node, name, told) for name, told in status.get("cameras", {}).items()]
+        entries += [self._sink(node, name, told) for name, told in status.get("sinks", {}).items()]
+        return self._make("diagnostic_msgs/DiagnosticArray", header=self.header(at_s), status=entries)
+
+    def _status(self, level: str, name: str, message: str, values: Mapping[str, Any]) -> Any:
+        kind = self._kinds["diagnostic_msgs/DiagnosticStatus"]
+        pairs = [self._make("diagnostic_msgs/KeyValue", key=key, value=_word(value)) for key, value in values.items()]
+        return kind(level=getattr(kind, level), name=name, message=message, hardware_id="edge-segnet", values=pairs)
+
+    def _service(self, status: Mapping[str, Any], node: str) -> Any:
+        board = status.get("board") or {}
+        level = "OK" if status.get("healthy") and status.get("ready") else "ERROR"
+        level = "WARN" if level == "OK" and board.get("throttled") else level
+        values = {key: status.get(key) for key in ("model", "backend", "network_size", "uptime_s", "version")}
+        hottest = max((each["celsius"] for each in board.get("temperatures", [])), default=None)
+        words = str(status.get("message") or status.get("state"))
+        return self._status(level, node, words, {**values, "throttled": board.get("throttled"), "celsius": hottest})
+
+    def _camera(self, node: str, name: str, told: Mapping[str, Any]) -> Any:
+        state = str(told.get("state"))
+        level = "OK" if state in WORKING else "WARN" if state in WAITING else "ERROR"
+        message = f"{state}: {told['message']}" if told.get("message") else state
+        keys = ("frames_per_second", "frames", "dropped", "stale", "reconnects", "source_size", "synthetic")
+        ages = {f"age_{share}_ms": value for share, value in (told.get("age_ms") or {}).items()}
+        return self._status(level, f"{node}: camera {name}", message, {**{key: told.get(key) for key in keys}, **ages})
+
+    def _sink(self, node: str, name: str, told: Mapping[str, Any]) -> Any:
+        error = told.get("error")
+        values = {key: told[key] for key in ("published", "dropped", "queue", "last_error") if key in told}
+        level = "OK" if error is None else "ERROR"
+        return self._status(level, f"{node}: sink {name}", str(error or told.get("state", "running")), values)
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

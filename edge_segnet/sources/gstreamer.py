@@ -1,0 +1,216 @@
+"""Cameras and streams through GStreamer: an appsink that holds one frame, the newest, at network size."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_segnet.config import CameraConfig
+from edge_segnet.errors import BadFrame, InputError, SourceLost
+from edge_segnet.imaging import fit_image, read_only
+from edge_segnet.sources import gst, gst_plan, usb
+from edge_segnet.sources.live import Wish
+from edge_segnet.sources.reach import why_unreachable
+from edge_segnet.types import Frame, Image
+from edge_segnet.uris import SourceUri, without_credentials
+
+BELIEVED_S: Final = 10.0
+"""A timestamp that makes a frame older than this is taken for nonsense; the frame then counts from its arrival."""
+
+
+class GStreamerSource:
+    """A running pipeline; make one with ``open_uri`` or ``open_pipeline``.
+
+    ``captured_ns`` comes from the frame's timestamp: for USB and CSI cameras when the driver had it, for RTSP and HTTP
+    when its first bytes came over the network (the time in the camera and on the wire is not known). ``original`` is
+    not kept: scaling happens in the pipeline.
+    """
+
+    live = True
+
+    def __init__(self, elements: list[Any], wish: Wish, source: SourceUri | None, *, nvidia: bool) -> None:
+        self._gst = gst.load()
+        self._wish, self._source, self._nvidia = wish, source, nvidia
+        self._shown = "pipeline" if source is None else source.shown
+        self._seq = 0
+        self._stamp: tuple[int, int] | None = None
+        self._pipeline = self._gst.Pipeline.new(None)
+        # The system's clock is the monotonic one, so timestamps can be compared with time.monotonic_ns().
+        self._pipeline.use_clock(self._gst.SystemClock.obtain())
+        self._bus = self._pipeline.get_bus()
+        gst.chain(self._pipeline, [*elements, *map(gst.make, self._tail())])
+        self._sink, self._first = (self._pipeline.get_by_name(name) for name in ("sink", "first"))
+
+    def _tail(self) -> list[gst_plan.Step]:
+        return gst_plan.tail(self._wish.size, self._wish.fit, self._wish.flip, nvidia=self._nvidia)
+
+    def start(self) -> None:
+        """Begin to play.
+
+        Raises:
+            InputError: the camera can't be started.
+        """
+        if self._pipeline.set_state(self._gst.State.PLAYING) != self._gst.StateChangeReturn.FAILURE:
+            return
+        try:
+            self._raise_trouble()
+            raise InputError(f"{self._shown}: GStreamer can't start it")
+        finally:
+            self.close()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The newest frame, or None when none came in time.
+
+        Raises:
+            BadFrame: one could not be decoded.
+            SourceLost: the stream broke or ended, in GStreamer's own words.
+        """
+        sample = self._sink.try_pull_sample(max(0, int(timeout_s * 1e9)))
+        if sample is None:
+            self._raise_trouble()
+            if self._sink.is_eos():
+                raise self._ended()
+            return None
+        now_ns, now = time.monotonic_ns(), time.time()
+        image = self._image(sample)
+        captured_ns = self._captured_ns(sample, now_ns)
+        frame = Frame(
+            image=image,
+            original=None,
+            seq=self._seq,
+            captured_ns=captured_ns,
+            captured_at=now - (now_ns - captured_ns) / 1e9,
+            camera=self._wish.camera,
+            scaled_from=self._source_size() or (image.shape[1], image.shape[0]),
+        )
+        self._seq += 1
+        return frame
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Frames come at ``size`` (width, height) from the next one on."""
+        self._wish = wish = replace(self._wish, size=size)
+        caps = gst_plan.size_caps(size, wish.fit, wish.flip, nvidia=self._nvidia)
+        if wish.fit == "crop" and not self._nvidia:
+            gst.set_value(self._first, "aspect-ratio", gst_plan.aspect(size, wish.flip))
+        gst.set_value(self._pipeline.get_by_name("size"), "caps", caps)
+
+    def close(self) -> None:
+        """Stop the pipeline and let go of the device; may be called twice."""
+        self._bus.set_flushing(True)
+        self._pipeline.set_state(self._gst.State.NULL)
+
+    def _image(self, sample: Any) -> Image:
+        """The pixels, uint8 [H,W,3] BGR at network size."""
+        from gi.repository import GstVideo
+
+        buffer, structure = sample.get_buffer(), sample.get_caps().get_structure(0)
+        width, height = structure.get_int("width")[1], structure.get_int("height")[1]
+        channels = 3 if structure.get_string("format") == "BGR" else 4
+        meta = GstVideo.buffer_get_video_meta(buffer)
+        stride = meta.stride[0] if meta is not None else (width * channels + 3) // 4 * 4
+        data: NDArray[np.uint8] = np.frombuffer(buffer.extract_dup(0, buffer.get_size()), np.uint8)
+        if data.size < stride * (height - 1) + width * channels:
+            raise BadFrame(f"{self._shown}: a frame of {data.size} bytes is no {width}x{height} picture")
+        rows = np.lib.stride_tricks.as_strided(data, (height, width, channels), (stride, channels, 1), writeable=False)
+        image = np.ascontiguousarray(rows) if channels == 3 else np.asarray(cv2.cvtColor(rows, cv2.COLOR_BGRA2BGR))
+        return read_only(fit_image(np.asarray(image, np.uint8), self._wish.size, self._wish.fit))
+
+    def _captured_ns(self, sample: Any, now_ns: int) -> int:
+        """When the frame was captured, on the monotonic clock; the same timestamp gives the same time."""
+        pts = sample.get_buffer().pts
+        if pts == self._gst.CLOCK_TIME_NONE:
+            return now_ns
+        if self._stamp is not None and self._stamp[0] == pts:
+            return self._stamp[1]
+        running = sample.get_segment().to_running_time(self._gst.Format.TIME, pts)
+        captured_ns = int(self._pipeline.get_base_time() + running)
+        if running == self._gst.CLOCK_TIME_NONE or not now_ns - BELIEVED_S * 1e9 < captured_ns < now_ns:
+            captured_ns = now_ns
+        self._stamp = pts, captured_ns
+        return captured_ns
+
+    def _source_size(self) -> tuple[int, int] | None:
+        """(width, height) before scaling, as it is seen after the flip."""
+        caps = self._first.get_static_pad("sink").get_current_caps()
+        if caps is None:
+            return None
+        structure = caps.get_structure(0)
+        (has_width, width), (has_height, height) = structure.get_int("width"), structure.get_int("height")
+        return gst_plan.quarter((width, height), self._wish.flip) if has_width and has_height else None
+
+    def _raise_trouble(self) -> None:
+        """Raise what the bus tells, if it tells of any."""
+        kinds = self._gst.MessageType
+        while message := self._bus.pop_filtered(kinds.ERROR | kinds.EOS | kinds.WARNING):
+            if message.type == kinds.EOS:
+                raise self._ended()
+            words = without_credentials(gst.explain(message))
+            if message.type == kinds.ERROR:
+                raise SourceLost(f"{self._shown}: {self._unreachable() or words}")
+            if message.parse_warning()[0].matches(self._gst.StreamError.quark(), self._gst.StreamError.DECODE):
+                raise BadFrame(f"{self._shown}: {words}")
+
+    def _ended(self) -> SourceLost:
+        return SourceLost(f"{self._shown}: the stream ended")
+
+    def _unreachable(self) -> str:
+        source = self._source
+        return why_unreachable(source) if source is not None and source.kind in ("rtsp", "http") else ""
+
+
+def usable(source: SourceUri, camera: CameraConfig) -> bool:
+    """Does this machine have all elements for a source?"""
+    return gst_plan.first_missing(gst_plan.head(source, camera), gst.has) is None
+
+
+def open_uri(source: SourceUri, camera: CameraConfig, wish: Wish) -> GStreamerSource:
+    """A CSI or USB camera, an RTSP or HTTP stream. Streams connect in the background: trouble comes out of ``read``.
+
+    Raises:
+        InputError: an element, the device or a mode is missing.
+    """
+    if source.kind == "v4l2":
+        usb.check_device(source)
+    elements = [gst.make(step) for step in gst_plan.head(source, camera)]
+    if source.kind == "v4l2":
+        elements = _with_mode(elements, source)
+    # Its decoder leaves pictures in memory that only its own converter reads.
+    nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
+    opened = GStreamerSource(elements, wish, source, nvidia=nvidia)
+    opened.start()
+    return opened
+
+
+def _with_mode(elements: list[Any], source: SourceUri) -> list[Any]:
+    """Ask a USB camera what it can do, and choose."""
+    states = gst.load().State
+    camera, mode_filter, decoder = elements
+    try:
+        if camera.set_state(states.READY) == gst.load().StateChangeReturn.FAILURE:
+            raise InputError(
+                f"{source.shown} can't be opened", hint="does another program use it? see: fuser /dev/video*"
+            )
+        mode = gst_plan.choose_mode(camera.get_static_pad("src").query_caps(None).to_string(), source)
+    finally:
+        camera.set_state(states.NULL)
+    gst.set_value(mode_filter, "caps", mode.caps)
+    return [camera, mode_filter, decoder] if mode.is_jpeg else [camera, mode_filter]
+
+
+def open_pipeline(description: str, wish: Wish) -> GStreamerSource:
+    """The config file's raw pipeline.
+
+    Raises:
+        UsageError: it can't be parsed, or does not end in video.
+        InputError: it can't be started.
+    """
+    made = gst.parse_bin(description)
+    caps = made.get_static_pad("src").query_caps(None).to_string()
+    opened = GStreamerSource([made], wish, None, nvidia="memory:NVMM" in caps)
+    opened.start()
+    return opened

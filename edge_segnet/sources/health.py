@@ -1,0 +1,142 @@
+"""Is a camera well? Judged from the times and bytes of its frames, on the monotonic clock. No threads here."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from edge_segnet.errors import BadFrame
+from edge_segnet.types import Frame, Image
+
+State = Literal["starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended"]
+"""missing: not one frame yet; lost: it broke; stalled: it sends nothing; frozen: it sends the same frame again and
+again; static: new frames with the same bytes, which may be a lens cap or a very still scene."""
+
+FIRST_FRAME_S: Final = 10.0
+"""A stream starts at a key frame, and some cameras send one every ten seconds."""
+RATE_WINDOW_S: Final = 5.0
+_GRID: Final = 16
+
+
+@dataclass(frozen=True)
+class CameraStatus:
+    """How a camera is. ``since_ns``: when that began (monotonic clock). ``message`` is one line without credentials.
+
+    ``captured``, ``dropped``, ``bad`` count frames since the start: all that came, those that newer ones replaced or
+    that the source itself skipped, those that could not be used. ``reconnects``: how often the picture came back.
+    """
+
+    state: State
+    since_ns: int
+    message: str
+    reconnects: int
+    captured: int
+    dropped: int
+    bad: int
+    frames_per_second: float
+    source_size: tuple[int, int] | None
+    synthetic: bool
+
+
+class Health:
+    """Judges one opening of a source; make a new one at every reopening."""
+
+    def __init__(self, stall_after_s: float, static_after_s: float, *, live: bool) -> None:
+        self._stall_s, self._static_s, self._live = stall_after_s, static_after_s, live
+        self._fresh_ns = time.monotonic_ns()
+        self._stamp: int | None = None
+        self._repeats = 0
+        self._image: Image | None = None
+        self._same_since_ns = 0
+        self._bad = ""
+
+    @property
+    def patience_s(self) -> float:
+        """For how much longer no frame is no fault; negative once it is one."""
+        whole_s = self._stall_s if self._stamp is not None else max(FIRST_FRAME_S, self._stall_s)
+        return whole_s - self._silent_s()
+
+    def is_new(self, frame: Frame) -> bool:
+        """Take note of a frame; False: it has the timestamp of the one before.
+
+        Raises:
+            BadFrame: it is no colour picture.
+        """
+        image = frame.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise BadFrame(f"a frame of {image.dtype} {'x'.join(map(str, image.shape))} is no colour picture")
+        if self._live and frame.captured_ns == self._stamp:
+            self._repeats += 1
+            return False
+        now = time.monotonic_ns()
+        if self._image is None or not _same(image, self._image):
+            self._same_since_ns = now
+        self._fresh_ns, self._stamp, self._repeats, self._image, self._bad = now, frame.captured_ns, 0, image, ""
+        return True
+
+    def note_bad(self, message: str) -> None:
+        """A frame could not be used."""
+        self._bad = message
+
+    def fault(self) -> tuple[State, str] | None:
+        """What is wrong so that the source must be opened again, and why; None: nothing."""
+        if not self._live or self.patience_s >= 0.0:
+            return None
+        silent_s = self._silent_s()
+        if self._repeats:
+            return "frozen", f"the same frame again and again for {silent_s:.1f} s"
+        if self._bad:
+            return "stalled", f"no good frame for {silent_s:.1f} s: {self._bad}"
+        return "stalled", f"no frame for {silent_s:.1f} s"
+
+    def _silent_s(self) -> float:
+        return (time.monotonic_ns() - self._fresh_ns) / 1e9
+
+    def static_s(self) -> float:
+        """For how long every frame has had the same bytes; 0 while that is not worth a word."""
+        same_s = (self._fresh_ns - self._same_since_ns) / 1e9
+        return same_s if self._live and self._stamp is not None and same_s >= self._static_s else 0.0
+
+
+def _same(image: Image, other: Image) -> bool:
+    # A few pixels tell almost always.
+    step = _GRID
+    return np.array_equal(image[::step, ::step], other[::step, ::step]) and np.array_equal(image, other)
+
+
+class Tally:
+    """Counts frames over all openings of a source, and numbers them."""
+
+    def __init__(self) -> None:
+        self.captured = 0
+        self.skipped = 0
+        self.bad = 0
+        self._offset: int | None = None
+        self._last = -1
+        self._recent: deque[int] = deque(maxlen=512)
+
+    def reopened(self) -> None:
+        """The source numbers its frames from its own start again."""
+        self._offset = None
+        self._recent.clear()
+
+    def number(self, seq: int) -> int:
+        """Count a frame that the source calls ``seq``; its number over all openings. Gaps stay gaps, and count."""
+        if self._offset is None or seq + self._offset <= self._last:
+            self._offset = self._last + 1 - seq
+        number = seq + self._offset
+        self.skipped += number - self._last - 1
+        self._last = number
+        self.captured += 1
+        self._recent.append(time.monotonic_ns())
+        return number
+
+    def frames_per_second(self) -> float:
+        """Of the last five seconds; fades out when nothing comes."""
+        now = time.monotonic_ns()
+        stamps = [stamp for stamp in tuple(self._recent) if now - stamp <= RATE_WINDOW_S * 1e9]
+        return (len(stamps) - 1) / max((now - stamps[0]) / 1e9, 1e-3) if len(stamps) > 1 else 0.0

@@ -1,0 +1,300 @@
+"""Keeps a camera's pictures coming: one thread captures, the newest frame wins, what is lost is opened again.
+
+The capture thread calls into a source that may hang for ever, in a driver or in a library. So whoever reads also looks
+at the clock: a call that takes too long is abandoned with its thread, a new thread closes that source (which ends the
+call, or kills the process that it hangs in) and opens another.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from edge_segnet.config import CameraConfig
+from edge_segnet.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
+from edge_segnet.imaging import fit_image, read_only
+from edge_segnet.sources.health import CameraStatus, Health, State, Tally
+from edge_segnet.sources.live import LiveSource
+from edge_segnet.types import Frame
+from edge_segnet.uris import without_credentials
+
+BACKOFF_S: Final = 0.2
+"""The first wait; each further one is twice as long, up to the camera's ``backoff_max_s``."""
+HOPELESS_S: Final = 30.0
+"""Wait after a source that can't work as configured."""
+POLL_S: Final = 0.1
+GRACE_S: Final = 0.15
+OPEN_LIMIT_S: Final = 5.0
+CLOSE_LIMIT_S: Final = 5.0
+FILE_LIMIT_S: Final = 60.0
+MOST_STUCK: Final = 3
+"""Threads that may hang in calls that even closing their source did not end."""
+SHORTEST_PERIOD_S: Final = 0.004
+"""A source that floods us must not eat the processor."""
+
+logger = logging.getLogger(__name__)
+
+
+class _Capture:
+    """One capture thread's place: which source it serves, and by when the call that it is in should be over."""
+
+    def __init__(self, source: LiveSource | None = None) -> None:
+        self.source = source
+        self.thread: threading.Thread | None = None
+        self._due_ns: int | None = None
+
+    def enter(self, limit_s: float) -> None:
+        """A call begins that should be over within ``limit_s``."""
+        self._due_ns = time.monotonic_ns() + int((limit_s + GRACE_S) * 1e9)
+
+    def leave(self) -> None:
+        self._due_ns = None
+
+    def overdue(self) -> bool:
+        due_ns = self._due_ns
+        return due_ns is not None and time.monotonic_ns() > due_ns
+
+
+class Supervisor:
+    """One camera. ``start`` it, ``read`` it from one thread, ask for its ``status`` from any, ``close`` it.
+
+    ``open`` makes a source of frames of a (width, height), and is called on the capture thread; ``on_change`` is
+    called at each change of state, on whatever thread saw it.
+    """
+
+    def __init__(
+        self,
+        open: Callable[[tuple[int, int]], LiveSource],  # noqa: A002 - what it does
+        name: str,
+        size: tuple[int, int],
+        camera: CameraConfig,
+        on_change: Callable[[CameraStatus], None] | None = None,
+    ) -> None:
+        self._open, self._name, self._size, self._camera, self._on_change = open, name, size, camera, on_change
+        self._news = threading.Condition()
+        self._stop = threading.Event()
+        self._capture = _Capture()
+        self._stuck: list[threading.Thread] = []
+        self._slot: Frame | None = None
+        self._tally = Tally()
+        self._overwritten = 0
+        self._state: State = "starting"
+        self._since_ns = time.monotonic_ns()
+        self._message = "opening"
+        self._reconnects = 0
+        self._failures = 0
+        self._source_size: tuple[int, int] | None = None
+        self._synthetic = (camera.source or "").lower().startswith("synthetic://")
+
+    def start(self) -> None:
+        """Begin to capture."""
+        self._launch(self._capture)
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The newest frame that nobody has read yet, at the size asked for; None when none came in time.
+
+        Raises:
+            EndOfStream: a file is at its end, and all its frames were read or replaced.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._look_after()
+            with self._news:
+                frame, self._slot = self._slot, None
+                if frame is not None:
+                    break
+                if self._state == "ended":
+                    raise EndOfStream(self._message)
+                left_s = deadline - time.monotonic()
+                if left_s <= 0.0 or self._stop.is_set():
+                    return None
+                self._news.wait(min(left_s, POLL_S))
+        size = self._size
+        if frame.image.shape[1::-1] == size:
+            return frame
+        # The source has not followed a resize yet.
+        picture = frame.image if frame.original is None else frame.original
+        return replace(frame, image=read_only(fit_image(picture, size)), scaled_from=frame.source_size)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """From the next ``read`` on, frames have this (width, height)."""
+        self._size = size
+
+    def status(self) -> CameraStatus:
+        """How the camera is now."""
+        self._look_after()
+        with self._news:
+            return self._status()
+
+    def stop(self) -> None:
+        """Tell the capture thread to end, without waiting for it."""
+        self._stop.set()
+        with self._news:
+            self._news.notify_all()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End the capture thread and release the source; may be called twice. A source that hangs is left behind."""
+        self.stop()
+        capture = self._capture
+        if capture.thread is None:
+            return
+        capture.thread.join(timeout_s)
+        if capture.thread.is_alive() and capture.source is not None:
+            # It hangs: closing from here may free it, or may hang as well.
+            threading.Thread(target=capture.source.close, name=f"close {self._name}", daemon=True).start()
+            capture.thread.join(timeout_s)
+
+    def _look_after(self) -> None:
+        """Abandon a capture thread that does not come back from a call."""
+        with self._news:
+            hung = self._capture
+            if not hung.overdue() or self._stop.is_set() or hung.thread is None:
+                return
+            self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+            fresh = _Capture(hung.source) if len(self._stuck) < MOST_STUCK else None
+            if fresh is not None:
+                self._stuck.append(hung.thread)
+                self._capture = fresh
+        if fresh is None:
+            self._set("stalled", "the source does not answer, and earlier calls to it hang as well")
+        else:
+            self._set("stalled", "the source does not answer; it is opened again")
+            self._launch(fresh)
+
+    def _launch(self, capture: _Capture) -> None:
+        capture.thread = threading.Thread(target=self._run, args=(capture,), name=f"capture {self._name}", daemon=True)
+        capture.thread.start()
+
+    def _run(self, capture: _Capture) -> None:
+        self._release(capture)
+        while self._is_current(capture):
+            began = time.monotonic()
+            pause_s = self._serve(capture)
+            if pause_s is None:
+                return
+            # Counted from the start of the try: one that took long is followed by the next at once.
+            self._stop.wait(max(0.0, began + pause_s - time.monotonic()))
+
+    def _is_current(self, capture: _Capture) -> bool:
+        return capture is self._capture and not self._stop.is_set()
+
+    def _serve(self, capture: _Capture) -> float | None:
+        """Open the source and take its frames until something ends that; seconds to the next try, None: none."""
+        began, captured = time.monotonic(), self._tally.captured
+        try:
+            capture.enter(OPEN_LIMIT_S)
+            capture.source = self._open(self._size)
+            capture.leave()
+            if self._is_current(capture):
+                self._take_frames(capture, capture.source)
+        except EndOfStream as end:
+            self._set("ended", end.message, capture)
+            return None
+        except UsageError as error:
+            self._set("missing", str(error), capture)
+            return HOPELESS_S
+        except EdgeSegnetError as error:
+            self._set(self._absent(), str(error), capture)
+        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
+            logger.debug("camera %s: %s", self._name, without_credentials(traceback.format_exc()))
+            self._set(self._absent(), f"unexpected {type(error).__name__}: {error}", capture)
+        finally:
+            self._release(capture)
+        ran_well = self._tally.captured > captured and time.monotonic() - began > self._camera.backoff_max_s
+        return self._backoff_s(1 if ran_well else self._failures + 1)
+
+    def _take_frames(self, capture: _Capture, source: LiveSource) -> None:
+        health = Health(self._camera.stall_after_s, self._camera.static_after_s, live=source.live)
+        self._tally.reopened()
+        size = self._size
+        while self._is_current(capture):
+            began = time.monotonic()
+            capture.enter(POLL_S + health.patience_s if source.live else FILE_LIMIT_S)
+            try:
+                if size != self._size:
+                    size = self._size
+                    source.resize(size)
+                frame = source.read(POLL_S)
+                capture.leave()
+                if frame is not None and health.is_new(frame):
+                    self._publish(capture, frame, health)
+            except BadFrame as error:
+                self._tally.bad += 1
+                health.note_bad(str(error))
+            if fault := health.fault():
+                self._set(*fault, capture)
+                return
+            time.sleep(max(0.0, began + SHORTEST_PERIOD_S - time.monotonic()))
+
+    def _publish(self, capture: _Capture, frame: Frame, health: Health) -> None:
+        with self._news:
+            if capture is not self._capture:
+                return
+            self._overwritten += self._slot is not None
+            self._slot = replace(frame, seq=self._tally.number(frame.seq), camera=self._name)
+            self._source_size, self._synthetic = frame.source_size, frame.synthetic
+            self._news.notify_all()
+        width, height = frame.source_size
+        if same_s := health.static_s():
+            self._set("static", f"the same picture for {same_s:.0f} s", capture)
+        else:
+            self._set("running", f"{width}x{height}", capture)
+
+    def _release(self, capture: _Capture) -> None:
+        """Close what this thread serves, or what the thread before it left."""
+        source, capture.source = capture.source, None
+        if source is None:
+            return
+        capture.enter(CLOSE_LIMIT_S)
+        try:
+            source.close()
+        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
+            logger.debug("camera %s: closing: %s", self._name, without_credentials(str(error)))
+        capture.leave()
+
+    def _backoff_s(self, failures: int) -> float:
+        self._failures = failures
+        longest_s = self._camera.backoff_max_s
+        # Cameras that failed together shall not come back all at once.
+        return min(BACKOFF_S * 2.0 ** min(failures - 1, 20), longest_s) * random.uniform(0.5, 1.0)
+
+    def _absent(self) -> State:
+        return "lost" if self._tally.captured else "missing"
+
+    def _set(self, state: State, message: str, capture: _Capture | None = None) -> None:
+        with self._news:
+            if self._stop.is_set() or (capture is not None and capture is not self._capture):
+                return
+            self._message = " ".join(without_credentials(message).split())
+            before, self._state = self._state, state
+            if state == before:
+                return
+            self._since_ns = time.monotonic_ns()
+            self._reconnects += state == "running" and before in ("lost", "stalled", "frozen")
+            status = self._status()
+            self._news.notify_all()
+        well = state in ("running", "ended")
+        logger.log(logging.INFO if well else logging.WARNING, "camera %s: %s: %s", self._name, state, status.message)
+        if self._on_change is not None:
+            self._on_change(status)
+
+    def _status(self) -> CameraStatus:
+        comes = self._state in ("running", "static")
+        return CameraStatus(
+            state=self._state,
+            since_ns=self._since_ns,
+            message=self._message,
+            reconnects=self._reconnects,
+            captured=self._tally.captured,
+            dropped=self._overwritten + self._tally.skipped,
+            bad=self._tally.bad,
+            frames_per_second=self._tally.frames_per_second() if comes else 0.0,
+            source_size=self._source_size,
+            synthetic=self._synthetic,
+        )
