@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import resource
@@ -19,11 +20,12 @@ from edge_segnet.bench.plot import check_plotting, plot
 from edge_segnet.bench.report import Agreement, Bare, ColdStart, Energy, Memory, Phase, Report, read_report
 from edge_segnet.commands.bench_tables import show_changes, show_report, show_verdicts
 from edge_segnet.commands.common import choose, console, json_lines, open_model, progress_bar
+from edge_segnet.config import CameraConfig
 from edge_segnet.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.graph.bundle import Bundle
-from edge_segnet.sources import FiniteSource, describe, open_source
-from edge_segnet.types import Backend, Frame
-from edge_segnet.uris import without_credentials
+from edge_segnet.sources import describe, open_camera, open_source
+from edge_segnet.types import Backend, Frame, Source
+from edge_segnet.uris import parse, without_credentials
 
 logger = logging.getLogger(__name__)
 IN_MEMORY: Final = 30
@@ -105,8 +107,7 @@ def _measure(settings: Settings) -> Report:
     kind = choose("--backend", settings.backend, BackendKind)
     backend = open_backend(bundle, kind, BackendOptions(threads=settings.threads, spinning=settings.rate is None))
     opened = time.perf_counter()
-    try:
-        feed = _Feed(settings.source, backend, bundle)
+    with contextlib.closing(backend), contextlib.closing(_Feed(settings.source, backend, bundle)) as feed:
         first = time.perf_counter()
         backend.infer(feed.sample[0])
         answered = time.perf_counter()
@@ -117,31 +118,42 @@ def _measure(settings: Settings) -> Report:
             first_frame_ms=round(1e3 * (answered - first), 1),
         )
         return _report(settings, bundle, backend, feed, cold)
-    finally:
-        backend.close()
 
 
 class _Feed:
     """Frames for the loop: files and the synthetic street are read ahead and replayed, a camera is read live."""
 
     def __init__(self, uri: str, backend: Backend, bundle: Bundle) -> None:
-        described = describe(uri)
         self.shown = without_credentials(uri)
-        self.kind: Literal["memory", "live"] = "live" if described.kind == "camera" else "memory"
-        self._source = open_source(described, backend.input_size, bundle.fit, camera="bench", paced=False)
+        self.kind: Literal["memory", "live"] = "live" if parse(uri).live else "memory"
+        size, fit = backend.input_size, bundle.fit
+        self._source: Source = (
+            open_camera(CameraConfig(source=uri), "bench", size, fit)
+            if self.kind == "live"
+            else open_source(describe(uri), size, fit, camera="bench", paced=False)
+        )
         self.sample = _read_ahead(self._source, COMPARED if self.kind == "live" else IN_MEMORY)
         if not self.sample:
             raise InputError(f"{self.shown}: no frame could be read")
         self.frames: Frames = self._live if self.kind == "live" else replayed(self.sample)
 
+    def close(self) -> None:
+        """Give the camera back."""
+        self._source.close()
+
     def _live(self) -> Frame:
-        frame = self._source.read(CAMERA_WAIT_S)
-        if frame is None:
-            raise InputError(f"{self.shown}: no frame in {CAMERA_WAIT_S:g} s", hint="is the camera plugged in?")
-        return frame
+        while True:
+            try:
+                frame = self._source.read(CAMERA_WAIT_S)
+            except BadFrame as error:
+                logger.warning("skipped %s", error)
+                continue
+            if frame is None:
+                raise InputError(f"{self.shown}: no frame in {CAMERA_WAIT_S:g} s", hint="is the camera plugged in?")
+            return frame
 
 
-def _read_ahead(source: FiniteSource, count: int) -> list[Frame]:
+def _read_ahead(source: Source, count: int) -> list[Frame]:
     frames: list[Frame] = []
     while len(frames) < count:
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from edge_segnet.bench.report import Report
 from tests.command import Done, edge_segnet
+from tests.mjpeg_camera import MjpegCamera
 
 QUICK = ("--seconds", "0.4", "--warmup", "0.05", "--backend", "onnx")
 
@@ -86,3 +87,14 @@ def test_what_is_refused(flags: list[str], code: int, message: str, model: Path,
 def test_a_live_camera_that_is_missing(model: Path, tmp_path: Path) -> None:
     done = bench(model, tmp_path, "--source", "57")
     assert done.code == 4 and "57" in done.error
+
+
+def test_a_live_camera(model: Path, tmp_path: Path) -> None:
+    """Frames come when the camera has them, and its password stays here."""
+    with MjpegCamera(user="me", password="s3cret") as camera:
+        done = bench(model, tmp_path, "--source", camera.url, "--json", "-")
+    assert done.code == 0, done.err
+    facts = done.documents[0]["provenance"]
+    assert facts["source_kind"] == "live" and "s3cret" not in done.out + done.err
+    capture = done.documents[0]["phases"]["back_to_back"]["stages_ms"]["capture"]
+    assert capture["n"] > 1 and capture["max"] > 1.0  # the loop waits for the camera
