@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]
+from edge_segnet.cli_options import Json
 
 labels = typer.Typer(name="labels", invoke_without_command=True)
 dataset = typer.Typer(name="dataset", invoke_without_command=True)
