@@ -35,7 +35,8 @@ def _needs_tensorrt_rtx() -> None:
 
 
 def build(model: Path, folder: Path, *flags: str) -> Done:
-    return edge_segnet("build-engine", model, "--runtime", "tensorrt-rtx", *flags, folder=folder)
+    where = ("-o", f"engines/{model.stem}.engine")
+    return edge_segnet("build-engine", model, "--runtime", "tensorrt-rtx", *where, *flags, folder=folder)
 
 
 def manifest(engine: Path) -> Manifest:
@@ -210,6 +211,7 @@ def test_a_kill_leaves_the_old_engine_or_the_new_one(model: Path, tmp_path: Path
     engine = tmp_path / "engines" / "tiny.engine"
     build(model, tmp_path, "--compute-capability", "8.9")
     command = [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "--runtime", "tensorrt-rtx", "--force"]
+    command += ["-o", str(engine)]
     started = time.perf_counter()
     subprocess.run([*command, "--compute-capability", "8.9"], cwd=tmp_path, check=True, capture_output=True)
     whole_s = time.perf_counter() - started
@@ -231,7 +233,17 @@ def test_ctrl_c_stops_the_builder(tmp_path: Path) -> None:
     model = tmp_path / "big.onnx"
     bundles.save(bundles.attach(random_model("segnet", (480, 360), 11), name="big", classes=CAMVID_11), model)
     process = subprocess.Popen(
-        [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "--runtime", "tensorrt-rtx"],
+        [
+            sys.executable,
+            "-m",
+            "edge_segnet",
+            "build-engine",
+            str(model),
+            "--runtime",
+            "tensorrt-rtx",
+            "-o",
+            "engines/big.engine",
+        ],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
