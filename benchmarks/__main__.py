@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,11 +53,13 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - BENCHMARKS.keys():
         parser.error(f"unknown benchmark {sorted(unknown)[0]}; there are {', '.join(BENCHMARKS)}")
+    logging.getLogger("edge_segnet").setLevel(logging.CRITICAL)  # cameras are lost and rules fire by the hundred
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.names or BENCHMARKS:
-            print(f"{name} ...", file=sys.stderr, flush=True)  # noqa: T201
+            began = time.monotonic()
             figures += BENCHMARKS[name](arguments.model, Path(folder))
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
     _show(figures)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import subprocess
 import sys
 import threading
@@ -99,7 +98,7 @@ def serving(
     settings = {
         "model": model,
         "http": {"port": 0, "max_connections": connections},
-        "cameras": {"memory": {"source": "0"}},
+        "cameras": {"memory": {"source": "0", "backoff_max_s": 0.3}},
         **(more or {}),
     }
     config = Config.model_validate(settings)
@@ -108,7 +107,6 @@ def serving(
     def opener(_config: CameraConfig, _name: str, _size: tuple[int, int], _fit: Fit) -> MemoryCamera:
         return MemoryCamera(images, period_s, lasts)
 
-    logging.getLogger("edge_segnet").setLevel(logging.ERROR)  # cameras are lost by the hundred here
     daemon = Daemon(config, Origin(lambda: config), Notifier({}), {"recorder": recorder}, opener)
     thread = threading.Thread(target=daemon.run, name="daemon")
     thread.start()

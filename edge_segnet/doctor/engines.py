@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from edge_segnet.doctor.context import Context
-from edge_segnet.doctor.gpu import is_wanted, part, trouble
+from edge_segnet.doctor.gpu import is_wanted, trouble
 from edge_segnet.doctor.report import MODEL, Finding, green, grey, red
 from edge_segnet.errors import EdgeSegnetError, ModelError
 from edge_segnet.graph import bundle as bundles
 
+if TYPE_CHECKING:
+    from edge_segnet.cuda.probe import Gpu
+    from edge_segnet.engine.load import Verified
+    from edge_segnet.engine.manifest import Manifest
+
 
 def check(context: Context) -> Iterator[Finding]:
     """Every engine where the service looks, and the settings' own."""
-    load = part("engine.load")
-    if load is None:
-        if is_wanted(context):
-            remedy = "backend: auto, or a newer edge-segnet"
-            yield red("engine", MODEL, "the settings need TensorRT, this build has none", remedy)
-        else:
-            yield grey("engine", "this build of edge-segnet has no TensorRT part")
-        return
-    wanted, missing = _of_settings(context, load)
-    places = {path for folder in load.engine_folders() for path in _listed(folder)}
+    from edge_segnet.engine.load import engine_folders
+
+    wanted, missing = _of_settings(context)
+    places = {path for folder in engine_folders() for path in _listed(folder)}
     for path in sorted(places | ({wanted} if wanted else set())):
         yield _engine(context, path, mine=path == wanted)
     if missing is not None and is_wanted(context):
@@ -41,20 +40,24 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _of_settings(context: Context, load: Any) -> tuple[Path | None, ModelError | None]:
+def _of_settings(context: Context) -> tuple[Path | None, ModelError | None]:
     """The engine that the service would take, or why there is none."""
     if context.config is None or context.config.backend == "onnx":
         return None, None
     model = context.config.model
     if model.endswith(".engine"):
         return Path(model), None
+    from edge_segnet.engine.load import find_engine
+
     try:
-        return Path(load.find_engine(bundles.load(model))), None
+        return find_engine(bundles.load(model)), None
     except ModelError as error:
         return None, error
 
 
 def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
+    from edge_segnet.engine.library import gpu_here
+
     try:
         manifest = _verified(path)
         if mine and context.config is not None and not context.config.model.endswith(".engine"):
@@ -62,7 +65,7 @@ def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
         recipe = manifest.recipe
         size = "{}x{}".format(*recipe.size)
         words = f"{path}: {recipe.flavour} {recipe.version}, {recipe.precision}, {size}, built {manifest.built_at[:10]}"
-        gpu = part("engine.library").gpu_here()
+        gpu = gpu_here()
         if gpu is None:
             return grey("engine", f"{words}; whole, but no GPU is here to run it", path.name)
         _fits_machine(path, manifest, gpu)
@@ -73,9 +76,11 @@ def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
     return green("engine", words, path.name, used=mine)
 
 
-def _verified(path: Path) -> Any:
+def _verified(path: Path) -> Manifest:
     """The manifest, when all files are those that it lists; unlike ``engine.load.verify`` nothing is put right."""
-    manifests, files, build = part("engine.manifest"), part("engine.files"), part("engine.build")
+    from edge_segnet.engine import build, files
+    from edge_segnet.engine import manifest as manifests
+
     place = manifests.manifest_path(path)
     manifest = manifests.parse(files.read_trusted(place), place)
     files.check_folder(path.parent)
@@ -85,15 +90,23 @@ def _verified(path: Path) -> Any:
     return manifest
 
 
-def _fits_model(model: str, size: str | None, path: Path, manifest: Any) -> None:
+def _fits_model(model: str, size: str | None, path: Path, manifest: Manifest) -> None:
+    from edge_segnet.engine.load import check_source
+
     bundle = bundles.load(model)
     if size not in (None, "auto"):
         width, height = str(size).split("x")
         bundle = bundles.resized(bundle, (int(width), int(height)))
-    part("engine.load").check_source(SimpleNamespace(engine=path, manifest=manifest), bundle)
+    check_source(_seen(path, manifest), bundle)
 
 
-def _fits_machine(path: Path, manifest: Any, gpu: Any) -> None:
-    library = part("engine.library").find_library(manifest.recipe.flavour)
-    listed = SimpleNamespace(engine=path, manifest=manifest, cubins=manifest.files.cubins)
-    part("engine.load").check_machine(listed, library, gpu)
+def _fits_machine(path: Path, manifest: Manifest, gpu: Gpu) -> None:
+    from edge_segnet.engine.library import find_library
+    from edge_segnet.engine.load import check_machine
+
+    check_machine(_seen(path, manifest), find_library(manifest.recipe.flavour), gpu)
+
+
+def _seen(path: Path, manifest: Manifest) -> Verified:
+    """What the checks of loading look at, without the files' contents."""
+    return cast("Verified", SimpleNamespace(engine=path, manifest=manifest, cubins=manifest.files.cubins))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from edge_segnet.doctor.context import Context
-from edge_segnet.doctor.place import Place, said
+from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import MODEL, Finding, green, grey, red, yellow
 from edge_segnet.errors import ModelError
 
@@ -20,19 +18,9 @@ TEGRA: Final = {
     "nvidia,tegra264": "11.0",
 }
 """A Jetson's chip -> compute capability of its GPU (NVIDIA, "CUDA GPU compute capability")."""
-QUERY: Final = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
 NVIDIA: Final = "0x10de"
 DISPLAY: Final = "0x03"
 """PCI vendor; PCI class of displays and 3D controllers."""
-
-
-def part(name: str) -> Any:
-    """A module of the TensorRT part of this program; None in a build without it."""
-    full = f"edge_segnet.{name}"
-    try:
-        return importlib.import_module(full) if importlib.util.find_spec(full) is not None else None
-    except ModuleNotFoundError:  # of the package above it
-        return None
 
 
 def is_wanted(context: Context) -> bool:
@@ -50,31 +38,22 @@ def trouble(context: Context, check: str, seen: str, remedy: str, subject: str =
 
 def check_gpu(context: Context) -> Iterator[Finding]:
     """Asks CUDA's driver; without one, what is in the machine."""
-    probe = part("cuda.probe")
-    reason = remedy = ""
-    if probe is not None:
-        try:
-            gpu = probe.find_gpu()
-        except ModelError as error:
-            reason, remedy = error.message, error.hint
+    from edge_segnet.cuda.probe import find_gpu
+
+    try:
+        gpu = find_gpu()
+    except ModelError as error:
+        there = find_hardware(context.place)[0]
+        if there:
+            yield trouble(context, "gpu", f"{there} is here, but {error.message}", error.hint or SMI)
+        elif is_wanted(context):
+            yield red("gpu", MODEL, "no NVIDIA GPU, and the settings need one", "backend: auto, or onnx")
         else:
-            capability = "{}.{}".format(*gpu.compute_capability)
-            words = "{}, compute capability {}, CUDA {}.{}".format(gpu.name, capability, *gpu.cuda)
-            yield green("gpu", words, compute_capability=capability)
-            return
-    elif (told := said(QUERY)) is not None and told.strip():
-        name, capability, driver = [*told.splitlines()[0].split(", "), "", ""][:3]
-        yield green("gpu", f"{name}, compute capability {capability}, driver {driver}", compute_capability=capability)
+            yield grey("gpu", "no NVIDIA GPU: the CPU serves")
         return
-    there, capability = find_hardware(context.place)
-    if there and probe is None and capability:
-        yield green("gpu", f"{there}, compute capability {capability}", compute_capability=capability)
-    elif there:
-        yield trouble(context, "gpu", f"{there} is here, but {reason or 'nvidia-smi does not answer'}", remedy or SMI)
-    elif is_wanted(context):
-        yield red("gpu", MODEL, "no NVIDIA GPU, and the settings need one", "backend: auto, or onnx")
-    else:
-        yield grey("gpu", "no NVIDIA GPU: the CPU serves")
+    capability = "{}.{}".format(*gpu.compute_capability)
+    words = "{}, compute capability {}, CUDA {}.{}".format(gpu.name, capability, *gpu.cuda)
+    yield green("gpu", words, compute_capability=capability)
 
 
 SMI: Final = "install NVIDIA's driver; nvidia-smi must answer"
@@ -93,12 +72,10 @@ def find_hardware(place: Place) -> tuple[str, str]:
 
 def check_tensorrt(context: Context) -> Iterator[Finding]:
     """Which flavour, which version, can it be loaded?"""
-    library = part("engine.library")
-    if library is None:
-        yield grey("tensorrt", "this build of edge-segnet has no TensorRT part")
-        return
+    from edge_segnet.engine.library import find_library
+
     try:
-        found = library.find_library()
+        found = find_library()
     except ModelError as error:
         here = find_hardware(context.place)[0]
         if here or is_wanted(context):
@@ -111,12 +88,12 @@ def check_tensorrt(context: Context) -> Iterator[Finding]:
 
 def check_compiler(context: Context) -> Iterator[Finding]:
     """NVRTC or nvcc: only building an engine needs them."""
-    compiling, probe = part("cuda.compile"), part("cuda.probe")
-    if compiling is None:
-        yield grey("cuda compiler", "this build of edge-segnet has no TensorRT part")
-        return
+    from edge_segnet.cuda import compile as compiling
+    from edge_segnet.cuda.probe import find_gpu
+
+    newest: tuple[int, int] | None
     try:
-        newest = probe.find_gpu().cuda
+        newest = find_gpu().cuda
     except ModelError:
         newest = None
     try:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge_segnet import backends, refine
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet import refine
+from edge_segnet.backends import BackendOptions, open_backend, read_model
 from edge_segnet.config import Config
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.palette import lint
@@ -46,11 +46,9 @@ def check(context: Context) -> Iterator[Finding]:
 
 
 def _load(config: Config) -> Bundle:
-    # Builds without a TensorRT part read .onnx files only.
-    read = getattr(backends, "read_model", bundles.load)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of colours: the lint says it better
-        bundle: Bundle = read(config.model)
+        bundle = read_model(config.model)
     if config.size in (None, "auto"):
         return bundle
     width, height = str(config.size).split("x")

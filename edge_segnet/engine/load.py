@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.cuda.compile import architecture
 from edge_segnet.cuda.interface import DeviceInfo
+from edge_segnet.cuda.probe import Gpu
 from edge_segnet.engine.build import listed, source_hash
 from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
 from edge_segnet.engine.library import Library, or_none
@@ -150,7 +151,7 @@ def check_source(verified: Verified, bundle: Bundle) -> None:
         raise ModelError(f"{verified.engine}: stale, {problem}", hint=f"{REBUILD} {bundle.path} --size {size}")
 
 
-def check_machine(verified: Verified, library: Library, device: DeviceInfo) -> bytes:
+def check_machine(verified: Verified, library: Library, device: DeviceInfo | Gpu) -> bytes:
     """The kernel for this GPU.
 
     Raises:

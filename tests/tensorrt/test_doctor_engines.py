@@ -15,27 +15,13 @@ from edge_segnet.doctor.report import Finding
 from tests.command import edge_segnet
 
 ENGINE = "engines/tiny.engine"
-PART = importlib.util.find_spec("edge_segnet.engine") is not None
-
-
-def test_a_build_without_tensorrt_says_so() -> None:
-    if PART:
-        pytest.skip("this build has a TensorRT part")
-    (finding,) = engines.check(Context())
-    assert finding.status == "grey"
-    (needed,) = engines.check(Context(config=Config(backend="tensorrt")))
-    assert needed.exit_code == 3
-    assert [finding.status for check in (gpu.check_tensorrt, gpu.check_compiler) for finding in check(Context())] == [
-        "grey",
-        "grey",
-    ]
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A folder with tiny.onnx and engines/tiny.engine."""
-    if not PART or not any(importlib.util.find_spec(name) for name in ("tensorrt_rtx", "tensorrt_rtx_bindings")):
-        pytest.skip("needs the TensorRT part and tensorrt-rtx")
+    if not any(importlib.util.find_spec(name) for name in ("tensorrt_rtx", "tensorrt_rtx_bindings")):
+        pytest.skip("needs tensorrt-rtx")
     folder = tmp_path_factory.mktemp("engines")
     copyfile(model, folder / "tiny.onnx")
     done = edge_segnet("build-engine", "tiny.onnx", "--runtime", "tensorrt-rtx", "--out", ENGINE, folder=folder)
