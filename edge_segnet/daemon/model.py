@@ -79,8 +79,13 @@ def load(config: Config) -> Loaded:
         logger.info("%s: %s", bundle.name, bundle.licence)
     options = BackendOptions(threads=config.threads, memory=config.memory, fallback=config.fallback)
 
+    kind = config.backend
+
     def opened(made: Bundle) -> Backend:
-        backend = open_backend(made, config.backend, options)
+        nonlocal kind
+        backend = open_backend(made, kind, options)
+        if backend.name == "onnx":
+            kind = "onnx"  # of several sizes, too, only the first says why there is no TensorRT
         self_test(backend)
         return backend
 
