@@ -34,6 +34,8 @@ def test_there_are_examples() -> None:
 def test_an_example(path: Path, tmp_path: Path) -> None:
     config = config_file.load(path)
     assert config != Config()
+    if config.rtsp is not None:
+        pytest.importorskip("gi", reason="needs PyGObject, for RTSP out")
     synthetic = {uris.parse(camera.source).kind == "synthetic" for camera in config.cameras.values() if camera.source}
     done = edge_segnet("run", "--config", path, "--check", "--refuse-synthetic", prepare=partial(_as_systemd, tmp_path))
     assert done.code == (2 if synthetic == {True} else 0), done.err

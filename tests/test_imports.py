@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pkgutil
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def test_the_core_knows_numpy_only() -> None:
 
 def test_everything_but_training_loads_without_torch() -> None:
     names = [found.name for found in pkgutil.walk_packages(edge_segnet.__path__, "edge_segnet.")]
-    names = [name for name in names if ".train" not in name and not name.endswith("__main__")]
+    left_out = (".train", "__main__") if importlib.util.find_spec("gi") else (".train", "__main__", ".sinks.rtsp.")
+    names = [name for name in names if not any(part in name for part in left_out)]
     assert len(names) > 30
     block = "sys.modules['torch'] = None\n"  # importing it fails from here on
     code = block + "".join(f"import {name}\n" for name in names)
