@@ -71,6 +71,7 @@ def test_stopped_and_started_again(opener: Opener, caplog: pytest.LogCaptureFixt
         camera.start()
         wait_until(lambda: runs(supervisor))
         after = supervisor.read(5.0)
+        wait_until(lambda: len(states) >= 3)  # it is told a moment after it can be asked
         assert states == ["running", "lost", "running"] and supervisor.status().reconnects == 1
         assert before is not None and after is not None and after.seq > before.seq
     assert "s3cret" not in caplog.text
@@ -83,6 +84,7 @@ def test_stalled_with_the_connection_open(opener: Opener) -> None:
         wait_until(lambda: runs(supervisor))
         camera.stall()
         wait_until(lambda: not runs(supervisor))
+        wait_until(lambda: len(states) >= 2)
         assert states == ["running", "stalled"]
         assert supervisor.status().message.startswith("no frame for 0.")
         camera.resume()
