@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from edge_segnet.sysfs import number, text
+
 CACHED_S: Final = 1.0
 RECENT_S: Final = 10.0
 """A counter that rose so lately means: throttling now."""
@@ -53,7 +55,7 @@ class Board:
         """``root``: where ``sys`` and ``proc`` lie."""
         self._cached_s = cached_s
         self._lock = threading.Lock()
-        name = _text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name")
+        name = text(root / "proc/device-tree/model") or text(root / "sys/class/dmi/id/product_name")
         self._name = name or None
         self._sensors = [*_zones(root), *_hwmon(root)]
         self._cooling = _cooling(root)
@@ -76,7 +78,7 @@ class Board:
     def _read(self, now: float) -> dict[str, Any]:
         readings = []
         for name, path, limit in self._sensors:
-            milli = _number(path)
+            milli = number(path)
             if milli is not None and PLAUSIBLE_C[0] < milli / 1000 < PLAUSIBLE_C[1]:
                 readings.append({"name": name, "celsius": round(milli / 1000, 1), "limit_celsius": limit})
         reasons = [*self._slowed(), *self._counted(now)]
@@ -89,14 +91,14 @@ class Board:
         }
 
     def _slowed(self) -> list[dict[str, Any]]:
-        states = [(kind, _number(path)) for kind, path in self._cooling]
+        states = [(kind, number(path)) for kind, path in self._cooling]
         active = sorted({kind for kind, state in states if state is not None and state > 0})
         return [{"reason": f"temperature ({kind})", "active": True, "events": None} for kind in active]
 
     def _counted(self, now: float) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for counter in self._counters:
-            value = _number(counter.path)
+            value = number(counter.path)
             if value is not None and value > counter.value:
                 counter.value, counter.rose_at = value, now
             active = counter.rose_at is not None and now - counter.rose_at < RECENT_S
@@ -109,7 +111,7 @@ class Board:
 def _zones(root: Path) -> list[tuple[str, Path, float | None]]:
     found = []
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*"), key=_natural):
-        kind = _text(zone / "type") or zone.name
+        kind = text(zone / "type") or zone.name
         found.append((kind.removesuffix("-thermal").removesuffix("-therm"), zone / "temp", _limit(zone)))
     return found
 
@@ -118,9 +120,9 @@ def _limit(zone: Path) -> float | None:
     """°C of the first trip point that slows down; else of the one that shuts off."""
     trips: dict[str, list[float]] = {}
     for path in zone.glob("trip_point_*_type"):
-        milli = _number(zone / path.name.replace("_type", "_temp"))
+        milli = number(zone / path.name.replace("_type", "_temp"))
         if milli is not None and 0.0 < milli / 1000 < PLAUSIBLE_C[1]:
-            trips.setdefault(_text(path), []).append(milli / 1000)
+            trips.setdefault(text(path), []).append(milli / 1000)
     for kind in ("passive", "hot", "critical"):
         if kind in trips:
             return min(trips[kind])
@@ -130,17 +132,17 @@ def _limit(zone: Path) -> float | None:
 def _hwmon(root: Path) -> list[tuple[str, Path, float | None]]:
     found: list[tuple[str, Path, float | None]] = []
     for device in sorted((root / "sys/class/hwmon").glob("hwmon*"), key=_natural):
-        driver = _text(device / "name")
+        driver = text(device / "name")
         if driver in HWMON_DRIVERS:
             for path in sorted(device.glob("temp*_input"), key=_natural):
-                label = _text(device / path.name.replace("_input", "_label"))
+                label = text(device / path.name.replace("_input", "_label"))
                 found.append((label or driver, path, None))
     return found
 
 
 def _cooling(root: Path) -> list[tuple[str, Path]]:
     devices = sorted((root / "sys/class/thermal").glob("cooling_device*"), key=_natural)
-    kinds = [(_text(device / "type"), device / "cur_state") for device in devices]
+    kinds = [(text(device / "type"), device / "cur_state") for device in devices]
     return [(kind, path) for kind, path in kinds if SLOWING.match(kind)]
 
 
@@ -150,23 +152,9 @@ def _counters(root: Path) -> list[_Counter]:
     for scope in ("core", "package"):
         files = sorted(cores.glob(f"cpu[0-9]*/thermal_throttle/{scope}_throttle_count"))
         paths += [(f"temperature ({scope})", path) for path in files]
-    values = [(reason, path, _number(path)) for reason, path in paths]
+    values = [(reason, path, number(path)) for reason, path in paths]
     return [_Counter(reason, path, value, value) for reason, path, value in values if value is not None]
 
 
 def _natural(path: Path) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", path.name)]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \t\r\n")
-    except OSError:
-        return ""
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(_text(path))
-    except ValueError:
-        return None

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final
 
 from edge_segnet.bench.report import Energy, Readings
+from edge_segnet.sysfs import number, text
 
 TOTAL_RAILS: Final = ("VDD_IN", "POM_5V_IN", "VIN", "SYS_VIN")
 """Whole-board rails by name (Orin Nano and NX, Nano, Thor); without one, all rails are summed (AGX Orin)."""
@@ -34,27 +35,27 @@ def read_board(root: Path = Path("/")) -> Readings:
 
 def nvmap_mb(root: Path = Path("/")) -> float | None:
     """What a Jetson's GPU has allocated of the shared memory."""
-    found = re.search(r"^NvMapMemUsed:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    found = re.search(r"^NvMapMemUsed:\s+(\d+) kB", text(root / "proc/meminfo"), re.MULTILINE)
     return int(found[1]) / 1e3 if found else None
 
 
 def _temperatures(root: Path) -> dict[str, float]:
     found = {}
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
-        milli = _number(zone / "temp")
+        milli = number(zone / "temp")
         if milli is not None and -40_000 < milli < 200_000:  # sensors that are switched off give -256 C
-            found[_text(zone / "type") or zone.name] = round(milli / 1000, 1)
+            found[text(zone / "type") or zone.name] = round(milli / 1000, 1)
     return found
 
 
 def _clocks(root: Path) -> dict[str, float]:
     found = {}
     for device in sorted(root.glob("sys/class/devfreq/*")):
-        hertz = _number(device / "cur_freq")
+        hertz = number(device / "cur_freq")
         if hertz is not None and re.search(r"gpu|gv11b|ga10b|gp10b|gb10b|nvjpg|emc", device.name):
             found[device.name] = round(hertz / 1e6, 1)
     for core in sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")):
-        kilohertz = _number(core / "cpuinfo_cur_freq") or _number(core / "scaling_cur_freq")
+        kilohertz = number(core / "cpuinfo_cur_freq") or number(core / "scaling_cur_freq")
         if kilohertz is not None:
             found[core.parent.name] = round(kilohertz / 1e3, 1)
     return found
@@ -63,17 +64,17 @@ def _clocks(root: Path) -> dict[str, float]:
 def _throttle_events(root: Path) -> dict[str, int]:
     paths = sorted(root.glob("sys/class/hwmon/hwmon*/oc*_event_cnt"))
     paths += sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/package_throttle_count"))[:1]
-    return {path.name: value for path in paths if (value := _number(path)) is not None}
+    return {path.name: value for path in paths if (value := number(path)) is not None}
 
 
 def _power_mode(root: Path) -> str | None:
     """``pmode:0002`` of nvpmodel's status, with its name from nvpmodel.conf."""
-    status = re.search(r"pmode:(\d+)", _text(root / "var/lib/nvpmodel/status"))
+    status = re.search(r"pmode:(\d+)", text(root / "var/lib/nvpmodel/status"))
     if status is None:
         return None
-    number = int(status[1])
-    name = re.search(rf"POWER_MODEL ID={number} NAME=(\S+?)\s*>", _text(root / "etc/nvpmodel.conf"))
-    return f"{number} ({name[1]})" if name else str(number)
+    mode = int(status[1])
+    name = re.search(rf"POWER_MODEL ID={mode} NAME=(\S+?)\s*>", text(root / "etc/nvpmodel.conf"))
+    return f"{mode} ({name[1]})" if name else str(mode)
 
 
 class PowerMeter:
@@ -126,31 +127,17 @@ def _rails(root: Path) -> tuple[str, list[tuple[Path, Path]]]:
     """The rail to report, and (voltage, current) files of it: the whole board's, or all of them."""
     found: dict[str, tuple[Path, Path]] = {}
     for device in sorted(root.glob("sys/class/hwmon/hwmon*")):
-        if _text(device / "name") != "ina3221":
+        if text(device / "name") != "ina3221":
             continue
         for label in sorted(device.glob("in[0-9]_label")):
-            number = label.name[2]
-            pair = device / f"in{number}_input", device / f"curr{number}_input"
-            if all(path.exists() for path in pair) and not _text(label).startswith("sum of"):
-                found[_text(label)] = pair
+            channel = label.name[2]
+            pair = device / f"in{channel}_input", device / f"curr{channel}_input"
+            if all(path.exists() for path in pair) and not text(label).startswith("sum of"):
+                found[text(label)] = pair
     whole = next((name for name in TOTAL_RAILS if name in found), None)
     return (whole, [found[whole]]) if whole else (" + ".join(found), list(found.values()))
 
 
 def _watts(voltage: Path, current: Path) -> float | None:
-    millivolts, milliamperes = _number(voltage), _number(current)
+    millivolts, milliamperes = number(voltage), number(current)
     return None if millivolts is None or milliamperes is None else millivolts * milliamperes / 1e6
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \t\r\n")
-    except OSError:
-        return ""
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(_text(path))
-    except ValueError:
-        return None
