@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.figure import Figure
 from edge_segnet.graph import bundle
 from edge_segnet.graph.lower import lower
-from tests.caffe.layouts import driving_web_demo
+from tests.graph.caffe.layouts import driving_web_demo
 
 
 def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike

@@ -18,13 +18,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from benchmarks.figure import Figure
 from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
-from edge_segnet.classes import CAMVID_11
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.types import Frame
 from edge_segnet.cuda.interface import DeviceInfo, MemoryKind
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph import segnet
 from edge_segnet.graph.build import build_model
-from edge_segnet.sources.street import Street
-from edge_segnet.types import Frame
+from edge_segnet.street import Street
 
 SIZE = (480, 360)
 FRAMES = 6000

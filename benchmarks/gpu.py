@@ -16,13 +16,13 @@ import numpy as np
 from benchmarks.figure import Figure
 from edge_segnet.backends import open_backend
 from edge_segnet.backends.tensorrt import BLOCK, LOW_MARGIN, Spec, TensorRTBackend
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.types import Frame
 from edge_segnet.cuda.compile import architecture, find_compiler, kernel_source
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
-from edge_segnet.sources.street import Street
-from edge_segnet.types import Frame
+from edge_segnet.street import Street
 
 CLASSES = 12
 SMALL, LARGE = (480, 360), (3840, 2160)

@@ -17,12 +17,12 @@ from rich.table import Table
 
 from benchmarks.figure import Figure
 from edge_segnet.backends.onnx import CpuOptions, make_session
+from edge_segnet.core.stats import confusion, scores
+from edge_segnet.core.types import Image, Labels
+from edge_segnet.data.pairs import find_pairs
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.lower import lower
-from edge_segnet.imaging import fit_image, unfit_labels
-from edge_segnet.pairs import find_pairs
-from edge_segnet.stats import confusion, scores
-from edge_segnet.types import Image, Labels
+from edge_segnet.pictures.files import fit_image, unfit_labels
 
 
 def main() -> int:

@@ -7,10 +7,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure
-from edge_segnet import dataset
-from edge_segnet.classes import CAMVID_11
-from edge_segnet.labels.lint import collect, lint
-from edge_segnet.pairs import find_splits
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.data import dataset
+from edge_segnet.data.labels.lint import collect, lint
+from edge_segnet.data.pairs import find_splits
 
 PICTURES = 240
 ROUNDS = 5

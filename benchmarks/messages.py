@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from benchmarks.figure import Figure
 from benchmarks.serving import Recorder, bare_rate, clients, rendered, serving
-from edge_segnet.stats import percentile
-from tests.broker.mosquitto import Mosquitto
-from tests.broker.publisher import Publisher
-from tests.broker.receiver import Receiver
+from edge_segnet.core.stats import percentile
+from tests.sinks.mqtt.mosquitto import Mosquitto
+from tests.sinks.mqtt.publisher import Publisher
+from tests.sinks.mqtt.receiver import Receiver
 
 ROUNDS, TURNS = 3, 5
 BARE_S, SERVED_S, SETTLE_S = 8.0, 12.0, 3.0

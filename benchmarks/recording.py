@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure
-from edge_segnet.config import RecordingConfig
+from edge_segnet.core.types import Result
+from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.messages import Kind, Messages
 from edge_segnet.sinks.recording import RecordingSink
-from edge_segnet.types import Result
-from tests.service import StreetService, drive, renumbered
+from tests.support.service import StreetService, drive, renumbered
 
 SIZE = (480, 360)
 RATE = 30.0

@@ -12,13 +12,13 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from edge_segnet.backends import open_backend
-from edge_segnet.config import Config
-from edge_segnet.events import EventLog
+from edge_segnet.core.types import Frame, Labels, Segmentation
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import resized
-from edge_segnet.refine import Network, Refiner
+from edge_segnet.scene.events import EventLog
+from edge_segnet.scene.interpreter import Network, Refiner
+from edge_segnet.settings.schema import Config
 from edge_segnet.sources.synthetic import SyntheticSource
-from edge_segnet.types import Frame, Labels, Segmentation
 
 SIZE: Final = (480, 360)
 FRAMES: Final = 90

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_segnet.backends import BackendOptions, open_backend
-from edge_segnet.evaluate import evaluate
+from edge_segnet.core.types import Image
+from edge_segnet.data.pairs import Pair, find_pairs
 from edge_segnet.graph import bundle as bundles
-from edge_segnet.imaging import read_image, write_image
-from edge_segnet.pairs import Pair, find_pairs
-from edge_segnet.types import Image
+from edge_segnet.offline.evaluate import evaluate
+from edge_segnet.pictures.files import read_image, write_image
 
 WANTED = 0.8
 """Share of the clean mean IoU that every change should keep."""

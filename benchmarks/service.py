@@ -14,10 +14,10 @@ import psutil
 
 from benchmarks.figure import Figure
 from benchmarks.serving import bare_rate, clients, rendered, serving
-from edge_segnet.stats import percentile
-from tests.gstreamer.rtsp_camera import RtspCamera
-from tests.models import save_tiny
-from tests.program import program
+from edge_segnet.core.stats import percentile
+from tests.sources.gstreamer.rtsp_camera import RtspCamera
+from tests.support.models import save_tiny
+from tests.support.program import program
 
 ROUNDS = 3
 BARE_S, SERVED_S, SETTLE_S = 8.0, 20.0, 2.0

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_segnet.backends import BackendOptions, open_backend
-from edge_segnet.config import CameraConfig, Config
-from edge_segnet.daemon.life import Daemon, Origin
-from edge_segnet.errors import SourceLost
+from edge_segnet.board.notify import Notifier
+from edge_segnet.core.errors import SourceLost
+from edge_segnet.core.types import Fit, Frame, Image, Result
 from edge_segnet.graph import bundle
-from edge_segnet.notify import Notifier
-from edge_segnet.sources.street import Street
-from edge_segnet.types import Fit, Frame, Image, Result
+from edge_segnet.service.life import Daemon, Origin
+from edge_segnet.settings.schema import CameraConfig, Config
+from edge_segnet.street import Street
 
 FRAMES = 24
 """In memory; the camera shows them over and over."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure
-from edge_segnet.imaging import write_image
-from edge_segnet.sources.street import Street
+from edge_segnet.pictures.files import write_image
+from edge_segnet.street import Street
 
 REPEATS = 5
 

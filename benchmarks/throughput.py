@@ -11,13 +11,13 @@ import cv2
 from benchmarks.figure import Figure
 from edge_segnet.backends import BackendOptions, open_backend
 from edge_segnet.backends.onnx import CpuOptions, make_session
+from edge_segnet.core.types import Image, Result
 from edge_segnet.graph import bundle
 from edge_segnet.graph.lower import lower
-from edge_segnet.outputs import Look, video_file
-from edge_segnet.segment import segment
+from edge_segnet.offline.outputs import Look, video_file
+from edge_segnet.offline.segment import segment
 from edge_segnet.sources import describe, open_source
-from edge_segnet.sources.street import Street
-from edge_segnet.types import Image, Result
+from edge_segnet.street import Street
 
 CLIP_FRAMES = 100
 ROUNDS = 3

@@ -1,6 +1,6 @@
 """``python -m edge_segnet``."""
 
-from edge_segnet.cli import main
+from edge_segnet.cli.main import main
 
 if __name__ == "__main__":
     main()

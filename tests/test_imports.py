@@ -13,7 +13,7 @@ import pytest
 import edge_segnet
 
 HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch", "yaml")
-CORE = ("errors", "types", "stats", "classes", "containers", "files", "serialise")
+CORE = ("core.errors", "core.types", "core.stats", "core.classes", "pictures.containers", "core.files", "core.documents")
 HARDWARE = ("cv2", "onnxruntime", "torch", "onnx", "pycuda", "tensorrt")
 GPU_ONLY = ("edge_segnet.engine", "edge_segnet.backends.tensorrt", "pydantic")
 
@@ -33,7 +33,7 @@ OF_A_GROUP = (["labels", "lint"], ["labels", "convert"], ["dataset", "init"], ["
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *OF_A_GROUP], ids=" ".join)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     run = (
-        "from edge_segnet.cli import main\n"
+        "from edge_segnet.cli.main import main\n"
         f"sys.argv = ['edge-segnet', *{command!r}, '--help']\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"

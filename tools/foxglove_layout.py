@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import foxglove.layouts as fl
 
-from edge_segnet.classes import CAMVID_11
+from edge_segnet.core.classes import CAMVID_11
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "foxglove-layout.json"
 CAMERA: Final = "front"

@@ -1,4 +1,4 @@
-"""``python -m tools.reference_shares DIR``: the table of ``edge_segnet/labels/shift.py``, measured on a data set with
+"""``python -m tools.reference_shares DIR``: the table of ``edge_segnet/data/labels/shift.py``, measured on a set with
 CamVid's 11 classes (0..10, void 11): which share of all pixels has which class in which eighth of the picture's height.
 """
 
@@ -7,9 +7,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edge_segnet.classes import CAMVID_11
-from edge_segnet.labels.survey import survey, work_list
-from edge_segnet.pairs import find_splits, match
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.data.labels.survey import survey, work_list
+from edge_segnet.data.pairs import find_splits, match
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.core.types import Backend
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.errors import DeviceLost, ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
-from edge_segnet.types import Backend
 
 logger = logging.getLogger(__name__)
 BackendKind = Literal["auto", "onnx", "tensorrt"]

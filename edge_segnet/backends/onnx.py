@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.errors import ModelError
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import lower
-from edge_segnet.types import Frame, Segmentation
 
 MAX_REASON: Final = 240
 

@@ -14,15 +14,15 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from edge_segnet.classes import ClassMap
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.core.types import Fit, Frame, Image, Labels, Segmentation
 from edge_segnet.cuda.interface import Driver, Memory, MemoryKind
 from edge_segnet.engine import golden
 from edge_segnet.engine.library import find_library
 from edge_segnet.engine.load import EngineNetwork, Verified, check_machine, check_source, verify
-from edge_segnet.errors import DeviceLost, ModelError
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import Precision
-from edge_segnet.types import Fit, Frame, Image, Labels, Segmentation
 
 logger = logging.getLogger(__name__)
 LOW_MARGIN: Final = math.log(2)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from edge_segnet.bench.report import Report
-from edge_segnet.errors import ConfigError
+from edge_segnet.core.errors import ConfigError
 
 Number = int | float
 

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Final, Protocol
 
 from edge_segnet.bench.report import Agreement, Bare, Phase, distribution
-from edge_segnet.serialise import to_document
-from edge_segnet.types import Backend, Frame, Result, Segmentation
+from edge_segnet.core.documents import to_document
+from edge_segnet.core.types import Backend, Frame, Result, Segmentation
 
 ROUND_S: Final = 0.5
 """The loop and the bare network run in turns of this length, so that a busy or hot machine treats both alike."""

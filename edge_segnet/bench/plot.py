@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from edge_segnet.bench.report import Phase, Report
-from edge_segnet.errors import UsageError
-from edge_segnet.files import written_beside
+from edge_segnet.core.errors import UsageError
+from edge_segnet.core.files import written_beside
 
 
 def check_plotting() -> None:

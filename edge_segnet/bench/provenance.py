@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_segnet.bench.report import Provenance
+from edge_segnet.core.types import Backend
 from edge_segnet.graph.bundle import Bundle
-from edge_segnet.types import Backend
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pycuda")
 

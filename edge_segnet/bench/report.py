@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edge_segnet.errors import InputError
+from edge_segnet.core.errors import InputError
 
 PERMILLE: Final = {"p50": 500, "p90": 900, "p99": 990, "p99_9": 999}
 LEAST_BEYOND: Final = 5

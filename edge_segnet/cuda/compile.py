@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, Protocol
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 
 CUDA_HOME: Final = "/usr/local/cuda"
 NVRTC_NAMES: Final = ("libnvrtc.so.13", "libnvrtc.so.12")

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from numpy.typing import DTypeLike, NDArray
 
+from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.cuda.interface import DeviceBuffer, DeviceInfo, Event, HostBuffer, MemoryKind, Stream
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.errors import DeviceLost, ModelError
 
 logger = logging.getLogger(__name__)
 RESTART: Final = "the process must be restarted; if it happens again look at: dmesg | grep -i -e nvgpu -e nvrm"

@@ -8,7 +8,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 
 LIBRARY: Final = "libcuda.so.1"
 # CUdevice_attribute of cuda.h

@@ -6,12 +6,12 @@ import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edge_segnet.config_messages import MqttConfig
+from edge_segnet.core.errors import ConfigError
 from edge_segnet.doctor.cameras import advice, refused_by_unit
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, red
 from edge_segnet.doctor.settings import not_handed_over
-from edge_segnet.errors import ConfigError
+from edge_segnet.settings.messages import MqttConfig
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.mqtt.account import Account

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from urllib.parse import urlsplit
 
-from edge_segnet import uris
-from edge_segnet.config import CameraConfig
+from edge_segnet.core import uris
+from edge_segnet.core.errors import EdgeSegnetError
+from edge_segnet.core.uris import SourceUri
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.devices import name_of
 from edge_segnet.doctor.processes import holder
 from edge_segnet.doctor.report import OUTSIDE, Finding, green, grey, red, yellow
-from edge_segnet.errors import EdgeSegnetError
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import describe, reach
-from edge_segnet.uris import SourceUri
 
 ARGUS: Final = "/tmp/argus_socket"
 """Where nvargus-daemon listens."""

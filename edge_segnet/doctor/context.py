@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge_segnet import config_file
-from edge_segnet.config import Config
+from edge_segnet.core.errors import ConfigError
 from edge_segnet.doctor import account, unit
 from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.unit import Unit
-from edge_segnet.errors import ConfigError
+from edge_segnet.settings import load as config_file
+from edge_segnet.settings.schema import Config
 
 INSTALLED: Final = "/etc/edge-segnet/config.yaml"
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edge_segnet.core.errors import InputError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding, green, grey, yellow
-from edge_segnet.errors import InputError
 from edge_segnet.sources import gst, gst_plan
 
 SHOWN = 3

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.gpu import is_wanted, trouble
 from edge_segnet.doctor.report import MODEL, Finding, green, grey, red
-from edge_segnet.errors import EdgeSegnetError, ModelError
 from edge_segnet.graph import bundle as bundles
 
 if TYPE_CHECKING:

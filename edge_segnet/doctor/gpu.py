@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from edge_segnet.core.errors import ModelError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import MODEL, Finding, green, grey, red, yellow
-from edge_segnet.errors import ModelError
 
 TEGRA: Final = {
     "nvidia,tegra210": "5.3",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from edge_segnet import uris
-from edge_segnet.config import CameraConfig
+from edge_segnet.core import uris
+from edge_segnet.core.errors import EdgeSegnetError, InputError, UsageError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
-from edge_segnet.errors import EdgeSegnetError, InputError, UsageError
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, gst_plan
 
 SIZE: Final = (640, 480)

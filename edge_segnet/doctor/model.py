@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge_segnet import refine
 from edge_segnet.backends import BackendOptions, open_backend, read_model
-from edge_segnet.config import Config
+from edge_segnet.core.errors import ConfigError, EdgeSegnetError, ModelError
+from edge_segnet.core.types import Frame
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.palette import lint
 from edge_segnet.doctor.report import MODEL, SETTINGS, Finding, green, grey, red, yellow
-from edge_segnet.errors import ConfigError, EdgeSegnetError, ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle
-from edge_segnet.refine import Network
-from edge_segnet.types import Frame
+from edge_segnet.scene import interpreter as refine
+from edge_segnet.scene.interpreter import Network
+from edge_segnet.settings.schema import Config
 
 
 def check(context: Context) -> Iterator[Finding]:

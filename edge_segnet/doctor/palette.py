@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_segnet.classes import CLASS_MAPS, ClassMap, Colour
+from edge_segnet.core.classes import CLASS_MAPS, ClassMap, Colour
 
 NEAR: Final = 10.0
 """Distance in CIE L*a*b* (1976) below which two colours look alike as thin overlays; the shipped maps keep 15."""

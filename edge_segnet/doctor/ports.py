@@ -10,11 +10,11 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 
-from edge_segnet.config import HttpConfig
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.processes import Process, holder
 from edge_segnet.doctor.report import OUTSIDE, Finding, green, red, yellow
+from edge_segnet.settings.schema import HttpConfig
 
 READY_S: Final = 1.0
 LISTENING: Final = "0A"

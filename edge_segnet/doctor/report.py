@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from edge_segnet.uris import without_credentials
+from edge_segnet.core.uris import without_credentials
 
 Status = Literal["grey", "green", "yellow", "red"]
 WORST_FIRST: Final[tuple[Status, ...]] = ("red", "yellow", "green", "grey")

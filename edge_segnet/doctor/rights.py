@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from edge_segnet import uris
+from edge_segnet.core import uris
+from edge_segnet.core.files import state_folder
 from edge_segnet.doctor.account import ENTER, READ, WRITE, exists, gid_of, group_of
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import MODEL, OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
-from edge_segnet.files import state_folder
 
 GPU_NODES: Final = ("/dev/nvmap", "/dev/nvhost-gpu", "/dev/nvhost-ctrl-gpu", "/dev/nvgpu/igpu0/*", "/dev/nvidia*")
 """Character devices of a Jetson's GPU (JetPack 6 and 7) and of a PC's; folders among them are passed over."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from edge_segnet.core.files import state_folder
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import BUDGET, OUTSIDE, Finding, green, red, yellow
-from edge_segnet.files import state_folder
 
 MB: Final = 1_000_000
 DISK_MB: Final = (100, 1000)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from edge_segnet import uris
-from edge_segnet.config import Config
+from edge_segnet.core import uris
+from edge_segnet.core.errors import ConfigError
 from edge_segnet.doctor.account import READ
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import SETTINGS, Finding, green, grey, red, yellow
-from edge_segnet.errors import ConfigError
+from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.access import is_loopback, load_token
 from edge_segnet.sinks.listening import tls_context
 

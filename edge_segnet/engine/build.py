@@ -12,6 +12,9 @@ from typing import Final
 
 import onnx
 
+from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.files import write_bytes
+from edge_segnet.core.types import Image, Labels
 from edge_segnet.cuda.compile import Compiler, architecture, describe, find_compiler, kernel_source
 from edge_segnet.engine import golden
 from edge_segnet.engine.files import MODE, locked, read_trusted, recover, replace_all, sha256
@@ -32,11 +35,8 @@ from edge_segnet.engine.manifest import (
     sealed,
 )
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
-from edge_segnet.errors import ModelError, UsageError
-from edge_segnet.files import write_bytes
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import Precision, lower
-from edge_segnet.types import Image, Labels
 
 logger = logging.getLogger(__name__)
 TIMING_CACHE: Final = "timing.cache"

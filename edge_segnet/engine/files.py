@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.files import output_error
 from edge_segnet.engine.manifest import manifest_path
-from edge_segnet.errors import ModelError
-from edge_segnet.files import output_error
 
 MODE: Final = 0o644
 MAX_BYTES: Final = 2**32

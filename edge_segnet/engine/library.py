@@ -8,8 +8,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, cast
 
+from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.probe import Gpu, NoGpu, find_gpu
-from edge_segnet.errors import ModelError
 
 if TYPE_CHECKING:
     import tensorrt

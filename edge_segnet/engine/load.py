@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_segnet.core.errors import DeviceLost, InputError, ModelError, OutputError
+from edge_segnet.core.files import write_bytes
+from edge_segnet.core.types import Labels
 from edge_segnet.cuda.compile import architecture
 from edge_segnet.cuda.interface import DeviceInfo
 from edge_segnet.cuda.probe import Gpu
@@ -26,13 +29,10 @@ from edge_segnet.engine.manifest import (
     manifest_path,
     parse,
 )
-from edge_segnet.errors import DeviceLost, InputError, ModelError, OutputError
-from edge_segnet.files import write_bytes
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
 from edge_segnet.graph.resize import resize
-from edge_segnet.imaging import decode_labels
-from edge_segnet.types import Labels
+from edge_segnet.pictures.files import decode_labels
 
 if TYPE_CHECKING:
     import tensorrt

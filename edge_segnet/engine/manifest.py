@@ -9,12 +9,12 @@ from typing import Any, Final, Literal
 from onnx import ModelProto
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge_segnet.classes import ClassMap, from_dict
+from edge_segnet.core.classes import ClassMap, from_dict
+from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.types import Fit
 from edge_segnet.engine.library import Flavour
-from edge_segnet.errors import ModelError, UsageError
 from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
 from edge_segnet.graph.lower import Precision
-from edge_segnet.types import Fit
 
 FORMAT: Final = 1
 REBUILD: Final = "build it again: edge-segnet build-engine"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import onnx
 
+from edge_segnet.core.errors import ModelError
 from edge_segnet.engine.library import Library, or_none
-from edge_segnet.errors import ModelError
 
 if TYPE_CHECKING:
     import tensorrt

@@ -11,11 +11,11 @@ from typing import Any, Final, get_args
 import onnx
 from onnx import TensorProto, helper
 
-from edge_segnet.classes import ClassMap, from_dict
-from edge_segnet.errors import ModelError, UsageError
-from edge_segnet.files import write_bytes
+from edge_segnet.core.classes import ClassMap, from_dict
+from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.files import write_bytes
+from edge_segnet.core.types import Fit
 from edge_segnet.graph.load import load_model
-from edge_segnet.types import Fit
 
 KEY: Final = "edge_segnet."
 ENGINE_SUFFIX: Final = ".engine"

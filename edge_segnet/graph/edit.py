@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.view import View, all_nodes, opset, subgraphs
 
 MIN_OPSET: Final = 11

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.edit import Writer, drop_unreached, prepared, rename
 from edge_segnet.graph.spec import ForeignSpec, InputSpec, OutputSpec, load_spec
 from edge_segnet.graph.view import View, attributes, first_line, label, type_name

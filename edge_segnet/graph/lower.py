@@ -9,7 +9,7 @@ from typing import Any, Literal
 import onnx
 from onnx import TensorProto, helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.edit import drop_unread, prepared
 from edge_segnet.graph.precision import to_half
 from edge_segnet.graph.resize import resize

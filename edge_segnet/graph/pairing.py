@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.view import View, all_nodes, attributes, label, subgraphs, type_name
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)

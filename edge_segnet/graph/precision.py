@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.edit import Writer, install
 from edge_segnet.graph.view import View, label, subgraphs
 

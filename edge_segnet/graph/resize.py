@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.build import MIN_SIZE
 from edge_segnet.graph.edit import Writer, drop_unread, install, rename
 from edge_segnet.graph.pairing import find_pairings

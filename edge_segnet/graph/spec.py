@@ -15,7 +15,7 @@ from typing import Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from edge_segnet.errors import ConfigError
+from edge_segnet.core.errors import ConfigError
 
 Layout = Literal["nchw", "nhwc"]
 Triple = tuple[float, float, float]

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 
 Array = NDArray[Any]
 _SMALL = 1024

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.config_regions import RegionConfig, RuleConfig
-from edge_segnet.events import EventLog
-from edge_segnet.telemetry import CameraTelemetry
-from edge_segnet.types import Fit, Result
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.telemetry import CameraTelemetry
+from edge_segnet.core.types import Fit, Result
+from edge_segnet.scene.events import EventLog
+from edge_segnet.settings.regions import RegionConfig, RuleConfig
 
 
 class Service(Protocol):

@@ -14,8 +14,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.config import Auth, TokenCredential, TokenFile
-from edge_segnet.errors import ConfigError
+from edge_segnet.core.errors import ConfigError
+from edge_segnet.settings.schema import Auth, TokenCredential, TokenFile
 
 MIN_TOKEN: Final = 16
 """Characters: 64 bits even of hexadecimal digits."""

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.errors import OutputError
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.errors import OutputError
+from edge_segnet.core.types import Fit, Result
 from edge_segnet.sinks.panel import compose
 from edge_segnet.sinks.window import HEADER
-from edge_segnet.types import Fit, Result
 
 logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 2.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.imaging import blend, colourise, fit_image, unfit_labels
-from edge_segnet.sections import Picture
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.pictures.files import blend, colourise, fit_image, unfit_labels
+from edge_segnet.settings.sections import Picture
 from edge_segnet.sinks.proportions import seen_size
-from edge_segnet.types import Fit, Image, Result
 
 ALPHA: Final = 0.5
 

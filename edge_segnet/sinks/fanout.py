@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge_segnet.types import Result, Sink
+from edge_segnet.core.types import Result, Sink
 
 logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 1.0

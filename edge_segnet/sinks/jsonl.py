@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from edge_segnet.config_messages import JsonLinesConfig
-from edge_segnet.files import state_folder
+from edge_segnet.core.files import state_folder
+from edge_segnet.core.pace import Turns
+from edge_segnet.core.types import Result
+from edge_segnet.settings.messages import JsonLinesConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.rolling import Rolling
 from edge_segnet.sinks.shelf import Shelf, require_folder
-from edge_segnet.sinks.turns import Turns
-from edge_segnet.types import Result
 
 SPARE: Final = 65_536
 """Bytes; a line has a few thousand at most."""

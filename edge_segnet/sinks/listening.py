@@ -8,8 +8,8 @@ import socket
 import ssl
 from typing import Any, Final
 
-from edge_segnet.config import Tls
-from edge_segnet.errors import ConfigError
+from edge_segnet.core.errors import ConfigError
+from edge_segnet.settings.schema import Tls
 
 SEND_BUFFER: Final = 64 * 1024
 """Bytes that wait in the kernel for a slow reader (Linux doubles it): every further one is an older frame."""

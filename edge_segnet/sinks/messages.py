@@ -35,16 +35,17 @@ from foxglove.messages import (
     Timestamp,
 )
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.config_regions import RegionConfig
-from edge_segnet.containers import grey_as_palette
-from edge_segnet.events import Event
-from edge_segnet.imaging import encode, unfit_labels
-from edge_segnet.sections import Picture
-from edge_segnet.sinks import Service, schemas
+from edge_segnet.core import schemas
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import Result
+from edge_segnet.pictures.containers import grey_as_palette
+from edge_segnet.pictures.files import encode, unfit_labels
+from edge_segnet.scene.events import Event
+from edge_segnet.settings.regions import RegionConfig
+from edge_segnet.settings.sections import Picture
+from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
 from edge_segnet.sinks.proportions import seen_size
-from edge_segnet.types import Result
 
 Kind = Literal["camera", "mask", "overlay", "regions", "result"]
 SDK_LOGGERS: Final = ("foxglove", "tungstenite", "tokio_tungstenite", "mio")

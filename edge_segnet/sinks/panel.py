@@ -7,11 +7,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.imaging import draw_legend
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.stats import shares
+from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.pictures.files import draw_legend
 from edge_segnet.sinks.drawing import draw
-from edge_segnet.stats import shares
-from edge_segnet.types import Fit, Image, Result
 
 LINE: Final = 24
 """Pixels of the line of text below the pictures."""

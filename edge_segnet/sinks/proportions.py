@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edge_segnet import imaging
-from edge_segnet.types import Fit, Result
+from edge_segnet.core.types import Fit, Result
+from edge_segnet.pictures import files as imaging
 
 
 def seen_size(result: Result, fit: Fit) -> tuple[int, int]:

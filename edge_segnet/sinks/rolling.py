@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from edge_segnet.config_messages import FilesSection
-from edge_segnet.errors import OutputError
+from edge_segnet.core.errors import OutputError
+from edge_segnet.settings.messages import FilesSection
 from edge_segnet.sinks.shelf import MB, DiskFull, Shelf
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, Protocol
 
-from edge_segnet.errors import ConfigError
+from edge_segnet.core.errors import ConfigError
 
 MB: Final = 1_000_000
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

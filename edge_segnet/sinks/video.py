@@ -9,15 +9,15 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from edge_segnet.config_messages import VideoConfig
-from edge_segnet.errors import OutputError
-from edge_segnet.files import state_folder
-from edge_segnet.imaging import quiet_decoders
+from edge_segnet.core.errors import OutputError
+from edge_segnet.core.files import state_folder
+from edge_segnet.core.types import Image, Result
+from edge_segnet.pictures.files import quiet_decoders
+from edge_segnet.settings.messages import VideoConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
 from edge_segnet.sinks.rolling import Rolling
 from edge_segnet.sinks.shelf import Shelf, require_folder
-from edge_segnet.types import Image, Result
 
 SUFFIX: Final = ".mkv"
 """Matroska needs no index at its end: a file whose writer was killed still plays."""

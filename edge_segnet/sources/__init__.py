@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge_segnet import uris
-from edge_segnet.errors import InputError, UsageError
-from edge_segnet.imaging import IMAGE_SUFFIXES, pictures_in
+from edge_segnet.core import uris
+from edge_segnet.core.errors import InputError, UsageError
+from edge_segnet.core.types import Fit
+from edge_segnet.core.uris import SourceUri
+from edge_segnet.pictures.files import IMAGE_SUFFIXES, pictures_in
 from edge_segnet.sources.finite import FiniteSource as FiniteSource
 from edge_segnet.sources.live import LiveSource, Wish
-from edge_segnet.types import Fit
-from edge_segnet.uris import SourceUri
 
 if TYPE_CHECKING:
-    from edge_segnet.config import CameraConfig
+    from edge_segnet.settings.schema import CameraConfig
 
 Kind = Literal["image", "images", "video", "camera", "synthetic"]
 

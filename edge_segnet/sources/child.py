@@ -19,13 +19,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge_segnet.config import CameraConfig
-from edge_segnet.errors import InputError, SourceLost
-from edge_segnet.imaging import fit_image, read_only
+from edge_segnet.core.errors import InputError, SourceLost
+from edge_segnet.core.types import Frame
+from edge_segnet.core.uris import SourceUri
+from edge_segnet.pictures.files import fit_image, read_only
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.child_camera import HEADER, Kind
 from edge_segnet.sources.live import Wish
-from edge_segnet.types import Frame
-from edge_segnet.uris import SourceUri
 
 READ_BYTES: Final = 1 << 20
 REAP_S: Final = 1.0

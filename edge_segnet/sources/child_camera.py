@@ -20,13 +20,13 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
-from edge_segnet import uris
-from edge_segnet.errors import InputError, SourceLost
-from edge_segnet.imaging import fit_image, flip_image
+from edge_segnet.core import uris
+from edge_segnet.core.errors import InputError, SourceLost
+from edge_segnet.core.types import Image
+from edge_segnet.core.uris import SourceUri
+from edge_segnet.pictures.files import fit_image, flip_image
 from edge_segnet.sources.reach import why_unreachable
 from edge_segnet.sources.usb import open_usb
-from edge_segnet.types import Image
-from edge_segnet.uris import SourceUri
 
 HEADER: Final = struct.Struct("<BII")
 """Kind, bytes of the facts, bytes of the pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edge_segnet.types import Frame
+from edge_segnet.core.types import Frame
 
 
 class FiniteSource(Protocol):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
-from edge_segnet.errors import InputError, UsageError
+from edge_segnet.core.errors import InputError, UsageError
 from edge_segnet.sources.gst_plan import Step
 
 INSTALL: Final = (

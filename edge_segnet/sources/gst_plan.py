@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from edge_segnet.config import CameraConfig
-from edge_segnet.errors import InputError
-from edge_segnet.types import Fit
-from edge_segnet.uris import Flip, SourceUri
+from edge_segnet.core.errors import InputError
+from edge_segnet.core.types import Fit
+from edge_segnet.core.uris import Flip, SourceUri
+from edge_segnet.settings.schema import CameraConfig
 
 Value = str | int | float | bool
 CONNECT_S: Final = 2.5

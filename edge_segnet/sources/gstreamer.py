@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_segnet.config import CameraConfig
-from edge_segnet.errors import BadFrame, InputError, SourceLost
-from edge_segnet.imaging import fit_image, read_only
+from edge_segnet.core.errors import BadFrame, InputError, SourceLost
+from edge_segnet.core.types import Frame, Image
+from edge_segnet.core.uris import SourceUri, without_credentials
+from edge_segnet.pictures.files import fit_image, read_only
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, gst_plan, usb
 from edge_segnet.sources.live import Wish
 from edge_segnet.sources.reach import why_unreachable
-from edge_segnet.types import Frame, Image
-from edge_segnet.uris import SourceUri, without_credentials
 
 BELIEVED_S: Final = 10.0
 """A timestamp that makes a frame older than this is taken for nonsense; the frame then counts from its arrival."""

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from edge_segnet.errors import BadFrame
-from edge_segnet.types import Frame, Image
+from edge_segnet.core.errors import BadFrame
+from edge_segnet.core.types import Frame, Image
 
 State = Literal["starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended"]
 """missing: not one frame yet; lost: it broke; stalled: it sends nothing; frozen: it sends the same frame again and

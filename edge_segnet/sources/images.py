@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_segnet.errors import BadFrame, EndOfStream, InputError
-from edge_segnet.imaging import fit_image, read_image, read_only
-from edge_segnet.types import Fit, Frame
+from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
+from edge_segnet.core.types import Fit, Frame
+from edge_segnet.pictures.files import fit_image, read_image, read_only
 
 
 class ImageSource:

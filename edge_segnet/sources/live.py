@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from edge_segnet.types import Fit, Frame
-from edge_segnet.uris import Flip
+from edge_segnet.core.types import Fit, Frame
+from edge_segnet.core.uris import Flip
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_segnet.errors import EndOfStream, InputError, SourceLost
-from edge_segnet.imaging import fit_image, quiet_decoders, read_only
+from edge_segnet.core.errors import EndOfStream, InputError, SourceLost
+from edge_segnet.core.types import Fit, Frame
+from edge_segnet.core.uris import SourceUri
+from edge_segnet.pictures.files import fit_image, quiet_decoders, read_only
 from edge_segnet.sources.usb import open_usb
-from edge_segnet.types import Fit, Frame
-from edge_segnet.uris import SourceUri
 
 DEFAULT_FPS: Final = 30.0
 MAX_FPS: Final = 1000.0

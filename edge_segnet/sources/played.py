@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from edge_segnet.errors import BadFrame, EndOfStream, SourceLost
-from edge_segnet.imaging import fit_image, flip_image, read_only
+from edge_segnet.core.errors import BadFrame, EndOfStream, SourceLost
+from edge_segnet.core.types import Frame
+from edge_segnet.pictures.files import fit_image, flip_image, read_only
 from edge_segnet.sources.finite import FiniteSource
 from edge_segnet.sources.live import Wish
-from edge_segnet.types import Frame
 
 AGAIN_S = 1.0
 """Pause before a file that gave no frame at all is tried again."""

@@ -8,7 +8,7 @@ import threading
 from typing import Final
 from urllib.parse import urlsplit
 
-from edge_segnet.uris import SourceUri
+from edge_segnet.core.uris import SourceUri
 
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 LIMIT_S: Final = 1.0

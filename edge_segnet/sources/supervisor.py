@@ -16,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from edge_segnet.config import CameraConfig
-from edge_segnet.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
-from edge_segnet.imaging import fit_image, read_only
+from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
+from edge_segnet.core.types import Frame
+from edge_segnet.core.uris import without_credentials
+from edge_segnet.pictures.files import fit_image, read_only
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.health import CameraStatus, Health, State, Tally
 from edge_segnet.sources.live import LiveSource
-from edge_segnet.types import Frame
-from edge_segnet.uris import without_credentials
 
 BACKOFF_S: Final = 0.2
 """The first wait; each further one is twice as long, up to the camera's ``backoff_max_s``."""

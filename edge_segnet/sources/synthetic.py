@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 
-from edge_segnet.errors import EndOfStream, UsageError
-from edge_segnet.sources.street import Street
-from edge_segnet.sources.street.camera import FRAMES_PER_SECOND
-from edge_segnet.types import Frame, Labels
+from edge_segnet.core.errors import EndOfStream, UsageError
+from edge_segnet.core.types import Frame, Labels
+from edge_segnet.street import Street
+from edge_segnet.street.camera import FRAMES_PER_SECOND
 
 _KEPT_TRUTHS = 8
 

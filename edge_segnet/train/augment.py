@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_segnet.types import Image, Labels
+from edge_segnet.core.types import Image, Labels
 
 
 @dataclass(frozen=True)

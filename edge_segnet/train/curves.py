@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_segnet.files import written_beside
+from edge_segnet.core.files import written_beside
 
 
 def plot(history: Sequence[dict[str, Any]], path: Path, title: str) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from edge_segnet.imaging import fit_image
-from edge_segnet.pairs import Pair
-from edge_segnet.sources.street import Street
+from edge_segnet.core.types import Image, Labels
+from edge_segnet.data.pairs import Pair
+from edge_segnet.pictures.files import fit_image
+from edge_segnet.street import Street
 from edge_segnet.train.augment import Recipe, View, augment
-from edge_segnet.types import Image, Labels
 
 CACHE_BYTES = 2 << 30
 """Decoded pairs are kept up to this size; CamVid needs 0.3 GB."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_segnet.classes import ClassMap
+from edge_segnet.core.classes import ClassMap
 from edge_segnet.graph.build import build_model
 from edge_segnet.graph.bundle import Bundle, attach
 from edge_segnet.train.model import SegNet

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_segnet.bench.board import PowerMeter, nvmap_mb, read_board
+from edge_segnet.board.power import PowerMeter, nvmap_mb, read_board
 from tests.bench.board import AGX, ORIN, write
 
 

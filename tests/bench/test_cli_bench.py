@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.bench.report import Report
-from tests.command import Done, edge_segnet
-from tests.mjpeg_camera import MjpegCamera
+from tests.support.command import Done, edge_segnet
+from tests.support.mjpeg_camera import MjpegCamera
 
 QUICK = ("--seconds", "0.4", "--warmup", "0.05", "--backend", "onnx")
 

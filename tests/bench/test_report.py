@@ -13,11 +13,11 @@ from edge_segnet.bench.budget import Bound, judge, read_budget
 from edge_segnet.bench.compare import compare, differing_conditions
 from edge_segnet.bench.measure import Loop, replayed
 from edge_segnet.bench.report import Report, distribution, read_report
-from edge_segnet.errors import ConfigError, InputError
+from edge_segnet.core.errors import ConfigError, InputError
+from tests.backends.test_onnx_backend import frame_of
 from tests.conftest import picture
 from tests.cuda.network import fake_backend
-from tests.models import tiny_bundle
-from tests.test_onnx_backend import frame_of
+from tests.support.models import tiny_bundle
 
 SCHEMA = Path(__file__).parents[2] / "edge_segnet" / "bench" / "schema.json"
 NOTHING: dict[str, Any] = {"temperatures_c": {}, "clocks_mhz": {}, "throttle_events": {}, "power_mode": None}

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.cuda.interface import DeviceBuffer, DeviceInfo, HostBuffer, MemoryKind
-from edge_segnet.errors import DeviceLost, ModelError
 from tests.cuda.reference import decode
 
 

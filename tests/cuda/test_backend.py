@@ -10,19 +10,19 @@ import pytest
 
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.tensorrt import LOW_MARGIN, SelfTestFailed
-from edge_segnet.classes import CAMVID_11, CAMVID_12, ClassMap
+from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
+from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.core.types import Backend, Frame, Image
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.engine.golden import golden_frame
-from edge_segnet.errors import DeviceLost, ModelError
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import Bundle
-from edge_segnet.types import Backend, Frame, Image
 from tests.conftest import picture
 from tests.cuda.fake import FakeDriver, Fault
 from tests.cuda.network import fake_backend
 from tests.cuda.reference import decode
-from tests.models import tiny_bundle
-from tests.nets import random_model
+from tests.support.models import tiny_bundle
+from tests.support.nets import random_model
 
 FRAME = ["record", "upload", "record", "enqueue", "record", "clear", "launch", "record", "download", "download"]
 FRAME += ["record", "synchronize"]

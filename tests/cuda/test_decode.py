@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.compile import find_compiler, installed_compilers, kernel_source
-from edge_segnet.errors import ModelError
 from tests.cuda.reference import adversarial, decode
 
 LOW_MARGIN = math.log(2)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.probe import LIBRARY, NoGpu, find_gpu
-from edge_segnet.errors import ModelError
 
 SOURCE = """
 #include <string.h>

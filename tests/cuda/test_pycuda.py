@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.command import edge_segnet
 from tests.cuda import standin
+from tests.support.command import edge_segnet
 
 
 @pytest.mark.parametrize("integrated", [False, True])

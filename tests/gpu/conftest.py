@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.compile import architecture, find_compiler, kernel_source
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.errors import ModelError
 
 
 def open_gpu() -> PycudaDriver:

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_segnet.backends.tensorrt import BLOCK, LOW_MARGIN
+from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.interface import MemoryKind
-from edge_segnet.errors import ModelError
 from tests.cuda.reference import adversarial, decode
 
 CASES = [
@@ -103,7 +103,7 @@ def test_a_sticky_fault_is_told_from_others() -> None:
     open_gpu().close()
     code = (
         "from edge_segnet.cuda.driver import PycudaDriver\n"
-        "from edge_segnet.errors import DeviceLost\n"
+        "from edge_segnet.core.errors import DeviceLost\n"
         "from tests.gpu.conftest import compiled\n"
         "driver = PycudaDriver()\n"
         "cubin = compiled(driver)\n"

@@ -10,14 +10,14 @@ import pytest
 from edge_segnet.backends import BackendOptions, open_backend
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.types import Frame, Image
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.interface import Memory
-from edge_segnet.errors import ModelError
 from edge_segnet.graph import bundle as bundles
-from edge_segnet.sources.street import Street
-from edge_segnet.types import Frame, Image
-from tests.command import edge_segnet
+from edge_segnet.street import Street
 from tests.gpu.conftest import open_gpu
+from tests.support.command import edge_segnet
 
 
 def street(size: tuple[int, int], count: int = 4) -> list[Image]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.count import Cost, count
 from edge_segnet.graph.lower import lower
-from tests.nets import Sketch, hourglass, random_model, tensor
+from tests.support.nets import Sketch, hourglass, random_model, tensor
 
 
 def test_a_small_net_by_hand() -> None:

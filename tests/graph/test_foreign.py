@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from edge_segnet.errors import ConfigError, ModelError
+from edge_segnet.core.errors import ConfigError, ModelError
 from edge_segnet.graph.foreign import ForeignSpec, canonicalise, load_spec
 from edge_segnet.graph.lower import Target, lower
 from tests.graph.runtimes import RUNNERS, Array, run_onnxruntime
-from tests.nets import Sketch, hourglass, random_frame, tensor
+from tests.support.nets import Sketch, hourglass, random_frame, tensor
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = (67, 45)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.load import load_model
 from edge_segnet.graph.lower import lower
-from tests.nets import Sketch, hourglass, tensor
+from tests.support.nets import Sketch, hourglass, tensor
 
 
 def refused(path: Path) -> str:

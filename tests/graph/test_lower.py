@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.lower import Precision, Target, lower
 from tests.graph.runtimes import RUNNERS, Array, run_onnxruntime
-from tests.nets import Sketch, hourglass, random_frame, random_model, tensor
+from tests.support.nets import Sketch, hourglass, random_frame, random_model, tensor
 
 TARGETS: tuple[Target, ...] = ("onnxruntime", "tensorrt", "openvino", "opencv")
 SIZES = {"segnet-lite": (75, 61), "segnet-basic": (66, 45), "segnet": (48, 37)}

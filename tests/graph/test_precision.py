@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.lower import Target, lower
 from edge_segnet.graph.precision import to_half
 from edge_segnet.graph.view import View
 from tests.graph.runtimes import RUNNERS, Array, run_onnxruntime
-from tests.nets import Sketch, random_frame, random_model, tensor
+from tests.support.nets import Sketch, random_frame, random_model, tensor
 
 
 def input_types(model: onnx.ModelProto, operator: str) -> set[int]:

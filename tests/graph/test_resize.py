@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.foreign import ForeignSpec, canonicalise
 from edge_segnet.graph.lower import lower
 from edge_segnet.graph.resize import resize
 from tests.graph.runtimes import run_onnxruntime
-from tests.nets import Sketch, hourglass, random_frame, random_model, tensor
+from tests.support.nets import Sketch, hourglass, random_frame, random_model, tensor
 
 SIDES = st.integers(32, 129)
 SPEC = ForeignSpec.model_validate(

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.lower import Target, lower
 from tests.graph import literal
 from tests.graph.runtimes import RUNNERS, run_onnxruntime
-from tests.nets import Sketch, hourglass, tensor, whole_numbers
+from tests.support.nets import Sketch, hourglass, tensor, whole_numbers
 
 SIDES = st.integers(32, 129)
 OPERATOR_TARGETS: tuple[Target, ...] = ("tensorrt", "openvino", "opencv")

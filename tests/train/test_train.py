@@ -18,15 +18,15 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra 'trai
 import onnxruntime  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 
-from edge_segnet.classes import CAMVID_11  # noqa: E402
+from edge_segnet.core.classes import CAMVID_11  # noqa: E402
+from edge_segnet.core.stats import class_weights  # noqa: E402
+from edge_segnet.data.pairs import find_pairs  # noqa: E402
 from edge_segnet.graph import bundle as bundles  # noqa: E402
 from edge_segnet.graph import segnet  # noqa: E402
 from edge_segnet.graph.build import build_model  # noqa: E402
 from edge_segnet.graph.lower import lower  # noqa: E402
-from edge_segnet.imaging import write_image  # noqa: E402
-from edge_segnet.pairs import find_pairs  # noqa: E402
-from edge_segnet.sources.street import Street  # noqa: E402
-from edge_segnet.stats import class_weights  # noqa: E402
+from edge_segnet.pictures.files import write_image  # noqa: E402
+from edge_segnet.street import Street  # noqa: E402
 from edge_segnet.train.augment import Recipe, View, augment  # noqa: E402
 from edge_segnet.train.data import Pairs, Stream, count_classes  # noqa: E402
 from edge_segnet.train.export import export  # noqa: E402

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.build import MIN_SIZE, OPSET
 from edge_segnet.graph.caffe import layers as handlers
 from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Size3, Truth, Value

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.caffe.schema import V1_TYPES, Net
 from edge_segnet.graph.view import first_line
 

@@ -17,7 +17,7 @@ import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from edge_segnet.errors import ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.caffe.schema import V1Weights, Weights
 
 MAX_BYTES: Final = 1 << 30

@@ -11,14 +11,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from edge_segnet.config import FoxgloveConfig
-from edge_segnet.errors import ConfigError, UsageError
+from edge_segnet.core.errors import ConfigError, UsageError
+from edge_segnet.core.pace import Turns
+from edge_segnet.core.types import Result
+from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.access import is_loopback
 from edge_segnet.sinks.foxglove.gate import Gate
 from edge_segnet.sinks.listening import tls_context
-from edge_segnet.sinks.turns import Turns
-from edge_segnet.types import Result
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.foxglove.channels import Channels

@@ -8,10 +8,10 @@ import threading
 import foxglove
 from foxglove.websocket import WebSocketServer
 
-from edge_segnet.events import Event
+from edge_segnet.core.types import Result
+from edge_segnet.scene.events import Event
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.messages import COMMON, KINDS, Message, Messages, Topic
-from edge_segnet.types import Result
 
 
 class Channels:

@@ -17,7 +17,7 @@ from collections import Counter
 from typing import Final
 from urllib.parse import urlsplit
 
-from edge_segnet.config import FoxgloveConfig
+from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks.access import is_loopback
 from edge_segnet.sinks.hosts import Hosts
 from edge_segnet.sinks.listening import bind

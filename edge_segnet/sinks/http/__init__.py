@@ -11,7 +11,9 @@ import socket
 from collections import Counter
 from typing import Any, Final
 
-from edge_segnet.config import HttpConfig
+from edge_segnet.core.stats import percentile
+from edge_segnet.core.types import Result
+from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.access import load_token
 from edge_segnet.sinks.http.auth import Sessions
@@ -21,8 +23,6 @@ from edge_segnet.sinks.http.metrics import Metrics
 from edge_segnet.sinks.http.routes import Routes
 from edge_segnet.sinks.http.server import Server
 from edge_segnet.sinks.http.streams import Written, tell_happened, tell_status
-from edge_segnet.stats import percentile
-from edge_segnet.types import Result
 
 CLOSE_S: Final = 1.0
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_segnet.types import Fit
+from edge_segnet.core.types import Fit
 
 Colour = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3, description="RGB")]
 Size = Annotated[list[int], Field(min_length=2, max_length=2, description="[width, height]")]

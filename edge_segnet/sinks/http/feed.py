@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from edge_segnet.classes import ClassMap
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import pictures
 from edge_segnet.sinks.http.connection import Connection
-from edge_segnet.types import Result
 
 EVENT: Final = "event"
 BOUNDARY: Final = b"frame"

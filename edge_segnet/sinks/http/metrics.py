@@ -16,9 +16,9 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from edge_segnet.core.stats import shares
+from edge_segnet.core.telemetry import Histogram
 from edge_segnet.sinks import Service
-from edge_segnet.stats import shares
-from edge_segnet.telemetry import Histogram
 
 STATES: Final = ("starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended")
 COUNTERS: Final = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from edge_segnet.events import KEEP
+from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks.http import documents
 from edge_segnet.sinks.http.pictures import LAYERS
 from edge_segnet.sinks.http.routes import MAX_RATE

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from edge_segnet.events import KEEP
+from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import assets, pictures
 from edge_segnet.sinks.http.auth import COOKIE, SESSION_S, Sessions

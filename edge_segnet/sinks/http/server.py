@@ -17,7 +17,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from edge_segnet.config import HttpConfig
+from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks.http.connection import MAX_HEADER, Bucket, Connection, Limits
 from edge_segnet.sinks.listening import bind, tls_context
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from edge_segnet.core.telemetry import RECENT, Histogram
 from edge_segnet.sinks.http.connection import Connection
 from edge_segnet.sinks.http.feed import BOUNDARY, EVENT, Hub, Shot, Subscriber
-from edge_segnet.telemetry import RECENT, Histogram
 
 logger = logging.getLogger(__name__)
 STATUS_S: Final = 1.0

@@ -13,15 +13,15 @@ import threading
 from importlib.util import find_spec
 from typing import Any, Final
 
-from edge_segnet.config_messages import MqttConfig
-from edge_segnet.errors import ConfigError
-from edge_segnet.files import state_folder
+from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.files import state_folder
+from edge_segnet.core.types import Result
+from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import account
 from edge_segnet.sinks.mqtt.cursor import Cursor
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.stream import Stream
-from edge_segnet.types import Result
 
 CLOSE_S: Final = 0.9
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge_segnet import uris
-from edge_segnet.config_messages import MqttConfig
-from edge_segnet.errors import ConfigError
+from edge_segnet.core import uris
+from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.uris import BrokerUri
+from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks.access import credential, read_secret
-from edge_segnet.uris import BrokerUri
 
 MAX_PASSWORD: Final = 4096
 """Bytes: some clouds take a signed token as the password."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.errors import OutputError
-from edge_segnet.events import EventLog
-from edge_segnet.files import write_bytes
+from edge_segnet.core.errors import OutputError
+from edge_segnet.core.files import write_bytes
+from edge_segnet.scene.events import EventLog
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.config_messages import HomeAssistant
-from edge_segnet.config_regions import RegionConfig, RuleConfig
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.settings.messages import HomeAssistant
+from edge_segnet.settings.regions import RegionConfig, RuleConfig
 
 Component = dict[str, Any]
 SILENT_AFTER_S: Final = 30

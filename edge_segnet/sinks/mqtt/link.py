@@ -19,9 +19,9 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_segnet.core.bell import Bell
 from edge_segnet.sinks.mqtt import protocol
 from edge_segnet.sinks.mqtt.account import Account
-from edge_segnet.sinks.mqtt.bell import Bell
 from edge_segnet.sinks.mqtt.protocol import Limits, Lost, Message, PahoClient
 
 CLOSED: Final = "the broker closed the connection"

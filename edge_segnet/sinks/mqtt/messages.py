@@ -7,16 +7,16 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.config_messages import MqttConfig
-from edge_segnet.events import Event, utc
-from edge_segnet.imaging import encode
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import Result
+from edge_segnet.pictures.files import encode
+from edge_segnet.scene.events import Event, utc
+from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
 from edge_segnet.sinks.mqtt.account import identity
 from edge_segnet.sinks.mqtt.discovery import Device, discovery
 from edge_segnet.sinks.mqtt.protocol import Message
-from edge_segnet.types import Result
 
 EXPIRY_S: Final = 10
 """A broker need not keep older results for a receiver that is away."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from edge_segnet.events import Event, EventLog
+from edge_segnet.scene.events import Event, EventLog
 from edge_segnet.sinks.mqtt.cursor import Cursor, Position
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.link import Link
@@ -15,7 +16,6 @@ from edge_segnet.sinks.mqtt.pace import Delays, Once
 from edge_segnet.sinks.mqtt.protocol import Lost, Message
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.stream import Stream
-from edge_segnet.types import Result
 
 logger = logging.getLogger(__name__)
 TICK_S: Final = 0.1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from edge_segnet.sinks.turns import Turns
-from edge_segnet.types import Result
+from edge_segnet.core.pace import Turns
+from edge_segnet.core.types import Result
 
 
 class Stream:

@@ -14,13 +14,13 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from edge_segnet.config import RecordingConfig
-from edge_segnet.errors import UsageError
-from edge_segnet.files import state_folder
+from edge_segnet.core.errors import UsageError
+from edge_segnet.core.files import state_folder
+from edge_segnet.core.pace import Turns
+from edge_segnet.core.types import Result
+from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.shelf import require_folder
-from edge_segnet.sinks.turns import Turns
-from edge_segnet.types import Result
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.messages import Kind, Messages

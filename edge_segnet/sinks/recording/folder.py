@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.config import RecordingConfig
-from edge_segnet.errors import OutputError
+from edge_segnet.core.errors import OutputError
+from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.mcap_file import CHUNK, McapFile, is_whole, repair
 from edge_segnet.sinks.shelf import MB, NO_ROOM, DiskFull, Shelf

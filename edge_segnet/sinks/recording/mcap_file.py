@@ -16,7 +16,7 @@ from mcap.records import Message as Record
 from mcap.stream_reader import StreamReader
 from mcap.writer import MCAP0_MAGIC, Writer
 
-from edge_segnet.files import written_beside
+from edge_segnet.core.files import written_beside
 from edge_segnet.sinks.messages import Message, Topic
 
 CHUNK: Final = 1 << 20

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from edge_segnet.config import RecordingConfig
+from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.folder import Folder
 from edge_segnet.sinks.recording.mcap_file import CHUNK

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.config import Ros2Config
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.pace import Turns
+from edge_segnet.core.types import Result
+from edge_segnet.settings.schema import Ros2Config
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.ros2.link import Link, Publisher, RclpyLink
 from edge_segnet.sinks.ros2.making import Maker
-from edge_segnet.sinks.turns import Turns
-from edge_segnet.types import Result
 
 logger = logging.getLogger(__name__)
 STATUS_S, TURN_S = 1.0, 0.1

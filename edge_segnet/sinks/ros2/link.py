@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from edge_segnet.config import Ros2Config
-from edge_segnet.errors import OutputError, UsageError
+from edge_segnet.core.errors import OutputError, UsageError
+from edge_segnet.settings.schema import Ros2Config
 
 
 class Publisher(Protocol):

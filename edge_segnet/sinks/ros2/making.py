@@ -10,10 +10,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.imaging import blend, colourise, fit_image, unfit_labels
-from edge_segnet.stats import shares
-from edge_segnet.types import Fit, Result
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.stats import shares
+from edge_segnet.core.types import Fit, Result
+from edge_segnet.pictures.files import blend, colourise, fit_image, unfit_labels
 
 ALPHA: Final = 0.5
 KINDS: Final = (

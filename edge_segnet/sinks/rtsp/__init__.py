@@ -13,12 +13,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from edge_segnet.config import RtspConfig
-from edge_segnet.errors import OutputError, UsageError
+from edge_segnet.core.errors import OutputError, UsageError
+from edge_segnet.core.types import Image, Result
+from edge_segnet.settings.schema import RtspConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.access import load_token
 from edge_segnet.sinks.rtsp.picture import notice, overlay
-from edge_segnet.types import Image, Result
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.rtsp.server import RtspServer

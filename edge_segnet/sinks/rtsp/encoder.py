@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gi
 
-from edge_segnet.errors import OutputError, UsageError
+from edge_segnet.core.errors import OutputError, UsageError
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402 - the version is chosen first

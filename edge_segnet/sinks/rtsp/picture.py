@@ -7,9 +7,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_segnet.classes import ClassMap
-from edge_segnet.imaging import blend, colourise
-from edge_segnet.types import Fit, Image, Result
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.pictures.files import blend, colourise
 
 ALPHA: Final = 0.5
 LARGEST: Final = 1920

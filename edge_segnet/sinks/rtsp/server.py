@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import gi
 
-from edge_segnet.errors import OutputError
+from edge_segnet.core.errors import OutputError
+from edge_segnet.core.types import Image
 from edge_segnet.sinks.access import is_loopback, same
 from edge_segnet.sinks.rtsp import encoder as encoders
-from edge_segnet.types import Image
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")

@@ -14,13 +14,13 @@ import onnxruntime
 
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
+from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import lower
-from edge_segnet.types import Frame, Segmentation
 from tests.conftest import picture
-from tests.models import tiny_bundle
+from tests.support.models import tiny_bundle
 
 ELF = b"\x7fELF for no GPU"
 

@@ -1,0 +1,170 @@
+"""What commands share: sizes, class maps, models, JSON output, progress bars."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO, get_args
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edge_segnet.backends import read_model
+from edge_segnet.core import classes as class_maps
+from edge_segnet.core.classes import CLASS_MAPS, ClassMap
+from edge_segnet.core.errors import UsageError
+from edge_segnet.core.files import output_error, written_beside
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.bundle import Bundle
+from edge_segnet.pictures.files import read_lut
+from edge_segnet.pictures.palettes import recoloured
+
+logger = logging.getLogger(__name__)
+READER_GONE: Final = 141
+"""What a shell reports for a program that wrote into a pipe nobody read any more."""
+MAX_SIZE: Final = 8192
+"""Pixels a side; SegNet's maps at this size take tens of gigabytes already."""
+
+
+def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
+    """``480x360`` -> (480, 360); raises UsageError."""
+    match = re.fullmatch(r"0*([1-9]\d{0,8})[xX]0*([1-9]\d{0,8})", text, re.ASCII)
+    if match is None:
+        raise UsageError(f"{flag} {text}: not a size", hint="give WIDTHxHEIGHT, for example 480x360")
+    width, height = int(match[1]), int(match[2])
+    if max(width, height) > MAX_SIZE:
+        raise UsageError(f"{flag} {text} is too large", hint=f"use at most {MAX_SIZE} a side")
+    return width, height
+
+
+def check_share(flag: str, value: float) -> float:
+    """0..1, and no "nan"; raises UsageError."""
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"{flag} {value}: not a share", hint="give 0 to 1")
+    return value
+
+
+def choose(flag: str, value: str, choices: Any) -> Any:
+    """Check ``value`` against a ``Literal``; raises UsageError that lists what is possible."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise UsageError(f"{flag} {value}: unknown", hint=f"one of: {', '.join(allowed)}")
+    return value
+
+
+def read_classes(text: str, folder: Path | None = None, flag: str = "--classes ") -> ClassMap:
+    """A class map by name, from a YAML file or from a palette PNG; raises UsageError or InputError.
+
+    ``folder``: where a relative path starts; ``flag``: where the text stands, for messages.
+    """
+    if text in CLASS_MAPS:
+        return CLASS_MAPS[text]
+    path = (folder or Path()) / text
+    if path.suffix.lower() == ".png":
+        return class_maps.from_lut(read_lut(path), None, path.stem)
+    if path.suffix.lower() not in {".yaml", ".yml"}:
+        raise UsageError(f"{flag}{text}: no such class map", hint=f"{', '.join(CLASS_MAPS)}, a .yaml or a palette .png")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    return class_maps.from_dict(data, str(path))
+
+
+def open_model(model: str, size: str | None = None, colours: Path | None = None) -> Bundle:
+    """Load a model, at another network size and with other colours if asked; says its licence in one log line.
+
+    Raises:
+        ModelError: it is missing, damaged or can't have that size.
+        UsageError, InputError: the size or palette is wrong.
+    """
+    bundle = read_model(model)
+    if size is not None:
+        bundle = resized(bundle, parse_size(size))
+    if colours is not None:
+        bundle = dataclasses.replace(bundle, classes=recoloured(bundle.classes, colours))
+    if bundle.licence:
+        logger.info("%s: %s", bundle.name, bundle.licence)
+    return bundle
+
+
+def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
+    """The same model at the network size (width, height) that --size asks for; raises UsageError, ModelError."""
+    from edge_segnet.graph.build import MIN_SIZE
+
+    if min(size) < MIN_SIZE:
+        raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
+    return bundles.resized(bundle, size)
+
+
+@contextmanager
+def json_lines(target: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that writes one document as one line to a file (whole or not at all), to ``-``, or nowhere.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+    if target is None:
+        yield lambda _document: None
+    elif target == "-":
+        yield _print_line
+    else:
+        with written_beside(Path(target)) as beside, beside.open("w", encoding="utf-8") as file:
+            yield lambda document: _write_line(target, file, document)
+
+
+def _print_line(document: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(document), flush=True)  # noqa: T201
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(READER_GONE)
+    except OSError as error:
+        discard_output()
+        raise output_error("standard output", error) from error
+
+
+def discard_output() -> None:
+    """Standard output to nowhere: what is still buffered must not fail again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _write_line(path: str, file: TextIO, document: dict[str, Any]) -> None:
+    try:
+        file.write(json.dumps(document) + "\n")
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def console(json_target: str | None) -> Console:
+    """Where people's tables go: standard output, or standard error while JSON has the former."""
+    return Console(stderr=json_target == "-", highlight=False)
+
+
+@contextmanager
+def progress_bar(label: str, total: float | None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error if that is a terminal; gives a function that advances it by one or sets ``completed``.
+    Another ``total`` begins a new piece of work, whose remaining time is estimated afresh.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+
+        def advance(completed: float | None = None, description: str | None = None, total: float | None = None) -> None:
+            if total is not None and (total, description) != (bar.tasks[0].total, bar.tasks[0].description):
+                bar.reset(task, total=total, description=description)
+            bar.update(task, advance=1 if completed is None else None, completed=completed, description=description)
+
+        yield advance

@@ -1,0 +1,133 @@
+"""``edge-segnet import-caffe``."""
+
+from __future__ import annotations
+
+import colorsys
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from edge_segnet.cli.common import console, json_lines, parse_size, read_classes
+from edge_segnet.core import classes as class_maps
+from edge_segnet.core.classes import CLASS_MAPS, ClassMap
+from edge_segnet.core.errors import ModelError
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.caffe import Imported, import_caffe
+from edge_segnet.pictures.files import read_lut
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    model: Path,
+    weights: Path,
+    out: Path,
+    *,
+    colours: Path | None,
+    classes: str | None,
+    size: str | None,
+    licence: str,
+    json_target: str | None,
+) -> None:
+    """Import, check the classes, write, report.
+
+    Raises:
+        ModelError: see ``graph.caffe``; or the class map has another length than the classifier.
+        InputError, UsageError: the palette or the class map is no good.
+    """
+    wanted = parse_size(size) if size else None
+    lut = None if colours is None else read_lut(colours)
+    named = None if classes is None else read_classes(classes)
+    imported = import_caffe(model, weights, wanted)
+    class_map = _class_map(imported, named, colours, lut)
+    provenance = {"imported_from": {"prototxt": model.name, "caffemodel": weights.name, "network": imported.name}}
+    bundle = bundles.attach(
+        imported.model, name=out.stem, classes=class_map, licence=licence, provenance=provenance | _report(imported)
+    )
+    bundles.save(bundle, out)
+    document = {"output": str(out), "classes": class_map.to_dict(), **_report(imported)}
+    with json_lines(json_target) as emit:
+        emit(document)
+    if json_target != "-":
+        console(json_target).print(_table(imported, class_map))
+    for note in imported.notes:
+        logger.warning("note: %s", note)
+    logger.info("%s + %s -> %s", model, weights, out)
+
+
+def _class_map(imported: Imported, named: ClassMap | None, colours: Path | None, lut: Any) -> ClassMap:
+    """The named map with the palette's colours; either alone; or, of neither, numbers in place of names."""
+    count = imported.classes
+    from_colours = None if lut is None or colours is None else class_maps.from_lut(lut, None, colours.stem)
+    for given, where in ((from_colours, str(colours)), (named, named.name if named else "")):
+        if given is not None and len(given) != count:
+            raise ModelError(
+                f"{where}: {len(given)} classes, but the network's classifier has {count} channels",
+                hint=_hint(count),
+            )
+    if named is not None and from_colours is not None:
+        return dataclasses.replace(named, colours=from_colours.colours)
+    if named is not None or from_colours is not None:
+        return named or from_colours or CLASS_MAPS["camvid-11"]
+    imported.notes.append(f"no --classes and no --colours: the {count} classes have numbers for names ({_hint(count)})")
+    return _numbered(count)
+
+
+def _hint(count: int) -> str:
+    known = [name for name, known in CLASS_MAPS.items() if len(known) == count]
+    fitting = f"{' and '.join(known)} {'have' if len(known) > 1 else 'has'} {count}" if known else "none here has"
+    return f"which classes they are only the training knows: {fitting}; CamVid comes with 11 and, with Road_marking, 12"
+
+
+def _numbered(count: int) -> ClassMap:
+    """``class_0`` and so on, in colours that differ: golden-angle steps around the wheel."""
+    colours = []
+    for number in range(count):
+        red, green, blue = colorsys.hsv_to_rgb(number * 0.381966 % 1.0, 0.8, 1.0 - 0.45 * (number % 2))
+        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return ClassMap(f"numbered-{count}", tuple(f"class_{number}" for number in range(count)), tuple(colours))
+
+
+def _report(imported: Imported) -> dict[str, Any]:
+    return {
+        "network_size": list(imported.size),
+        "layers": dict(imported.layers),
+        "folded": imported.folded,
+        "ignored": imported.ignored,
+        "notes": imported.notes,
+        "parameters": imported.cost.parameters,
+        "gmac": round(imported.cost.macs / 1e9, 3),
+    }
+
+
+def _table(imported: Imported, classes: ClassMap) -> Table:
+    table = Table.grid(padding=(0, 2))
+    layers = ", ".join(f"{count} {kind}" for kind, count in imported.layers.most_common())
+    rows = {
+        "network": f"{imported.name}, {imported.size[0]}x{imported.size[1]}",
+        "layers": layers,
+        "folded": f"{len(imported.folded)} into the convolution before them" if imported.folded else "none",
+        "ignored": "\n".join(_summary(imported.ignored)) or "none",
+        "parameters": f"{imported.cost.parameters:,}",
+        "work": f"{imported.cost.macs / 1e9:.1f} GMAC a frame",
+        "classes": f"{len(classes)} of {classes.name}: {', '.join(classes.names)}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _summary(ignored: list[str]) -> list[str]:
+    """Layers that were left out for the same reason, on one line."""
+    reasons: dict[str, list[str]] = {}
+    for line in ignored:
+        name, _, reason = line.partition(" (")
+        reasons.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in reasons.items():
+        some = f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 4 else ", ".join(names)
+        lines.append(f"{some} ({reason}")
+    return lines

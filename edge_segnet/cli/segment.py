@@ -1,0 +1,174 @@
+"""``edge-segnet segment``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rich.table import Table
+
+from edge_segnet.backends import BackendKind, BackendOptions, open_backend
+from edge_segnet.cli.common import check_share, choose, console, json_lines, open_model, progress_bar
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.documents import class_document, to_document
+from edge_segnet.core.errors import InputError, PartialFailure, UsageError
+from edge_segnet.core.stats import shares
+from edge_segnet.core.types import Backend, Counts, Result
+from edge_segnet.core.uris import without_credentials
+from edge_segnet.graph.bundle import Bundle
+from edge_segnet.offline import segment as segmenting
+from edge_segnet.offline.outputs import Look, Visual
+from edge_segnet.offline.segment import Job, Summary
+from edge_segnet.sources import Input, describe, open_source
+
+logger = logging.getLogger(__name__)
+INTERRUPTED: Final = 130
+"""What a shell reports for a program that Ctrl-C ended."""
+Emit = Callable[[dict[str, Any]], None]
+
+
+def run(
+    inputs: Sequence[str],
+    out: Path | None,
+    *,
+    model: str,
+    backend: str,
+    size: str | None,
+    visual: str,
+    alpha: float,
+    legend: bool,
+    frames: int | None,
+    colours: Path | None,
+    counts: bool,
+    threads: int,
+    json_target: str | None,
+) -> None:
+    """Segment every input; broken ones are reported and skipped. Without ``out`` only numbers come out.
+
+    Raises:
+        UsageError: nothing would come out.
+        InputError: nothing could be read.
+        PartialFailure: something could not be read, the rest is written.
+    """
+    if out is None and not counts and json_target is None:
+        raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
+    kind = choose("--backend", backend, BackendKind)
+    look = Look(choose("--visualize", visual, Visual), check_share("--alpha", alpha), legend)
+    bad: list[str] = []
+    sources = _describe(inputs, bad)
+    jobs = segmenting.plan(sources, out, look)  # first, so that a wrong -o is known before the model is opened
+    bundle = open_model(model, size, colours)
+    look = replace(look, fit=bundle.fit)
+    engine = open_backend(bundle, kind, BackendOptions(threads=threads, spinning=True))
+    total = Summary(np.zeros(len(bundle.classes) + 1, np.int64), bad=bad)
+    with json_lines(json_target) as emit:
+        for job in jobs:
+            _run_job(job, engine, bundle, look, frames, emit, total, alone=len(inputs) == 1)
+            if total.interrupted:
+                break
+        emit({"summary": _summary(total, bundle.classes)})
+    engine.close()
+    if counts and total.frames:
+        console(json_target).print(_counts_table(total.counts, bundle.classes))
+    _finish(total)
+
+
+def _describe(uris: Sequence[str], bad: list[str]) -> list[Input]:
+    """What the inputs are; of several, those that aren't there are reported and left out."""
+    found = []
+    for uri in uris:
+        try:
+            found.append(describe(uri))
+        except InputError as error:
+            if len(uris) == 1:
+                raise
+            _skip(error, bad)
+    if not found:
+        raise _nothing(bad)
+    return segmenting.together(found)
+
+
+def _skip(error: InputError, bad: list[str]) -> None:
+    logger.warning("skipped %s", error)
+    bad.append(str(error))
+
+
+def _run_job(
+    job: Job, backend: Backend, bundle: Bundle, look: Look, limit: int | None, emit: Emit, total: Summary, alone: bool
+) -> None:
+    try:
+        source = open_source(job.source, backend.input_size, bundle.fit, camera=job.source.kind, paced=False)
+    except InputError as error:
+        if alone:
+            raise
+        _skip(error, total.bad)
+        return
+    length = limit if source.length is None else min(source.length, limit or source.length)
+    with progress_bar(Path(job.source.uri).name or job.source.uri, length) as advance:
+
+        def on_result(result: Result) -> None:
+            uri = str(job.source.files[result.frame.seq]) if job.source.kind == "images" else job.source.uri
+            emit(to_document(result, bundle.classes, uri))
+            advance()
+
+        try:
+            done = segmenting.segment(source, backend, bundle.name, job.writer(source.fps), look, on_result, limit)
+        except segmenting.NothingDecoded as error:
+            if len(error.bad) == 1 and not alone:
+                logger.warning("skipped %s", error)
+            total.bad.extend(error.bad or [f"{job.source.uri}: {error}"])
+            return
+    total.add(done)
+    where = without_credentials(job.source.uri) + (f" -> {job.shown}" if job.shown else "")
+    logger.info("%s: %d frame%s, %.1f frames/s", where, done.frames, "s" * (done.frames != 1), done.fps)
+
+
+def _summary(total: Summary, classes: ClassMap) -> dict[str, Any]:
+    return {
+        "frames": total.frames,
+        "failed": total.bad,
+        "seconds": round(total.seconds, 3),
+        "frames_per_second": round(total.fps, 2),
+        "interrupted": total.interrupted,
+        "classes": class_document(total.counts, classes),
+        "void_pixels": int(total.counts[len(classes)]),
+    }
+
+
+def _counts_table(counts: Counts, classes: ClassMap) -> Table:
+    table = Table("label", "class", "colour (RGB)", "pixels", "share", box=None, pad_edge=False)
+    for column in (0, 3, 4):
+        table.columns[column].justify = "right"
+    share = shares(counts)
+    rows = [*zip(classes.names, classes.colours, strict=True), ("void", classes.void_colour)]
+    for index, (name, (red, green, blue)) in enumerate(rows):
+        if name == "void" and counts[index] == 0:
+            continue
+        colour = f"[on rgb({red},{green},{blue})]   [/] {red},{green},{blue}"
+        table.add_row(str(index), name, colour, f"{counts[index]:,}", f"{100 * share[index]:.2f} %")
+    return table
+
+
+def _finish(total: Summary) -> None:
+    if total.interrupted:
+        sys.exit(INTERRUPTED)
+    if total.bad and total.frames == 0:
+        raise _nothing(total.bad)
+    if total.bad:
+        failed, done = _number(len(total.bad), "picture or video"), _number(total.frames, "frame")
+        raise PartialFailure(f"{failed} failed, the rest is done ({done})", hint=f"the first was {total.bad[0]}")
+
+
+def _nothing(bad: list[str]) -> InputError:
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    return InputError(f"nothing could be segmented: {bad[0]}{more}")
+
+
+def _number(count: int, what: str) -> str:
+    words = what.split(" or ")
+    return f"{count} {' or '.join(word + 's' * (count != 1) for word in words)}"

@@ -1,0 +1,212 @@
+"""``edge-segnet train``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edge_segnet.cli.common import choose, json_lines, parse_size, progress_bar, read_classes
+from edge_segnet.core.classes import CAMVID_11, ClassMap
+from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.data.pairs import find_pairs
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.build import MIN_SIZE
+from edge_segnet.graph.segnet import ARCHITECTURES
+
+if TYPE_CHECKING:
+    import torch
+
+    from edge_segnet.train.data import Pairs
+    from edge_segnet.train.loop import Plan, Progress, Trainer
+    from edge_segnet.train.model import SegNet
+
+logger = logging.getLogger(__name__)
+CROP_SHARE = 0.9
+CALIBRATION_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line."""
+
+    images: Path
+    labels: Path
+    val_images: Path
+    val_labels: Path
+    out: Path
+    arch: str
+    classes: str
+    void: int | None
+    size: str
+    crop: str | None
+    epochs: float | None
+    minutes: float | None
+    batch: int
+    rate: float
+    encoder_rate: float
+    init: str | None
+    encoder_weights: Path | None
+    synthetic: float
+    validations: int
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    licence: str
+    json_target: str | None
+
+
+def run(**flags: Any) -> None:
+    """Train, or go on with a killed run, and export the network that was best on the validation pairs.
+
+    Raises:
+        UsageError: torch is missing, or a flag is wrong.
+        InputError: the data is incomplete or broken.
+        ModelError: the start weights don't fit, or training diverged.
+    """
+    request = Request(**flags)
+    if request.arch not in ARCHITECTURES:
+        raise UsageError(f"--arch {request.arch}: unknown", hint=f"one of: {', '.join(ARCHITECTURES)}")
+    if request.out.suffix != ".onnx":
+        raise UsageError(f"-o {request.out}: a model file ends in .onnx")
+    try:
+        import torch
+    except ImportError as error:
+        raise UsageError("train needs torch", hint="pip install 'edge-segnet[train]'") from error
+    torch.manual_seed(request.seed)
+    classes = read_classes(request.classes)
+    trainer = _prepare(request, classes)
+    checkpoint = request.out.with_suffix(".ckpt")
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+        logger.info("going on from %s at %.1f %%", checkpoint, 100 * trainer.done)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar("train", 1000) as advance:
+        trainer.run(checkpoint, lambda progress: _report(progress, advance))
+    _export(request, classes, trainer)
+
+
+def _plan(request: Request) -> Plan:
+    from edge_segnet.train.loop import Plan
+
+    if (request.epochs is None) == (request.minutes is None):
+        raise UsageError("train: how long?", hint="give either --epochs or --minutes")
+    size = parse_size(request.size)
+    crop = parse_size(request.crop, "--crop") if request.crop else _crop(size)
+    if min(size + crop) < MIN_SIZE:
+        raise UsageError(f"--size {request.size}: too small", hint=f"size and crop are at least {MIN_SIZE}x{MIN_SIZE}")
+    return Plan(
+        size=size,
+        crop=crop,
+        epochs=request.epochs,
+        minutes=request.minutes,
+        batch=request.batch,
+        rate=request.rate,
+        encoder_rate=request.encoder_rate,
+        synthetic=request.synthetic,
+        validations=request.validations,
+        seed=request.seed,
+    )
+
+
+def _crop(size: tuple[int, int]) -> tuple[int, int]:
+    """90 % of the network size, in multiples of 32, so that no pooling meets an odd map."""
+    width, height = (max(32, 32 * round(CROP_SHARE * side / 32)) for side in size)
+    return width, height
+
+
+def _prepare(request: Request, classes: ClassMap) -> Trainer:
+    from edge_segnet.train.data import Pairs
+    from edge_segnet.train.loop import Trainer
+    from edge_segnet.train.model import SegNet
+    from edge_segnet.train.weights import load_encoder
+
+    plan = _plan(request)
+    if plan.synthetic and classes.names != CAMVID_11.names:
+        raise UsageError(f"--synthetic: the street has CamVid's 11 classes, not {classes.name}", hint="leave it out")
+    void = len(classes) if request.void is None else request.void
+    train = Pairs(find_pairs(request.images, request.labels), len(classes), void)
+    val = Pairs(find_pairs(request.val_images, request.val_labels), len(classes), void)
+    network = SegNet(ARCHITECTURES[request.arch](len(classes)))
+    if request.encoder_weights is not None:
+        filled = load_encoder(network, request.encoder_weights)
+        logger.info("%d encoder convolutions from %s", filled, request.encoder_weights)
+    if request.init is not None:
+        _start_from(network, request.init, classes, train, plan)
+    trainer = Trainer(network, train, val, plan, _device(request.device))
+    logger.info(
+        "%s, %d classes, %d training and %d validation pairs, on %s",
+        request.arch, len(classes), len(train), len(val), trainer.device,
+    )  # fmt: skip
+    return trainer
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    choose("--device", name, Literal["auto", "cpu", "cuda"])
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch sees no GPU", hint="use --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, plan: Plan) -> None:
+    import torch
+    from onnx import numpy_helper
+
+    from edge_segnet.train.data import sample_batches
+    from edge_segnet.train.weights import unfold
+
+    bundle = bundles.load(init)
+    if bundle.classes.names != classes.names:
+        raise ModelError(f"--init {init}: its classes are {', '.join(bundle.classes.names)}", hint="check --classes")
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in bundle.model.graph.initializer}
+    batches = sample_batches(train, plan.size, plan.batch, CALIBRATION_BATCHES)
+    with torch.no_grad():
+        unfold(network, arrays, batches)
+    logger.info("starting from %s", init)
+
+
+def _report(progress: Progress, advance: Any) -> None:
+    advance(completed=round(1000 * progress.done), description=f"train, loss {progress.loss:.3f}")
+    if progress.validation is not None:
+        scores = progress.validation
+        logger.info(
+            "%5.1f %%  step %d  %.0f min  loss %.3f  val mean IoU %.2f %%  global %.2f %%",
+            100 * progress.done, progress.step, progress.seconds / 60, progress.loss,
+            100 * scores.mean_iou, 100 * scores.global_accuracy,
+        )  # fmt: skip
+
+
+def _export(request: Request, classes: ClassMap, trainer: Trainer) -> None:
+    from edge_segnet.train.curves import plot
+    from edge_segnet.train.export import export
+
+    network = trainer.average
+    if trainer.best is not None:
+        network.load_state_dict(trainer.best)
+    best = max(trainer.history, key=lambda entry: _or_zero(entry["validation"]["mean_iou"]))
+    provenance = {
+        "command": "edge-segnet train",
+        "init": request.init or "",
+        "encoder_weights": request.encoder_weights.name if request.encoder_weights else "",
+        "steps": best["step"],
+        "batch": request.batch,
+        "synthetic": request.synthetic,
+        "rate": request.rate,
+        "validation": {key: best["validation"][key] for key in ("mean_iou", "global_accuracy", "class_accuracy")},
+        "pairs": trainer.pairs,
+    }
+    bundle = export(network.cpu(), classes, trainer.plan.size, licence=request.licence, provenance=provenance)
+    bundles.save(bundle, request.out)
+    curves = request.out.with_suffix(".curves.png")
+    plot(trainer.history, curves, f"{request.arch}, best validation mean IoU {100 * trainer.best_iou:.1f} %")
+    with json_lines(request.json_target) as emit:
+        emit({"output": str(request.out), "curves": str(curves), "best": best, "history": trainer.history})
+    print(f"{request.out}, {curves}", file=sys.stderr)  # noqa: T201
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

@@ -1,0 +1,95 @@
+"""Writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from edge_segnet.core.errors import OutputError
+
+
+def _read_umask() -> int:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
+
+
+_MODE: Final = 0o666 & ~_read_umask()
+"""Asked once, because asking changes it for a moment, for every thread."""
+_LONGEST_STEM: Final = 32
+"""A name may be as long as the file system allows; the temporary name beside it must still fit."""
+_NEXT: Final = {
+    errno.ENOSPC: "free some space and run it again",
+    errno.EDQUOT: "free some space and run it again",
+    errno.EFBIG: "the file system or 'ulimit -f' allows no larger file",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EEXIST: "a part of this path is a file, not a folder",
+}
+
+
+def state_folder() -> Path:
+    """Where the service keeps what outlives it: systemd's ``StateDirectory=``, or /var/lib/edge-segnet."""
+    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/edge-segnet")
+
+
+def output_error(path: Path | str, error: OSError) -> OutputError:
+    """Why ``path`` can't be written, and what to do about it."""
+    hint = _NEXT.get(error.errno or 0, "check the folder and its rights")
+    return OutputError(f"{path}: can't be written ({error.strerror or error})", hint=hint)
+
+
+@contextmanager
+def written_beside(path: Path, mode: int = _MODE) -> Iterator[Path]:
+    """Gives a temporary path in the same folder, with the same suffix; renames it to ``path`` when the block ends
+    well, removes it otherwise. Makes the folder, follows a symbolic link, and gives ``path`` itself where that is a
+    device or a pipe (``/dev/null``, ``/dev/stdout``).
+
+    Raises:
+        OutputError: the folder can't be written, or the disk is full.
+    """
+    beside: Path | None = None
+    try:
+        if _is_device(path):
+            yield path
+            return
+        target = path.resolve() if path.is_symlink() else path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        name = f".{target.stem[:_LONGEST_STEM]}."
+        handle, name = tempfile.mkstemp(prefix=name, suffix=f".part{target.suffix}", dir=target.parent)
+        os.close(handle)
+        beside = Path(name)
+        yield beside
+        beside.chmod(mode)
+        beside.replace(target)
+    except BrokenPipeError:
+        raise  # whoever read our standard output has gone: no fault of this file
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether ``path`` is there but is neither a file nor a folder: replacing it would destroy it."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return not stat.S_ISREG(mode)
+
+
+def write_bytes(path: Path, data: bytes, mode: int = _MODE) -> None:
+    """Replace ``path`` with ``data``, whole or not at all; raises OutputError as ``written_beside``."""
+    with written_beside(path, mode) as beside:
+        beside.write_bytes(data)

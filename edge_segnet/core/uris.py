@@ -1,0 +1,293 @@
+"""Where pictures come from, as text: one grammar for ``--source``, the config file and ``segment``'s INPUT.
+
+    3                                   the USB camera /dev/video3
+    v4l2:///dev/video0?width=1280&height=720&fps=30&format=mjpeg
+    csi://0?width=1280&height=720&fps=30&flip=rotate-180
+    rtsp://user:secret@camera:554/stream      rtsps:// too
+    http://camera/video.mjpg                  https:// too
+    synthetic://drive?fps=30&seed=0
+    anything without a scheme: a picture, a video, a folder or a glob
+
+Nothing is opened or looked up here. What an address may hold is listed, not what it may not: no spaces, no quotes, no
+control characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from typing import Final, Literal, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from edge_segnet.core.errors import UsageError
+
+_T = TypeVar("_T")
+Kind = Literal["csi", "v4l2", "rtsp", "http", "path", "synthetic"]
+Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
+"""Quarter turns are clockwise."""
+PixelFormat = Literal["any", "raw", "mjpeg"]
+
+FLIPS: Final[dict[str, Flip]] = {
+    "none": "none",
+    "horizontal": "horizontal",
+    "vertical": "vertical",
+    "rotate-90": "rotate-90",
+    "rotate-180": "rotate-180",
+    "rotate-270": "rotate-270",
+}
+FORMATS: Final[dict[str, PixelFormat]] = {"any": "any", "raw": "raw", "mjpeg": "mjpeg"}
+KNOWN: Final = "known: csi://, v4l2://, rtsp://, http://, a camera's number, files, folders, globs, synthetic://drive"
+SIDE: Final = (16, 16384)
+RATE: Final = (0.1, 1000.0)
+
+_DEVICE: Final = re.compile(r"/dev/(video\d{1,4}|v4l/by-(id|path)/[A-Za-z0-9_.:+@-]+)", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\.?", re.ASCII)
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/?%\[\]-]*", re.ASCII)
+"""RFC 3986 without quotes and fragments."""
+_USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+_SECRET: Final = re.compile(
+    r"""(?<![a-z]) ( user(?:-?id|-?name|-?pw)? | usr | login | pass(?:word|wd|phrase)? | pwd | pw | psw
+        | (?:[a-z]+[_-])?(?:token|secret|key|auth) | proxy-(?:id|pw) )
+        = ( "[^"]*" | '[^']*' | [^&\#\s"']+ )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class SourceUri:
+    """A source, understood. Only the fields of its kind mean anything; its ``repr`` shows no credentials.
+
+    ``url`` has no user and no password: those stand beside it, decoded. ``width``, ``height`` and ``fps`` are what was
+    asked for; None leaves it to the camera.
+    """
+
+    text: str = field(repr=False)
+    kind: Kind
+    path: str = ""
+    device: str = ""
+    sensor: int = 0
+    url: str = field(default="", repr=False)
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    format: PixelFormat = "any"
+    flip: Flip = "none"
+    seed: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The text for logs, status and messages."""
+        return without_credentials(self.text)
+
+    @property
+    def live(self) -> bool:
+        """A camera or a stream: it can be lost, and come back."""
+        return self.kind not in ("path", "synthetic")
+
+
+def without_credentials(text: str) -> str:
+    """``rtsp://user:secret@cam/1?token=x`` -> ``rtsp://cam/1?token=***``; also inside a sentence or a pipeline."""
+    return _SECRET.sub(r"\1=***", _USER_INFO.sub("", text))
+
+
+def parse(text: str) -> SourceUri:
+    """Understand a source.
+
+    Raises:
+        UsageError: an unknown scheme or parameter, a bad number, a character that has no place there. The message
+            names the scheme; it never holds a password.
+    """
+    if not text:
+        raise UsageError("the source is empty", hint=KNOWN)
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise UsageError("the source has control characters", hint="remove line breaks and the like")
+    if re.fullmatch(r"\d{1,4}", text, re.ASCII):
+        return SourceUri(text, "v4l2", device=f"/dev/video{int(text)}")
+    if _DEVICE.fullmatch(text):
+        return SourceUri(text, "v4l2", device=text)
+    scheme, separator, rest = text.partition("://")
+    if not separator or "/" in scheme:
+        return SourceUri(text, "path", path=text)
+    match scheme.lower():
+        case "csi":
+            return _csi(text, rest)
+        case "v4l2":
+            return _v4l2(text, rest)
+        case "rtsp" | "rtsps":
+            return _network(text, scheme.lower(), rest, "rtsp")
+        case "http" | "https":
+            return _network(text, scheme.lower(), rest, "http")
+        case "synthetic":
+            return _synthetic(text, rest)
+        case "file":
+            raise UsageError("file://: unknown scheme", hint="give the path itself, without file://")
+    # Never the whole text: it may hold a password.
+    name = scheme if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,30}", scheme, re.ASCII) else "?"
+    raise UsageError(f"{name}://: unknown scheme", hint=KNOWN)
+
+
+@dataclass(frozen=True)
+class BrokerUri:
+    """Where an MQTT broker listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def shown(self) -> str:
+        """For logs and status."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+def parse_broker(text: str) -> BrokerUri:
+    """Understand ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``.
+
+    Raises:
+        UsageError: another scheme, a bad host or port, a user or password (they have keys of their own); the message
+            never holds a password.
+    """
+    example = "for example mqtt://192.168.1.10 or mqtts://broker.example:8883"
+    scheme, separator, place = text.partition("://")
+    if not separator or scheme.lower() not in ("mqtt", "mqtts"):
+        name = f"{scheme}://" if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,30}", scheme, re.ASCII) else "?"
+        raise UsageError(f"{name}: no broker's scheme", hint=example)
+    if "@" in place:
+        hint = "give them as user and password_file"
+        raise UsageError(f"{scheme}://: user and password don't belong into the address", hint=hint)
+    place = place.removesuffix("/")
+    if fault := _fault(place) if re.fullmatch(r"[A-Za-z0-9.:_\[\]-]*", place) else "no plain HOST or HOST:PORT":
+        raise UsageError(f"{scheme}://: {fault} in {place!r}", hint=example)
+    parts, tls = urlsplit(f"//{place}"), scheme.lower() == "mqtts"
+    return BrokerUri(parts.hostname or "", parts.port or (8883 if tls else 1883), tls)
+
+
+def _csi(text: str, rest: str) -> SourceUri:
+    sensor, _, query = rest.partition("?")
+    if not re.fullmatch(r"\d{1,2}", sensor.rstrip("/"), re.ASCII):
+        raise UsageError(f"csi://: {sensor!r} is not a sensor's number", hint="the first camera is csi://0")
+    options = _options("csi", query, ("width", "height", "fps", "flip"))
+    width, height = _sides("csi", options)
+    flip = _choice("csi", "flip", options, FLIPS, "none")
+    number = int(sensor.rstrip("/"))
+    return SourceUri(text, "csi", sensor=number, width=width, height=height, fps=_rate("csi", options), flip=flip)
+
+
+def _v4l2(text: str, rest: str) -> SourceUri:
+    device, _, query = rest.partition("?")
+    if not _DEVICE.fullmatch(device):
+        hint = "for example v4l2:///dev/video0 or v4l2:///dev/v4l/by-id/NAME; list them with: ls /dev/video*"
+        raise UsageError(f"v4l2://: {device!r} is not a camera's device", hint=hint)
+    options = _options("v4l2", query, ("width", "height", "fps", "format", "flip"))
+    width, height = _sides("v4l2", options)
+    return SourceUri(
+        text,
+        "v4l2",
+        device=device,
+        width=width,
+        height=height,
+        fps=_rate("v4l2", options),
+        format=_choice("v4l2", "format", options, FORMATS, "any"),
+        flip=_choice("v4l2", "flip", options, FLIPS, "none"),
+    )
+
+
+def _network(text: str, scheme: str, rest: str, kind: Literal["rtsp", "http"]) -> SourceUri:
+    if not _ADDRESS.fullmatch(rest):
+        hint = "write spaces, quotes, # and non-ASCII characters as %XX"
+        raise UsageError(f"{scheme}://: the address has a character that has no place there", hint=hint)
+    # Up to the last @ before the path, so that an @ in a password does no harm.
+    place = re.split(r"[/?]", rest, maxsplit=1)[0]
+    info, at, place_only = place.rpartition("@")
+    user, colon, password = info.partition(":")
+    if fault := _fault(place_only):
+        # The text stays out of the message where an @ follows: then it may be the start of a password.
+        quoted = "" if "@" in rest else f" in {rest!r}"
+        hint = f"for example {scheme}://192.168.1.20/stream; write / ? # and @ of a password as %2F %3F %23 %40"
+        raise UsageError(f"{scheme}://: {fault}{quoted}", hint=hint)
+    return SourceUri(
+        text,
+        kind,
+        url=f"{scheme}://{rest[len(info) + len(at) :]}",
+        user=unquote(user) if at else None,
+        password=unquote(password) if colon else None,
+    )
+
+
+def _fault(place: str) -> str:
+    """What is wrong with HOST or HOST:PORT; empty: nothing."""
+    try:
+        parts = urlsplit(f"//{place}")
+        host, port = parts.hostname or "", parts.port
+        if place.startswith("["):
+            IPv6Address(host)
+    except ValueError:
+        return "no valid HOST or HOST:PORT"
+    if not host:
+        return "no host"
+    if not place.startswith("[") and not _NAME.fullmatch(host):
+        return "no valid host name"
+    return "port 0" if port == 0 else ""
+
+
+def _synthetic(text: str, rest: str) -> SourceUri:
+    if not _ADDRESS.fullmatch(rest) or "[" in rest:
+        raise UsageError(f"{text}: not a URI", hint="there is synthetic://drive")
+    scene, _, query = rest.partition("?")
+    if scene.rstrip("/") != "drive":
+        raise UsageError(f"{text}: unknown synthetic scene {scene!r}", hint="there is synthetic://drive")
+    options = _options("synthetic", query, ("fps", "seed"))
+    fps = _rate("synthetic", options)
+    seed = options.get("seed", "0")
+    if not re.fullmatch(r"\d{1,9}", seed, re.ASCII):
+        raise UsageError(f"synthetic://: seed {seed!r} is not a whole number from 0 to 999999999")
+    return SourceUri(text, "synthetic", fps=30.0 if fps is None else fps, seed=int(seed))
+
+
+def _options(scheme: str, query: str, known: tuple[str, ...]) -> dict[str, str]:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
+    names = [name for name, _ in pairs]
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"{scheme}://: unknown parameter {unknown[0]!r}", hint=f"known: {', '.join(known)}")
+    if twice := [name for name in options if names.count(name) > 1]:
+        raise UsageError(f"{scheme}://: {twice[0]} is given twice")
+    return options
+
+
+def _sides(scheme: str, options: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Width and height, both or none."""
+    if ("width" in options) != ("height" in options):
+        raise UsageError(f"{scheme}://: width and height go together", hint="give both or none")
+    width, height = (_side(scheme, name, options[name]) if name in options else None for name in ("width", "height"))
+    return width, height
+
+
+def _side(scheme: str, name: str, text: str) -> int:
+    if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not SIDE[0] <= int(text) <= SIDE[1]:
+        raise UsageError(f"{scheme}://: {name} {text!r} is not a number of pixels from {SIDE[0]} to {SIDE[1]}")
+    return int(text)
+
+
+def _rate(scheme: str, options: Mapping[str, str]) -> float | None:
+    text = options.get("fps")
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", text, re.ASCII) or not RATE[0] <= float(text) <= RATE[1]:
+        raise UsageError(f"{scheme}://: fps {text!r} is not a number from {RATE[0]:g} to {RATE[1]:g}")
+    return float(text)
+
+
+def _choice(scheme: str, name: str, options: Mapping[str, str], known: Mapping[str, _T], default: _T) -> _T:
+    text = options.get(name)
+    if text is None:
+        return default
+    if text not in known:
+        raise UsageError(f"{scheme}://: unknown {name} {text!r}", hint=f"one of: {', '.join(known)}")
+    return known[text]

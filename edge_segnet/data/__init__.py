@@ -1,0 +1,1 @@
+"""What the truth is: pairs of pictures and labels, data sets, label images."""

@@ -1,0 +1,91 @@
+"""One label image as it is stored: grey ids, palette indices or colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_segnet.core.errors import InputError
+from edge_segnet.core.types import Labels
+from edge_segnet.pictures.containers import palette_of
+from edge_segnet.pictures.files import read_stored
+
+Kind = Literal["ids", "palette", "colours"]
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """``pixels``: uint8 [H,W] ids or palette indices, or [H,W,3] RGB. ``palette``: uint8 [N,3] RGB."""
+
+    kind: Kind
+    pixels: NDArray[np.uint8]
+    palette: NDArray[np.uint8] | None
+    stored: str
+    """How the file holds them, for people: ``8-bit grey``, ``palette of 12``, ``8-bit RGB``."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)"""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+def read_mask(path: Path) -> Mask:
+    """Read a label image. Colours that are all grey are ids that somebody saved in three channels.
+
+    Raises:
+        InputError: the file can't be read, or has ids above 255.
+    """
+    pixels: NDArray[Any]
+    pixels, data = read_stored(path)
+    bits = f"{8 * pixels.dtype.itemsize}-bit"
+    if pixels.dtype == np.uint16:
+        if int(pixels.max(initial=0)) > 255:
+            hint = "16-bit instance images must become class ids first"
+            raise InputError(f"{path}: label values up to {int(pixels.max())}", hint=hint)
+        pixels = pixels.astype(np.uint8)
+    elif pixels.dtype != np.uint8:
+        raise InputError(f"{path}: {pixels.dtype} pixels are no label image", hint="8-bit grey, palette or RGB is")
+    if pixels.ndim == 2:
+        packed = palette_of(data)
+        if packed is not None:
+            palette = np.frombuffer(packed, np.uint8).reshape(-1, 3)
+            return Mask("palette", pixels, palette, f"palette of {len(palette)}")
+        return Mask("ids", pixels, None, f"{bits} grey")
+    stored = f"{bits} {'RGBA' if pixels.shape[2] == 4 else 'RGB'}"
+    blue, green, red = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    if np.array_equal(blue, green) and np.array_equal(green, red):
+        return Mask("ids", np.ascontiguousarray(red), None, f"{stored}, all grey")
+    return Mask("colours", np.ascontiguousarray(pixels[..., 2::-1]), None, stored)
+
+
+def _codes(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """One number per colour of [...,3]."""
+    wide = rgb.astype(np.uint32)
+    return np.asarray(wide[..., 0] << np.uint32(16) | wide[..., 1] << np.uint32(8) | wide[..., 2], np.uint32)
+
+
+def count_colours(rgb: NDArray[np.uint8]) -> dict[Colour, int]:
+    """Pixels of each colour of [H,W,3]. Runs of one colour are counted as one: label images are mostly runs."""
+    codes = _codes(rgb.reshape(-1, 3))
+    starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+    lengths = np.diff(np.append(starts, len(codes)))
+    values, places = np.unique(codes[starts], return_inverse=True)
+    counts = np.bincount(places, weights=lengths)
+    return {
+        (int(code) >> 16, int(code) >> 8 & 255, int(code) & 255): int(count)
+        for code, count in zip(values, counts, strict=True)
+    }
+
+
+def colours_to_ids(rgb: NDArray[np.uint8], colours: list[Colour]) -> tuple[Labels, NDArray[np.bool_]]:
+    """Ids [H,W] of RGB pixels by exact colour, the place in ``colours``; and where a pixel's colour is none of them."""
+    codes, pixels = _codes(np.array(colours, np.uint8)), _codes(rgb)
+    order = np.argsort(codes)
+    places = np.minimum(np.searchsorted(codes[order], pixels), len(codes) - 1)
+    unknown = codes[order][places] != pixels
+    return order[places].astype(np.uint8), unknown

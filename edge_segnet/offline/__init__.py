@@ -1,0 +1,1 @@
+"""Files in, files out: segment and evaluate, without a service."""

@@ -1,0 +1,1 @@
+"""The room of cv2: pictures and videos read, shaped, drawn, written."""

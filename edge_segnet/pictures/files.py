@@ -1,0 +1,311 @@
+"""The room of cv2: read, write, resize, colourise, blend, legend. Pictures are uint8 BGR, labels are uint8 ids."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_segnet.core.errors import InputError, OutputError
+from edge_segnet.core.files import write_bytes
+from edge_segnet.core.types import Fit, Image, Labels
+from edge_segnet.core.uris import Flip
+from edge_segnet.pictures.containers import fault, palette_as_grey
+
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+JPEG_QUALITY: Final = 90
+LEGEND_ROW: Final = 14
+"""Pixels; smaller letters can't be read."""
+
+
+# Their chatter would stand beside our one line about the same file; -8 is FFmpeg's AV_LOG_QUIET.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    # 0 is "silent"; the function moved in OpenCV 5.
+    (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
+
+
+class _Quiet:
+    """Sends the process's standard error to nowhere while anyone is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept = -1
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._kept = _divert()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0 and self._kept >= 0:
+                    os.dup2(self._kept, 2)
+                    os.close(self._kept)
+
+
+def _divert() -> int:
+    """Standard error to /dev/null; returns a duplicate of what it was, or -1 if it is closed."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        return -1
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return kept
+
+
+quiet_decoders: Final = _Quiet()
+"""``with quiet_decoders():`` around a decode: libpng and libjpeg print to file descriptor 2 and offer no other way
+(through OpenCV) to say "iCCP: known incorrect sRGB profile" or, at every frame of a cheap camera, "extraneous bytes
+before marker". Python's own messages are safe: ``cli.main`` gives them a descriptor of their own."""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, sorted by name; hidden ones (a copying Mac's ``._x.png``) don't count.
+
+    Raises:
+        InputError: the folder can't be read, or has no pictures.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+        files = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+        folders = [path for path in entries if path.is_dir()]
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}", hint="check the folder and its rights") from error
+    if not files:
+        hint = f"it has folders; name one of them, or use '{folder}/*/*'" if folders else "it must hold .png or .jpg"
+        raise InputError(f"{folder}: no pictures in this folder", hint=hint)
+    return files
+
+
+def read_image(path: Path) -> Image:
+    """A picture file as uint8 [H,W,3] BGR; grey, alpha and 16 bits are converted, EXIF rotation is applied.
+
+    Raises:
+        InputError: the file can't be read or is not a whole picture.
+    """
+    image = _decode(path, _read(path), cv2.IMREAD_COLOR)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        kind = f"{image.dtype} {'x'.join(map(str, image.shape))}"
+        raise InputError(f"{path}: {kind} is no colour picture", hint="convert it to 8 or 16 bits a channel")
+    return image
+
+
+def read_labels(path: Path) -> Labels:
+    """A label PNG as uint8 [H,W] ids; of a palette PNG (CVAT, VOC) the palette's indices.
+
+    Raises:
+        InputError: the file can't be read, or holds colours where ids are expected.
+    """
+    return decode_labels(_read(path), path)
+
+
+def decode_labels(contents: bytes, path: Path) -> Labels:
+    """``read_labels`` of a file that was read already; ``path`` names it in errors."""
+    labels = _stored(contents, path)
+    if labels.dtype != np.uint8 or labels.ndim != 2:
+        kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
+        raise InputError(f"{path}: {kind} is no label image", hint="label images are 8-bit grey, one class id a pixel")
+    return labels
+
+
+def read_stored(path: Path) -> tuple[NDArray[np.uint8], bytes]:
+    """Pixels as stored (grey, BGR, BGRA or a palette's indices; maybe uint16), and the file; raises InputError."""
+    data = _read(path)
+    return _stored(data, path), data
+
+
+def _stored(contents: bytes, path: Path) -> NDArray[np.uint8]:
+    plain, factor = palette_as_grey(contents)
+    pixels = _decode(path, plain, cv2.IMREAD_UNCHANGED)
+    return pixels if factor == 1 else pixels // np.uint8(factor)
+
+
+def read_lut(path: Path) -> NDArray[np.uint8]:
+    """A palette PNG (256x1 or 1x256 pixels, as ``camvid12.png``) as uint8 [256,3] RGB.
+
+    Raises:
+        InputError: not a picture, or of another shape.
+    """
+    image = read_image(path)
+    if sorted(image.shape[:2]) != [1, 256]:
+        height, width = image.shape[:2]
+        raise InputError(f"{path}: a palette of {width}x{height} pixels", hint="a palette has 256x1, one colour per id")
+    return np.ascontiguousarray(image.reshape(256, 3)[:, ::-1])
+
+
+def write_lut(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write colours uint8 [256,3] RGB (``ClassMap.lut_rgb``) as a palette PNG that ``read_lut``, and the original
+    demo, read; raises OutputError.
+    """
+    write_image(path, np.ascontiguousarray(rgb[np.newaxis, :, ::-1]))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    if wrong := fault(data):
+        raise InputError(f"{path}: {wrong}", hint="copy or download it again")
+    return data
+
+
+def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
+    try:
+        with quiet_decoders():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        reason = " ".join(str(error.err).split())
+        raise InputError(f"{path}: not a picture that can be decoded ({reason})") from error
+    if image is None:
+        raise InputError(f"{path}: not a picture that can be decoded", hint="PNG, JPEG, WebP, BMP and TIFF can be read")
+    return image  # type: ignore[return-value]  # uint8 but for IMREAD_UNCHANGED, which read_labels checks
+
+
+def encode(image: NDArray[np.uint8], suffix: str, quality: int = JPEG_QUALITY) -> bytes:
+    """A picture or label image as file contents; ``suffix`` chooses the format, ``quality`` is JPEG's.
+
+    Raises:
+        OutputError: the format can't be written.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.lower() in {".jpg", ".jpeg"} else []
+    try:
+        done, data = cv2.imencode(suffix, image, options)
+    except cv2.error as error:
+        raise OutputError(f"can't write {suffix} pictures", hint="use .png or .jpg") from error
+    if not done:
+        raise OutputError(f"can't write a {image.shape} picture as {suffix}")
+    return data.tobytes()
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a picture or label image, whole or not at all; raises OutputError."""
+    write_bytes(path, encode(image, path.suffix))
+
+
+def read_only(image: Image) -> Image:
+    """Marks a finished picture: from here on nobody may write to it. Returns it."""
+    image.setflags(write=False)
+    return image
+
+
+def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:
+    """Bring a picture to ``size`` (width, height): stretched as the original demo did, or its middle cut out first."""
+    if fit == "crop":
+        top, left, height, width = middle(image.shape[:2], size)
+        image = image[top : top + height, left : left + width]
+    if image.shape[1::-1] == size:
+        return image
+    shrinks = image.shape[1] > 2 * size[0] and image.shape[0] > 2 * size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def flip_image(image: Image, flip: Flip) -> Image:
+    """A mirrored or turned copy of a picture (quarter turns swap width and height); ``none``: the picture itself."""
+    match flip:
+        case "none":
+            return image
+        case "horizontal" | "vertical":
+            return np.asarray(cv2.flip(image, 1 if flip == "horizontal" else 0), np.uint8)
+        case "rotate-90":
+            turn = cv2.ROTATE_90_CLOCKWISE
+        case "rotate-180":
+            turn = cv2.ROTATE_180
+        case "rotate-270":
+            turn = cv2.ROTATE_90_COUNTERCLOCKWISE
+    return np.asarray(cv2.rotate(image, turn), np.uint8)
+
+
+def unfit_labels(labels: Labels, size: tuple[int, int], void: int, fit: Fit = "stretch") -> Labels:
+    """Labels back at the picture's ``size`` (width, height), nearest neighbour; void where ``crop`` saw nothing."""
+    if labels.shape[1::-1] == size:
+        return labels
+    width, height = size
+    if fit == "stretch":
+        return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    top, left, seen_height, seen_width = middle((height, width), (labels.shape[1], labels.shape[0]))
+    full = np.full((height, width), void, np.uint8)
+    seen = cv2.resize(labels, (seen_width, seen_height), interpolation=cv2.INTER_NEAREST)
+    full[top : top + seen_height, left : left + seen_width] = seen
+    return full
+
+
+def middle(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of the largest middle part of ``shape`` (H, W) with the aspect of ``size`` (w, h)."""
+    height, width = shape
+    part_width = min(width, max(1, round(height * size[0] / size[1])))
+    part_height = min(height, max(1, round(width * size[1] / size[0])))
+    return (height - part_height) // 2, (width - part_width) // 2, part_height, part_width
+
+
+def seen_size(size: tuple[int, int], source_size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """(width, height) at which a picture of network ``size`` has the camera's proportions again. Whichever side must
+    grow grows, so that nothing of the network's resolution is lost.
+    """
+    width, height = size
+    seen_width = round(height * source_size[0] / source_size[1])
+    if fit == "crop" or abs(seen_width - width) <= 1:
+        return width, height
+    if seen_width > width:
+        return seen_width, height
+    return width, round(width * source_size[1] / source_size[0])
+
+
+def draw_outline(image: Image, polygon: NDArray[np.float64], colour: tuple[int, int, int]) -> None:
+    """Draw a closed line into the picture; ``polygon`` [N,2] is relative to its size, ``colour`` BGR."""
+    corners = np.rint(polygon * (image.shape[1], image.shape[0]) * 16 - 8).astype(np.int32)
+    for width, tone in ((4, (0, 0, 0)), (2, colour)):
+        cv2.polylines(image, [corners], True, tone, width, cv2.LINE_AA, shift=4)
+
+
+def colourise(labels: Labels, lut_bgr: NDArray[np.uint8]) -> Image:
+    """Labels [H,W] as colours [H,W,3] BGR; ``lut_bgr`` is uint8 [256,3]."""
+    return np.asarray(cv2.applyColorMap(labels, lut_bgr.reshape(256, 1, 3)), np.uint8)
+
+
+def blend(image: Image, colours: Image, alpha: float) -> Image:
+    """``alpha`` of the colours over the picture."""
+    return np.asarray(cv2.addWeighted(colours, alpha, image, 1.0 - alpha, 0.0), np.uint8)
+
+
+def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]], widest: str = "100.0 %") -> Image:
+    """A copy of the picture with a panel at its right: one row per entry (name, value, BGR colour).
+
+    The panel's width depends on the names and the ``widest`` value that can come, so that the frames of a video keep
+    one size; a picture that is too low for all rows gets a dark margin below.
+    """
+    row = max(LEGEND_ROW, min(image.shape[0] // max(len(entries), 1), max(28, image.shape[0] // 30)))
+    height = max(image.shape[0], row * len(entries))
+    scale = row / 40.0
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(2 * scale))
+
+    def width(text: str) -> int:
+        return int(cv2.getTextSize(text, font, scale, thickness)[0][0])
+
+    names = max((width(name) for name, _, _ in entries), default=0)
+    right = row + row // 3 + names + row // 3 + width(widest)
+    canvas = np.full((height, image.shape[1] + right + row // 3, 3), 24, np.uint8)
+    canvas[: image.shape[0], : image.shape[1]] = image
+    panel = canvas[:, image.shape[1] :]
+    for index, (name, value, colour) in enumerate(entries):
+        top, base = index * row, index * row + round(row * 0.72)
+        cv2.rectangle(panel, (row // 4, top + row // 5), (row, top + row - row // 5), colour, cv2.FILLED)
+        for text, left in ((name, row + row // 3), (value, right - width(value))):
+            cv2.putText(panel, text, (left, base), font, scale, (235, 235, 235), thickness, cv2.LINE_AA)
+    return canvas

@@ -1,0 +1,25 @@
+"""A model's class map in the colours of a palette file, as the 2015 demo's ``--colours`` gave them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from edge_segnet.core.classes import ClassMap, from_lut
+from edge_segnet.core.errors import ModelError
+from edge_segnet.pictures.files import read_lut
+
+
+def recoloured(classes: ClassMap, palette: Path) -> ClassMap:
+    """The class map with a palette's colours.
+
+    Raises:
+        ModelError: the palette is for another number of classes (CamVid's 11 and 12, say).
+    """
+    lut = from_lut(read_lut(palette), None, palette.stem)
+    if len(lut) != len(classes):
+        raise ModelError(
+            f"{palette}: {len(lut)} colours, but the model has {len(classes)} classes ({classes.name})",
+            hint="a palette shifted by one class would colour cars as fences",
+        )
+    return dataclasses.replace(classes, colours=lut.colours)

@@ -1,0 +1,1 @@
+"""What labels mean: regions, ground, temporal filter, rules, events."""

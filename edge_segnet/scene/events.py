@@ -1,0 +1,258 @@
+"""What rules noticed: one append-only log, kept on disk over restarts. Whoever sends events on reads it with a cursor.
+
+    append (any thread, microseconds) ─► the log's thread: snapshot, id, disk ─► newest · since · wait
+
+An event can be read only once it is on disk, so that nobody sends one that a crash takes back.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from edge_segnet.scene.event_store import EventStore
+
+logger = logging.getLogger(__name__)
+KEEP: Final = 1000
+WAITING: Final = 256
+"""Events that may wait for a slow disk; beyond that the oldest goes and is counted."""
+PICTURES_WAITING: Final = 32
+"""Of those with a frame to draw; beyond that an event has no snapshot, so that memory stays bounded."""
+CLOSE_S: Final = 1.0
+
+
+Measure = Literal["share", "metres", "rows"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A rule fired or cleared.
+
+    ``value`` is what the rule looked at in the deciding frame, ``threshold`` what it was compared with, both as
+    ``measure`` says: a share 0..1, metres, or rows. ``duration_s``, of a clear: since the start, on the monotonic
+    clock. ``at``: when the deciding frame was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see
+    ``EventLog.snapshot``. The log gives ``id`` (unique, in order as text) and ``seq`` (without gaps, over restarts, so
+    that a reader can count what it missed).
+    """
+
+    rule: str
+    region: str
+    camera: str
+    class_name: str | None
+    kind: Literal["start", "clear"]
+    at: str
+    value: float
+    threshold: float
+    frame_seq: int
+    measure: Measure = "share"
+    duration_s: float | None = None
+    synthetic: bool = False
+    snapshot: str | None = None
+    id: str = ""
+    seq: int = 0
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "id": self.id,
+            "seq": self.seq,
+            "kind": self.kind,
+            "rule": self.rule,
+            "region": self.region,
+            "camera": self.camera,
+            "class": self.class_name,
+            "measure": self.measure,
+            "at": self.at,
+            "value": self.value,
+            "threshold": self.threshold,
+            "duration_s": self.duration_s,
+            "frame_seq": self.frame_seq,
+            "synthetic": self.synthetic,
+            "snapshot": self.snapshot,
+        }
+
+
+def from_document(document: dict[str, Any]) -> Event:
+    """What ``to_document`` made.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    fields = {key: document[key] for key in _KEYS}
+    event = Event(class_name=document["class"], **fields)
+    uuid.UUID(event.id)
+    if type(event.seq) is not int or event.kind not in ("start", "clear"):
+        raise ValueError("no event")
+    return event
+
+
+_KEYS: Final = (
+    *("id", "seq", "kind", "rule", "region", "camera", "at"),
+    *("measure", "value", "threshold", "duration_s", "frame_seq", "synthetic", "snapshot"),
+)
+
+
+def utc(seconds: float) -> str:
+    """Seconds since the epoch as ``2026-11-22T20:14:03.120Z``."""
+    text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+class EventLog:
+    """The newest ``keep`` events. A cursor is the id of the last event that its owner has dealt with, "" for none."""
+
+    def __init__(self, folder: Path | None, keep: int = KEEP) -> None:
+        """``folder``: made if need be; while it can't be written, events are kept in memory, and the first of them
+        costs a warning. None: memory only.
+        """
+        self.lost = 0
+        """Events that never got an id, because the disk was too slow for them."""
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        """Events since the start, by (camera, rule, kind)."""
+        self._store = EventStore(folder, keep)
+        events = [event for data in self._store.documents() if (event := _read(data)) is not None]
+        self._events = deque(sorted(events, key=lambda event: event.id), maxlen=keep)
+        self._store.keep_snapshots({event.snapshot for event in self._events if event.snapshot})
+        self._waiting: deque[tuple[Event, Callable[[], bytes] | None]] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None  # until there is work for it
+
+    def append(self, event: Event, snapshot: Callable[[], bytes] | None = None) -> None:
+        """Leave an event for the log's thread; never waits for it. ``snapshot`` gives a JPEG, on that thread."""
+        with self._changed:
+            if len(self._waiting) >= WAITING:
+                self._waiting.popleft()
+                self.lost += 1
+            self._waiting.append((event, snapshot if len(self._waiting) < PICTURES_WAITING else None))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def newest(self, limit: int = KEEP) -> list[Event]:
+        """The last ``limit`` events, newest first."""
+        with self._changed:
+            return list(self._events)[::-1][:limit]
+
+    def since(self, cursor: str) -> list[Event]:
+        """What came after ``cursor`` and is still kept, oldest first. A cursor that is newer than every event belongs
+        to a log that was lost: it gives everything.
+        """
+        with self._changed:
+            if self._events and cursor > self._events[-1].id:
+                return list(self._events)
+            return [event for event in self._events if event.id > cursor]
+
+    def wait(self, cursor: str, timeout_s: float) -> list[Event]:
+        """As ``since``, as soon as it would give something; empty after ``timeout_s``, or when the log is closed."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not (self._closing or (self._events and self._events[-1].id != cursor)):
+                left_s = deadline - time.monotonic()
+                if left_s <= 0.0 or not self._changed.wait(left_s):
+                    break
+        return self.since(cursor)
+
+    @property
+    def last_id(self) -> str:
+        """The newest event's id: the cursor of somebody who only wants what comes from now on."""
+        with self._changed:
+            return self._events[-1].id if self._events else ""
+
+    def snapshot(self, name: str) -> bytes | None:
+        """The JPEG that an event names; None if it is gone, or belongs to no event."""
+        with self._changed:
+            if not any(event.snapshot == name for event in self._events):
+                return None
+        return self._store.snapshot(name)
+
+    def status(self) -> dict[str, Any]:
+        """JSON-ready: {kept, waiting, lost, error}; ``error`` says why events are not on disk."""
+        return {
+            "kept": len(self._events),
+            "waiting": len(self._waiting),
+            "lost": self.lost,
+            "error": self._store.error,
+        }
+
+    def close(self) -> None:
+        """Write what waits, for a second at most, and end; may be called twice."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)
+        if self._thread is None or not self._thread.is_alive():
+            self._store.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                event, snapshot = self._waiting.popleft()
+            self._take(event, snapshot)
+
+    def _take(self, event: Event, snapshot: Callable[[], bytes] | None) -> None:
+        last = self._events[-1] if self._events else None
+        named = replace(event, id=_next_id(last.id if last else ""), seq=last.seq + 1 if last else 1)
+        if snapshot is not None:
+            named = replace(named, snapshot=self._keep_snapshot(f"{named.id}.jpg", snapshot))
+        leaving = self._events[0] if len(self._events) == self._events.maxlen else None
+        kept = [*self._events, named][-(self._events.maxlen or KEEP) :]
+        _tell(named)
+        self._store.append(named.to_document(), lambda: [each.to_document() for each in kept])
+        with self._changed:
+            self._events.append(named)
+            self.counts[named.camera, named.rule, named.kind] += 1
+            self._changed.notify_all()
+        if leaving is not None and leaving.snapshot is not None:
+            self._store.forget(leaving.snapshot)
+
+    def _keep_snapshot(self, name: str, snapshot: Callable[[], bytes]) -> str | None:
+        try:
+            data = snapshot()
+        except Exception as error:  # noqa: BLE001 - an event without its picture is still an event
+            logger.warning("no snapshot of an event (%s)", error)
+            return None
+        return name if self._store.keep(name, data) else None
+
+
+def _tell(event: Event) -> None:
+    """A line for the journal; the event is on disk a moment later."""
+    what = "the free distance" if event.class_name is None else event.class_name
+    words = f"{what} in {event.region}: {event.value:.3g} (limit {event.threshold:.3g})"
+    fields = {"camera": event.camera, "event": f"rule-{event.kind}"}
+    level = logging.WARNING if event.kind == "start" else logging.INFO
+    logger.log(level, "%s: rule %s, %s: %s", event.camera, event.rule, event.kind, words, extra=fields)
+
+
+def _read(document: dict[str, Any]) -> Event | None:
+    try:
+        return from_document(document)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _next_id(last: str) -> str:
+    """A UUID version 7 (RFC 9562): 48 bits of milliseconds and 12 of a counter, above ``last`` even if the clock was
+    set back, and 62 random bits.
+    """
+    stamp = int(time.time() * 1000) << 12
+    if last:
+        before = uuid.UUID(last).int
+        stamp = max(stamp, ((before >> 80) << 12 | (before >> 64) & 0xFFF) + 1)
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,143 @@
+"""What the labels mean, between the network and the sinks: steadied, counted by region, judged by rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation
+from edge_segnet.pictures.files import blend, colourise, draw_outline, encode, fit_image, seen_size
+from edge_segnet.scene.counting import class_counts, histogram
+from edge_segnet.scene.events import EventLog
+from edge_segnet.scene.ground import View
+from edge_segnet.scene.regions import Area, Smoothed
+from edge_segnet.scene.rules import Watch, left_on, value_of
+from edge_segnet.scene.smoothing import Filter, FlickerMeter, make
+from edge_segnet.settings.regions import RegionConfig, faults_with_model
+from edge_segnet.settings.schema import Config
+
+ALPHA: Final = 0.5
+QUALITY: Final = 80
+OUTLINE: Final = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What of a model matters here: its classes, its (width, height), how pictures are fitted."""
+
+    classes: ClassMap
+    size: tuple[int, int]
+    fit: Fit
+
+
+def check(config: Config, network: Network) -> None:
+    """Whether the settings' regions and rules are possible with a model.
+
+    Raises:
+        ConfigError: a class that it has not, a region without a pixel; with the place in the file.
+    """
+    for fault in faults_with_model(config.regions, config.rules, network.classes, network.size):
+        raise config.error(fault.key, fault.message, fault.hint)
+
+
+class Refiner:
+    """For one camera's loop: called with every frame, on the loop's thread."""
+
+    def __init__(
+        self, camera: str, config: Config, network: Network, events: EventLog, earlier: Refiner | None = None
+    ) -> None:
+        """``config`` was checked with the network. What stays as it is in ``earlier`` settings goes on as it was."""
+        self._camera, self._config, self._network, self._events = camera, config, network, events
+        self._mount = config.cameras[camera].mount
+        self._view: View | None = None
+        self._configs = {name: region for name, region in config.regions.items() if region.sees(camera)}
+        self._smoothed = {name: _smoothed(name, region, earlier) for name, region in self._configs.items()}
+        self._areas = {
+            name: Area(region, network.classes, network.size, self._smoothed[name])
+            for name, region in self._configs.items()
+        }
+        self._watches = self._watched(earlier)
+        self._filter: Filter | None = None
+        self._meters = (FlickerMeter(), FlickerMeter())
+        if earlier is not None and earlier._config.steady == config.steady:
+            self._filter, self._meters = earlier._filter, earlier._meters
+        elif config.steady is not None:
+            self._filter = make(config.steady)
+
+    def _watched(self, earlier: Refiner | None) -> list[Watch]:
+        rules = [rule for rule in self._config.rules if rule.region in self._configs]
+        kept = {watch.config.name: watch for watch in ([] if earlier is None else earlier._watches)}
+        past = self._events.newest() if earlier is None and rules else []
+        watches = []
+        for rule in rules:
+            watch = kept.get(rule.name)
+            if watch is None:
+                watch = Watch(rule, self._camera, on=left_on(past, rule.name, self._camera))
+            watches.append(watch if watch.config == rule else watch.renewed(rule))
+        return watches
+
+    def __call__(self, frame: Frame, segmentation: Segmentation) -> Refined:
+        raw = self._meters[0].observe(segmentation.labels, frame.captured_ns)
+        flicker = Flicker(raw)
+        if self._filter is not None:
+            segmentation = self._steadied(self._filter, frame, segmentation)
+            flicker = Flicker(raw, self._meters[1].observe(segmentation.labels, frame.captured_ns))
+        view = self._viewed(frame)
+        regions = {
+            name: area.measure(frame, segmentation.labels, view, self._mount) for name, area in self._areas.items()
+        }
+        self._judge(frame, segmentation.labels, regions)
+        alarms = tuple(watch.config.name for watch in self._watches if watch.on)
+        return Refined(segmentation, regions, alarms, flicker)
+
+    def _steadied(self, steadying: Filter, frame: Frame, segmentation: Segmentation) -> Segmentation:
+        labels = steadying.steady(segmentation.labels, frame.captured_ns)
+        labels.setflags(write=False)
+        counts = class_counts(histogram(labels), len(self._network.classes), labels.size)
+        return replace(segmentation, labels=labels, counts=counts)
+
+    def _viewed(self, frame: Frame) -> View:
+        if self._view is None or self._view.source_size != frame.source_size:
+            self._view = View(self._network.size, frame.source_size, self._network.fit)
+        return self._view
+
+    def _judge(self, frame: Frame, labels: Labels, regions: dict[str, Region]) -> None:
+        for watch in self._watches:
+            value = value_of(watch.config, regions[watch.config.region], self._network.classes)
+            event = watch.update(value, frame)
+            if event is not None:
+                region = self._configs[event.region]
+                picture = snapshot_of(frame, labels, self._network, region) if watch.config.snapshot else None
+                self._events.append(event, picture)
+
+    def retire(self, successor: Refiner | None = None) -> None:
+        """Its loop no longer calls it: what it watches and the ``successor`` does not ends."""
+        kept = set() if successor is None else {watch.config.name for watch in successor._watches}
+        for watch in self._watches:
+            if watch.config.name not in kept:
+                event = watch.retire()
+                if event is not None:
+                    self._events.append(event)
+
+
+def _smoothed(name: str, region: RegionConfig, earlier: Refiner | None) -> Smoothed:
+    """The earlier one of a region that has not changed, otherwise a new one."""
+    if earlier is not None and earlier._configs.get(name) == region:
+        return earlier._smoothed[name]
+    return Smoothed(region.smooth_s)
+
+
+def snapshot_of(frame: Frame, labels: Labels, network: Network, region: RegionConfig) -> Callable[[], bytes]:
+    """Draws, when it is called, the overlay with the region's outline, in the camera's proportions, as a JPEG."""
+
+    def draw() -> bytes:
+        colours = colourise(labels, network.classes.lut_bgr)
+        picture = fit_image(blend(frame.image, colours, ALPHA), seen_size(network.size, frame.source_size, network.fit))
+        draw_outline(picture, np.array(region.polygon), OUTLINE)
+        return encode(picture, ".jpg", QUALITY)
+
+    return draw

@@ -1,0 +1,184 @@
+"""One camera at work: its supervisor, its loop, the loop's thread, its numbers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edge_segnet.core import uris
+from edge_segnet.core.telemetry import CameraTelemetry
+from edge_segnet.core.types import Fit, Result
+from edge_segnet.scene.events import EventLog
+from edge_segnet.scene.interpreter import Refiner
+from edge_segnet.service.loop import Loop, Pace
+from edge_segnet.service.model import Loaded, network_of
+from edge_segnet.settings.schema import CameraConfig, Config
+from edge_segnet.sources.health import CameraStatus
+from edge_segnet.sources.live import LiveSource
+from edge_segnet.sources.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+Opener = Callable[[CameraConfig, str, tuple[int, int], Fit], LiveSource]
+"""``sources.open_camera``, or what a test or a benchmark puts in its place."""
+CLOSE_S = 0.3
+"""For a source to be released; one that hangs is left behind."""
+WORKING = ("running", "static")
+"""States in which frames come."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all cameras share: where results and events go, who hears (on the loop's thread) what ended a loop, and
+    what opens sources.
+    """
+
+    publish: Callable[[Result], None]
+    failed: Callable[[Exception], None]
+    events: EventLog
+    opener: Opener
+
+
+class Camera:
+    """Runs from ``start`` to ``stop``."""
+
+    def __init__(
+        self, name: str, settings: Config, loaded: Loaded, around: Surroundings, earlier: Camera | None = None
+    ) -> None:
+        """``earlier``: the camera of that name, whose place this one takes; its alarms go on."""
+        self.name, self.config = name, settings.cameras[name]
+        self.telemetry = CameraTelemetry()
+        self.supervisor = Supervisor(self._open, name, loaded.bundle.size, self.config)
+        self.fit = loaded.bundle.fit
+        self._around = around
+        before = None if earlier is None else earlier._refiner
+        self._refiner: Refiner = Refiner(name, settings, network_of(loaded), around.events, before)
+        self._loop = Loop(
+            self.supervisor, loaded.backend, loaded.bundle.name, around.publish, _pace(self.config), self.telemetry
+        )
+        self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
+        self._thread = threading.Thread(target=self._run, name=f"loop-{name}", daemon=True)
+
+    def _open(self, size: tuple[int, int]) -> LiveSource:
+        return self._around.opener(self.config, self.name, size, self.fit)
+
+    def _run(self) -> None:
+        try:
+            self._loop.run()
+        except Exception as error:  # noqa: BLE001 - the daemon decides, on its own thread
+            self._around.failed(error)
+
+    def start(self) -> None:
+        """Open the source and begin."""
+        self.supervisor.start()
+        self._thread.start()
+
+    def swap(self, loaded: Loaded, settings: Config) -> None:
+        """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
+        self.supervisor.resize(loaded.bundle.size)
+        before = self._refiner
+        self._refiner = Refiner(self.name, settings, network_of(loaded), self._around.events, before)
+        self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
+        before.retire(self._refiner)
+
+    def retire(self) -> None:
+        """Its alarms are over: it was stopped, and nothing takes its place."""
+        self._refiner.retire()
+
+    def takes(self, config: CameraConfig) -> bool:
+        """Take new settings while running; False: the source itself would be another one."""
+        kept = {"rate", "stale_after_s", "mount"}
+        if config.model_dump(exclude=kept) != self.config.model_dump(exclude=kept):
+            return False
+        self.config = config
+        self._loop.pace = _pace(config)
+        return True
+
+    def ask_to_stop(self) -> None:
+        """Finish the frame that is under way, then end."""
+        self._loop.stop()
+        self.supervisor.stop()
+
+    def stop(self, timeout_s: float) -> None:
+        """Wait for the loop's end and release the source."""
+        self.ask_to_stop()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            logger.warning("%s: the loop does not end, and is left behind", self.name, extra={"camera": self.name})
+        self.supervisor.close(CLOSE_S)
+
+    @property
+    def state(self) -> CameraStatus:
+        """How the source is."""
+        return self.supervisor.status()
+
+    @property
+    def finished(self) -> bool:
+        """A file that ended, and will not begin again."""
+        return self.state.state == "ended" and not self._thread.is_alive()
+
+    @property
+    def answered(self) -> bool:
+        """There was a frame, or there is an honest reason why not."""
+        return self.telemetry.frames > 0 or self.state.state not in ("starting", "running")
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the loop could not be ended."""
+        return self._thread.is_alive()
+
+    @property
+    def stuck_for_s(self) -> float:
+        """Since the loop last made progress; 0 when it has ended."""
+        if not self._thread.is_alive():
+            return 0.0
+        return (time.monotonic_ns() - self._loop.progress_ns) / 1e9
+
+    @property
+    def progress_ns(self) -> int:
+        """When the loop last made progress (monotonic)."""
+        return self._loop.progress_ns
+
+    @property
+    def shown_source(self) -> str:
+        """The source without credentials; a pipeline by that word, since nobody knows what stands in it."""
+        return "pipeline" if self.config.source is None else uris.parse(self.config.source).shown
+
+    def is_stale(self, result: Result) -> bool:
+        """Whether a result is too old now, or no longer what the camera shows."""
+        age_s = (time.monotonic_ns() - result.frame.captured_ns) / 1e9
+        return age_s > self.config.stale_after_s or self.state.state not in (*WORKING, "ended")
+
+    def status(self) -> dict[str, Any]:
+        """JSON-ready, for ``/api/status``."""
+        state, ages = self.state, self.telemetry.ages()
+        percentiles = None if ages is None else {name: round(getattr(ages, f"{name}_ms"), 1) for name in AGES}
+        return {
+            "state": state.state,
+            "since_s": round((time.monotonic_ns() - state.since_ns) / 1e9, 1),
+            "message": state.message,
+            "source": self.shown_source,
+            "source_size": None if state.source_size is None else list(state.source_size),
+            "synthetic": state.synthetic,
+            "flip": self.config.turn,
+            "rate": self.config.rate,
+            "camera_frames_per_second": round(state.frames_per_second, 1),
+            "frames_per_second": round(self.telemetry.frames_per_second(), 1),
+            "age_ms": percentiles,
+            "frames": self.telemetry.frames,
+            "dropped": self.telemetry.dropped,
+            "stale": self.telemetry.stale,
+            "captured": state.captured,
+            "reconnects": state.reconnects,
+        }
+
+
+AGES = ("p50", "p95", "p99", "max")
+
+
+def _pace(config: CameraConfig) -> Pace:
+    return Pace(config.rate, 1e3 * config.stale_after_s)

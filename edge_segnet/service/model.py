@@ -1,0 +1,183 @@
+"""From settings to a model that runs: found, checked, sized, tested on one picture."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edge_segnet.backends import BackendOptions, open_backend, read_model
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.types import Backend, Frame
+from edge_segnet.engine.load import engine_folders
+from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle, resized
+from edge_segnet.pictures.palettes import recoloured
+from edge_segnet.scene import interpreter as refine
+from edge_segnet.scene.interpreter import Network
+from edge_segnet.settings.schema import Config
+
+logger = logging.getLogger(__name__)
+WAIT_S: Final = 0.5
+"""Between two looks for a model file that is not there yet."""
+HEADROOM: Final = 0.85
+"""Of a frame's time, what the network may take when ``size: auto`` chooses."""
+SCALES: Final = (1.0, 0.8, 2 / 3, 0.5, 0.4, 1 / 3, 0.25)
+TRIALS: Final = 3
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model at work; ``note`` says what ``size: auto`` chose, and why."""
+
+    bundle: Bundle
+    backend: Backend
+    fingerprint: Fingerprint
+    note: str = ""
+
+
+def network_of(loaded: Loaded) -> Network:
+    """What regions and rules need to know of it."""
+    return Network(loaded.bundle.classes, loaded.bundle.size, loaded.bundle.fit)
+
+
+def fingerprint(config: Config) -> Fingerprint:
+    """(file, inode, size, time of change) of the model and of its engine, if it has one: where they differ, there is
+    another model, even under the same name.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    files = [bundles.find_model(config.model)]
+    if config.backend != "onnx":
+        files += [folder / f"{files[0].stem}{ENGINE_SUFFIX}" for folder in engine_folders()]
+    return tuple(_facts(path) for path in files if path.is_file())
+
+
+def _facts(path: Path) -> tuple[str, int, int, int]:
+    facts = path.stat()
+    return str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def load(config: Config) -> Loaded:
+    """Open the model that the settings name and let it segment one picture.
+
+    Raises:
+        ModelError: missing, damaged, or it can't run here at that size.
+    """
+    mark = fingerprint(config)
+    bundle = read_model(config.model)
+    if config.colours is not None:
+        bundle = replace(bundle, classes=recoloured(bundle.classes, config.colours))
+    if bundle.licence:
+        logger.info("%s: %s", bundle.name, bundle.licence)
+    options = BackendOptions(threads=config.threads, memory=config.memory, fallback=config.fallback)
+
+    kind = config.backend
+
+    def opened(made: Bundle) -> Backend:
+        nonlocal kind
+        backend = open_backend(made, kind, options)
+        if backend.name == "onnx":
+            kind = "onnx"  # of several sizes, too, only the first says why there is no TensorRT
+        self_test(backend)
+        return backend
+
+    if config.size == "auto":
+        rates = [camera.rate for camera in config.cameras.values() if camera.rate]
+        return _largest_in_time(bundle, sum(rates), opened, mark)
+    bundle = _sized(bundle, config)
+    return Loaded(bundle, opened(bundle), mark)
+
+
+def check_regions(config: Config) -> None:
+    """Whether the regions and rules are possible with the model that the settings name, without running it.
+
+    Raises:
+        ConfigError: they are not.
+        ModelError: there is no such model.
+    """
+    bundle = _sized(read_model(config.model), config)
+    refine.check(config, Network(bundle.classes, bundle.size, bundle.fit))
+
+
+def _sized(bundle: Bundle, config: Config) -> Bundle:
+    """At the size that the settings name; with ``auto`` at its own."""
+    if config.size in (None, "auto"):
+        return bundle
+    width, height = str(config.size).split("x")
+    return resized(bundle, (int(width), int(height)))
+
+
+def wait_for(model: str, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Return when the model's file is there, or the daemon is to stop; ``say`` hears why it is waited for."""
+    while not stopping():
+        try:
+            bundles.find_model(model)
+        except ModelError as error:
+            say(error.message)
+            time.sleep(WAIT_S)
+        else:
+            return
+
+
+def self_test(backend: Backend) -> None:
+    """Segment one picture of noise: every pixel must come back as a class.
+
+    Raises:
+        ModelError: labels or counts are not what a segmentation has.
+    """
+    width, height = backend.input_size
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    result = backend.infer(Frame(image, None, 0, time.monotonic_ns(), time.time(), "self-test"))
+    counted = np.bincount(result.labels.ravel(), minlength=len(backend.classes) + 1)
+    if result.labels.shape != (height, width) or not np.array_equal(counted, result.counts):
+        raise ModelError(
+            f"{backend.name}: the self-test failed ({result.labels.shape} labels, {int(result.counts.sum())} counted)",
+            hint="convert or build the model again",
+        )
+
+
+def _largest_in_time(
+    bundle: Bundle,
+    rate: float,
+    opened: Callable[[Bundle], Backend],
+    mark: Fingerprint,
+) -> Loaded:
+    """The model at the largest size that meets ``rate`` frames per second here; the smallest if none does."""
+    budget_ms = HEADROOM * 1e3 / rate
+    sizes = dict.fromkeys(_scaled(bundle.size, scale) for scale in SCALES)
+    for size in sizes:
+        sized = resized(bundle, size)
+        backend = opened(sized)
+        took_ms = _measured_ms(backend)
+        if took_ms <= budget_ms or size == list(sizes)[-1]:
+            break
+        backend.close()
+    verdict = "meets" if took_ms <= budget_ms else "misses"
+    note = f"size auto: {size[0]}x{size[1]} takes {took_ms:.0f} ms, which {verdict} {rate:g} frames/s"
+    logger.info("%s", note)
+    return Loaded(sized, backend, mark, note)
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Multiples of 16, which every pooling stage can halve."""
+    width, height = (max(32, round(side * scale / 16) * 16) for side in size)
+    return (width, height) if scale < 1.0 else size
+
+
+def _measured_ms(backend: Backend) -> float:
+    width, height = backend.input_size
+    frame = Frame(np.zeros((height, width, 3), np.uint8), None, 0, 0, 0.0, "measure")
+    times = []
+    for _ in range(TRIALS):
+        started = time.perf_counter()
+        backend.infer(frame)
+        times.append(1e3 * (time.perf_counter() - started))
+    return float(np.median(times))

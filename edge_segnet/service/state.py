@@ -1,0 +1,137 @@
+"""What the daemon says about itself: to sinks, to ``/api/status``, to systemd."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from edge_segnet.board import status as board
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.documents import to_document
+from edge_segnet.core.telemetry import CameraTelemetry
+from edge_segnet.core.types import Fit, Result
+from edge_segnet.scene.events import EventLog
+from edge_segnet.service.camera import WORKING, Camera
+from edge_segnet.service.model import Loaded
+from edge_segnet.settings.regions import RegionConfig, RuleConfig
+from edge_segnet.settings.schema import Config
+
+HEALTHY_S = 10.0
+"""A loop without progress for longer is ill; WatchdogSec of the unit is the same."""
+
+
+class State:
+    """The daemon's state; implements ``sinks.Service``. Written by the daemon's thread, read by everyone."""
+
+    def __init__(self) -> None:
+        self.started_ns = time.monotonic_ns()
+        self.events = EventLog(None)
+        self.regions: Mapping[str, RegionConfig] = {}
+        self.rules: Sequence[RuleConfig] = ()
+        self.loaded: Loaded | None = None
+        self.running: Mapping[str, Camera] = {}
+        self.waiting = "starting"
+        """Why there is no model yet."""
+        self.ready = False
+        self.reload: dict[str, Any] | None = None
+        self.sinks: Callable[[], dict[str, Any]] = dict
+        self._earlier: Loaded | None = None
+
+    def take(self, loaded: Loaded, config: Config) -> None:
+        """A model and settings are at work."""
+        if loaded is not self.loaded:
+            self._earlier, self.loaded = self.loaded, loaded
+        self.regions, self.rules = config.regions, config.rules
+
+    @property
+    def cameras(self) -> Mapping[str, CameraTelemetry]:
+        return {name: camera.telemetry for name, camera in self.running.items()}
+
+    @property
+    def classes(self) -> ClassMap | None:
+        return None if self.loaded is None else self.loaded.bundle.classes
+
+    @property
+    def fit(self) -> Fit:
+        return "stretch" if self.loaded is None else self.loaded.bundle.fit
+
+    def document(self, result: Result) -> dict[str, Any]:
+        """The contract's JSON, with age and staleness as of now.
+
+        Raises:
+            LookupError: the result is from a camera or a model that is gone.
+        """
+        camera = self.running[result.frame.camera]
+        age_ms = (time.monotonic_ns() - result.frame.captured_ns) / 1e6
+        now = dataclasses.replace(result, age_ms=age_ms, stale=camera.is_stale(result))
+        return to_document(now, self._classes_of(result), camera.shown_source)
+
+    def _classes_of(self, result: Result) -> ClassMap:
+        """Right after a reload, the last result may still be the earlier model's."""
+        for loaded in (self.loaded, self._earlier):
+            if loaded is not None and len(loaded.bundle.classes) + 1 == len(result.segmentation.counts):
+                return loaded.bundle.classes
+        raise LookupError("no class map for this result")
+
+    @property
+    def healthy(self) -> bool:
+        return all(camera.stuck_for_s < HEALTHY_S for camera in self.running.values())
+
+    @property
+    def word(self) -> str:
+        """The whole in one word: waiting, running, degraded (a camera gives no frames) or stuck."""
+        if self.loaded is None:
+            return "waiting"
+        if not self.healthy:
+            return "stuck"
+        states = [camera.state.state for camera in self.running.values()]
+        return "running" if all(state in (*WORKING, "starting") for state in states) else "degraded"
+
+    def status(self) -> dict[str, Any]:
+        """``/api/status``."""
+        loaded = self.loaded
+        bundle = None if loaded is None else loaded.bundle
+        return {
+            "state": self.word,
+            "message": self.waiting if loaded is None else loaded.note,
+            "ready": self.ready,
+            "healthy": self.healthy,
+            "uptime_s": round((time.monotonic_ns() - self.started_ns) / 1e9, 1),
+            "version": version("edge-segnet"),
+            "model": None if bundle is None else bundle.name,
+            "licence": None if bundle is None else bundle.licence,
+            "backend": None if loaded is None else loaded.backend.name,
+            "network_size": None if bundle is None else list(bundle.size),
+            "fit": self.fit,
+            "cameras": {name: camera.status() for name, camera in self.running.items()},
+            "sinks": self.sinks(),
+            "events": self.events.status(),
+            "board": board.read(),
+            "reload": self.reload,
+        }
+
+    def reloaded(self, problem: str | None) -> None:
+        """Remember how the last reload ended."""
+        at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.reload = {"at": at, "ok": problem is None, "message": problem or ""}
+
+    def line(self) -> str:
+        """One line for ``systemctl status``."""
+        if self.loaded is None:
+            return f"waiting: {self.waiting}"
+        parts = [_line(camera) for camera in self.running.values()]
+        if self.reload is not None and not self.reload["ok"]:
+            parts.append(f"reload refused: {self.reload['message']}")
+        return "; ".join(parts)
+
+
+def _line(camera: Camera) -> str:
+    state = camera.state
+    if state.state in WORKING:
+        still = "" if state.state == "running" else f" ({state.state})"
+        return f"{camera.name}: {camera.telemetry.frames_per_second():.0f} frames/s{still}"
+    return f"{camera.name}: {state.state}" + (f" ({state.message})" if state.message else "")

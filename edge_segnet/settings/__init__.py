@@ -1,0 +1,1 @@
+"""The settings file: its schema, strict; every fault knows its place."""

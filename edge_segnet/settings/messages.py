@@ -1,0 +1,134 @@
+"""Settings of the sinks that send or write results: MQTT, JSON lines, video files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edge_segnet.core import uris
+from edge_segnet.core.errors import UsageError
+from edge_segnet.settings.sections import FilePath, Megabytes, Picture, Quality, Rate, Section
+
+Qos = Annotated[int, Field(ge=0, le=2)]
+
+
+def _broker(text: str) -> str:
+    try:
+        uris.parse_broker(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _topic(text: str) -> str:
+    """A topic that others stand below (MQTT 5.0, 4.7): no wildcards, no empty level, none of the broker's own."""
+    levels = text.split("/")
+    if not all(levels) or text.startswith("$") or any(letter in "+#" or not letter.isprintable() for letter in text):
+        raise ValueError(f"{text!r} is no topic: use words between slashes, without + and #, for example robots/r2")
+    return text
+
+
+Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
+
+
+class MqttTls(Section):
+    """PEM files, all optional: mqtts:// is checked against the system's authorities without them."""
+
+    ca: FilePath | None = Field(None, description="the broker's authority; left out: the system's")
+    certificate: FilePath | None = Field(None, description="the client's own")
+    key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> MqttTls:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or none")
+        return self
+
+
+class MqttQos(Section):
+    """0: at most once, 1: at least once, 2: exactly once."""
+
+    status: Qos = 1
+    result: Qos = 0
+    event: Annotated[int, Field(ge=1, le=2)] = Field(2, description="1 where the broker has no 2")
+    frame: Qos = 0
+
+
+class MqttFrame(Section):
+    """The picture as JPEG."""
+
+    kind: Picture = "overlay"
+    rate: Rate = Field(1.0, description="per second and camera at most")
+    quality: Quality = Field(80, description="of JPEG")
+
+
+class HomeAssistant(Section):
+    """Tell Home Assistant what there is (MQTT discovery; 2024.11 or newer)."""
+
+    prefix: Topic = Field("homeassistant", description="discovery prefix")
+    name: Annotated[str, Field(min_length=1, max_length=64)] = Field("edge-segnet", description="of the device")
+
+
+class MqttConfig(Section):
+    """Status, results and events to an MQTT 5 broker."""
+
+    url: Annotated[str, AfterValidator(_broker)] = Field(description="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    prefix: Topic = Field("edge-segnet", description="topics are PREFIX/status, /result, /event and /frame")
+    rate: Rate = Field(5.0, description="results per second and camera at most")
+    frame: MqttFrame | None = None
+    qos: MqttQos = MqttQos()
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,64}$")] | None = Field(
+        None, description="left out: one that belongs to this machine and prefix"
+    )
+    user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: FilePath | None = Field(None, description="a file with the password in one line")
+    password_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
+        None, description="handed over by systemd (LoadCredential=NAME:PATH)"
+    )
+    tls: MqttTls | None = None
+    keepalive_s: Annotated[int, Field(ge=2, le=3600)] = Field(
+        10, description="a broker that says nothing for so long is given up and called again"
+    )
+    home_assistant: HomeAssistant | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> MqttConfig:
+        if self.password_file is not None and self.password_credential is not None:
+            raise ValueError("give either password_file or password_credential")
+        if self.user is None and (self.password_file is not None or self.password_credential is not None):
+            raise ValueError("a password needs a user")
+        if self.tls is not None and not uris.parse_broker(self.url).tls:
+            raise ValueError("tls is for mqtts:// only: change the url, or leave tls out")
+        return self
+
+
+class FilesSection(Section):
+    """Files in a folder, a new one now and then, the oldest of them removed."""
+
+    path: FilePath | None = Field(None, description="folder; left out: one in the state folder")
+    rate: Rate | None = Field(None, description="frames per second and camera at most; left out: all")
+    max_mb: Megabytes = Field(64, description="a new file after so much")
+    max_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = Field(3600.0, description="a new file after so long")
+    keep_mb: Megabytes = Field(1024, description="of all files; the oldest go")
+    free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Field(512, description="to leave free on the disk")
+
+    @model_validator(mode="after")
+    def _one_file_fits(self) -> FilesSection:
+        if self.keep_mb < self.max_mb:
+            raise ValueError(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
+        return self
+
+
+class JsonLinesConfig(FilesSection):
+    """Every result as a line of JSON."""
+
+
+class VideoConfig(FilesSection):
+    """Video files, one after the other, that play in real time."""
+
+    kind: Picture = "overlay"
+    rate: Rate = Field(10.0, description="frames per second of the video")
+    max_mb: Megabytes = 256
+    max_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = 600.0
+    keep_mb: Megabytes = 4096

@@ -1,0 +1,197 @@
+"""YAML for settings: plain data with the line of every value, and none of YAML's surprises.
+
+Refused, each with file:line:key: anchors and aliases, tags, duplicate keys, deep nesting, several documents, ``1:30``
+(which YAML 1.1 reads as 90), ``010`` (8), ``.inf`` and ``.nan``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from edge_segnet.core.errors import ConfigError
+
+MAX_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 16
+Key = tuple["str | int", ...]
+"""Where a value stands: ("cameras", "front", "rate"); list items by number."""
+_RESOLVER: Final[Any] = yaml.resolver.Resolver()
+_TAG: Final = "tag:yaml.org,2002:"
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+
+
+@dataclass
+class Document:
+    """What a file says: plain data, the line of each value, and the words of those that YAML turned into others."""
+
+    where: str
+    data: Any = None
+    numbered: bool = True
+    """Whether lines are worth telling; not those of a value on the command line."""
+    lines: dict[Key, int] = field(default_factory=dict)
+    words: dict[Key, str] = field(default_factory=dict)
+
+    def place(self, key: Key) -> str:
+        """``config.yaml:12: http.port``; of a key that is missing, the place of what it is missing in."""
+        known = key
+        while known not in self.lines and known:
+            known = known[:-1]
+        where = self.at(self.lines[known]) if known in self.lines else self.where
+        return f"{where}: {dotted(key)}" if key else where
+
+    def at(self, line: int) -> str:
+        """``config.yaml:12``"""
+        return f"{self.where}:{line}" if self.numbered else self.where
+
+
+def dotted(key: Key) -> str:
+    """("cameras", "front", "rate") -> cameras.front.rate"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")
+
+
+def read(path: Path) -> Document:
+    """Read a settings file; an empty one is an empty mapping.
+
+    Raises:
+        ConfigError: it can't be read, is larger than 256 KiB, is not UTF-8, or holds what is refused here.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes", hint="this is no settings file")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text", hint="save the file as UTF-8") from error
+    document = parse(text, str(path))
+    if document.data is None:
+        document.data = {}
+    return document
+
+
+def parse(text: str, where: str, numbered: bool = True) -> Document:
+    """Plain data of YAML text; ``where`` names it in errors. Raises ConfigError as ``read``."""
+    builder = _Builder(Document(where, numbered=numbered))
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = builder.document.at(mark.line + 1) if mark else where
+        raise ConfigError(f"{place}: not YAML ({error.problem or error.context})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+    return builder.document
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
+class _Builder:
+    """Builds data from parser events, without recursion, so that nesting can be bounded."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._open: list[Any] = []
+        """Containers under way."""
+        self._keys: list[str | int | None] = []
+        """For each of them: the key or number whose value comes next; None: a mapping's next key comes."""
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise self._error(event, "a second document begins", "one file, one document: remove the ---")
+        elif isinstance(event, yaml.AliasEvent):
+            raise self._error(event, f"an alias, *{event.anchor}", "write the value out")
+        elif isinstance(event, yaml.NodeEvent):
+            self._node(event)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self._open.pop()
+            self._keys.pop()
+            self._advance()
+
+    def _node(self, event: Any) -> None:
+        if event.anchor:
+            raise self._error(event, f"an anchor, &{event.anchor}", "write the value out where it is needed")
+        if event.tag is not None and event.tag != "!":
+            raise self._error(event, f"a tag, {event.tag}", "remove it")
+        if self._open and self._keys[-1] is None:
+            self._key(event)
+            return
+        if isinstance(event, yaml.ScalarEvent):
+            self._put(event, self._scalar(event))
+            self._advance()
+            return
+        container: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self._put(event, container)
+        self._open.append(container)
+        self._keys.append(None if isinstance(container, dict) else 0)
+        if len(self._open) > MAX_DEPTH:
+            raise self._error(event, f"nested more than {MAX_DEPTH} deep", "settings are flatter than that")
+
+    def _key(self, event: Any) -> None:
+        if not isinstance(event, yaml.ScalarEvent):
+            raise self._error(event, "a key that is no word", "keys are plain words")
+        key = self._scalar(event)
+        if not isinstance(key, str):
+            raise self._error(event, f"the key {event.value} reads as {key!r}", f'put it in quotes: "{event.value}"')
+        if key in self._open[-1]:
+            first = self.document.lines[self._path(key)]
+            raise self._error(event, "stands twice", f"the first is in line {first}", key)
+        self._keys[-1] = key
+        self.document.lines[self._path()] = _line(event)
+
+    def _put(self, event: yaml.NodeEvent, value: Any) -> None:
+        if not self._open:
+            self.document.data = value
+            self.document.lines[()] = _line(event)
+            return
+        self.document.lines.setdefault(self._path(), _line(event))
+        if isinstance(self._open[-1], list):
+            self._open[-1].append(value)
+        else:
+            self._open[-1][self._keys[-1]] = value
+
+    def _advance(self) -> None:
+        """A value is complete: the next item's number, or the next key, comes."""
+        if self._keys:
+            key = self._keys[-1]
+            self._keys[-1] = key + 1 if isinstance(key, int) else None
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        words = event.value
+        kind = str(_RESOLVER.resolve(yaml.ScalarNode, words, event.implicit)).removeprefix(_TAG)
+        if kind == "null":
+            return None
+        if kind in ("merge", "value"):
+            raise self._error(event, f"{words} is not supported", "write the values out")
+        if kind not in ("bool", "int", "float"):
+            return words
+        if self._open and self._keys[-1] is not None:
+            self.document.words[self._path()] = words
+        if kind == "bool":
+            return words.lower() in ("yes", "true", "on")
+        if kind == "int" and _DECIMAL.fullmatch(words):
+            return int(words)
+        if kind == "float" and ":" not in words and words.lstrip("+-").lower() not in (".inf", ".nan"):
+            return float(words.replace("_", ""))
+        raise self._error(event, f"{words} is no plain number", "give a decimal number, or put it in quotes")
+
+    def _path(self, *last: str | int) -> Key:
+        known = tuple(key for key in self._keys if key is not None)
+        return known + last
+
+    def _error(self, event: yaml.Event, what: str, hint: str, *inner: str) -> ConfigError:
+        key = dotted(self._path(*inner))
+        return ConfigError(f"{self.document.at(_line(event))}: {f'{key}: ' * bool(key)}{what}", hint=hint)

@@ -1,0 +1,131 @@
+"""``edge-segnet evaluate``: the scores, the JSON, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.pictures.files import read_image, read_labels, unfit_labels
+from tests.conftest import picture
+from tests.support.command import edge_segnet
+from tests.support.models import SIZE
+
+
+@pytest.fixture
+def folders(tmp_path: Path, model: Path) -> tuple[Path, Path]:
+    """Three pictures; their labels are what the model says, with a band of void and one wrong corner."""
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.mkdir()
+    for seq in range(3):
+        cv2.imwrite(str(images / f"{seq}.png"), picture(128, 96, seq))
+    done = edge_segnet("segment", images, "-m", model, "-o", labels, "--visualize", "labels")
+    assert done.code == 0
+    for path in labels.iterdir():
+        ids = read_labels(path).copy()
+        ids[:10] = 11
+        ids[-8:, -8:] = (ids[-8:, -8:] + 1) % 11
+        cv2.imwrite(str(path), ids)
+    return images, labels
+
+
+def test_the_documents_keys_and_values(folders: tuple[Path, Path], model: Path) -> None:
+    images, labels = folders
+    done = edge_segnet("evaluate", "--images", images, "--labels", labels, "-m", model, "--json", "-")
+    assert done.code == 0
+    (document,) = done.documents
+    wanted = {"global_accuracy", "class_accuracy", "mean_iou", "iou", "frames", "model", "backend", "confusion"}
+    assert wanted <= document.keys()
+    assert (document["frames"], document["model"], document["backend"]) == (3, "tiny", "onnx")
+    assert list(document["iou"]) == list(CAMVID_11.names)
+    assert document["frames_per_second"] > 0
+    right = 1 - 64 / (86 * 128)
+    assert document["global_accuracy"] == pytest.approx(right, abs=1e-5)
+    matrix = np.array(document["confusion"]["matrix"])
+    assert matrix.shape == (11, 12) and matrix.sum() == 3 * 86 * 128
+    assert document["confusion"]["classes"] == [*CAMVID_11.names, "void"]
+    known = [value for value in document["iou"].values() if value is not None]
+    assert document["mean_iou"] == pytest.approx(sum(known) / len(known), abs=1e-4)
+
+
+def test_scores_are_taken_at_the_labels_size(folders: tuple[Path, Path], model: Path) -> None:
+    """Scaling labels down to the network's size would hide what the network can't see."""
+    images, labels = folders
+    done = edge_segnet("evaluate", "--images", images, "--labels", labels, "-m", model, "--json", "-")
+    assert np.sum(done.documents[0]["confusion"]["matrix"]) == 3 * 86 * 128
+    assert unfit_labels(np.zeros(SIZE[::-1], np.uint8), (128, 96), 11).shape == (96, 128)
+
+
+def test_people_get_a_table(folders: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    images, labels = folders
+    flags = ("--images", images, "--labels", labels, "-m", model, "--json", tmp_path / "scores.json")
+    done = edge_segnet("evaluate", *flags)
+    assert done.code == 0
+    rows = done.out.splitlines()
+    assert rows[0].split()[:2] == ["class", "IoU"]
+    assert [row.split()[0] for row in rows[1:12]] == list(CAMVID_11.names)
+    assert rows[12].startswith("mean IoU ") and "global accuracy 99.4 %" in rows[12]
+    assert rows[13].startswith("3 frames, ") and rows[13].endswith("frames/s of inference on onnx")
+    assert all(len(row) <= 80 for row in rows)
+    assert json.loads((tmp_path / "scores.json").read_text())["frames"] == 3
+
+
+def test_another_void(folders: tuple[Path, Path], model: Path) -> None:
+    images, labels = folders
+    for path in labels.iterdir():
+        ids = read_labels(path).copy()
+        ids[ids == 11] = 255
+        cv2.imwrite(str(path), ids)
+    flags = ("--images", images, "--labels", labels, "-m", model)
+    done = edge_segnet("evaluate", *flags)
+    assert done.code == 4
+    assert "0.png: label value 255 is no class (0 to 10) and not void (11): check --classes and --void" in done.error
+    done = edge_segnet("evaluate", *flags, "--void", "255", "--json", "-")
+    assert done.code == 0 and np.sum(done.documents[0]["confusion"]["matrix"]) == 3 * 86 * 128
+    assert edge_segnet("evaluate", *flags, "--void", "300").code == 2
+
+
+def test_mismatched_sizes(folders: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    images, labels = folders
+    cv2.imwrite(str(images / "1.png"), read_image(images / "1.png")[:-1])
+    out = tmp_path / "scores.json"
+    done = edge_segnet("evaluate", "--images", images, "--labels", labels, "-m", model, "--json", out)
+    assert done.code == 4
+    assert f"{images / '1.png'} and {labels / '1.png'} differ in size: 128x95 and 128x96" in done.error
+    assert not out.exists()
+
+
+def test_missing_pairs(folders: tuple[Path, Path], model: Path) -> None:
+    images, labels = folders
+    (labels / "2.png").unlink()
+    done = edge_segnet("evaluate", "--images", images, "--labels", labels, "-m", model)
+    assert done.code == 4
+    assert f"{images / '2.png'} has no labels in {labels}" in done.error
+
+
+def test_a_broken_picture(folders: tuple[Path, Path], model: Path) -> None:
+    images, labels = folders
+    (images / "2.png").write_bytes((images / "2.png").read_bytes()[:900])
+    done = edge_segnet("evaluate", "--images", images, "--labels", labels, "-m", model)
+    assert done.code == 4
+    assert f"{images / '2.png'}: the PNG is cut off" in done.error
+
+
+def test_folders_that_are_not_there(folders: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    done = edge_segnet("evaluate", "--images", tmp_path / "no", "--labels", folders[1], "-m", model)
+    assert done.code == 4
+    assert f"{tmp_path / 'no'}: No such file or directory" in done.error
+    done = edge_segnet("evaluate", "--images", folders[0], "-m", model)
+    assert done.code == 2 and "--labels" in done.error
+
+
+def test_a_full_standard_output(folders: tuple[Path, Path], model: Path) -> None:
+    flags = ("--images", folders[0], "--labels", folders[1], "-m", model)
+    for more in ((), ("--json", "-")):
+        done = edge_segnet("evaluate", *flags, *more, out="/dev/full")
+        assert done.code == 4
+        assert "standard output" in done.error

@@ -1,0 +1,258 @@
+"""``build-engine`` with the real TensorRT-RTX, which builds without a GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.engine.load import verify
+from edge_segnet.engine.manifest import Manifest
+from edge_segnet.engine.plan import supported_capabilities
+from edge_segnet.graph import bundle as bundles
+from tests.conftest import left_in
+from tests.engine.engines import forge, rtx
+from tests.support.command import Done, edge_segnet
+from tests.support.models import tiny_bundle
+from tests.support.nets import random_model
+
+
+@pytest.fixture(autouse=True)
+def _needs_tensorrt_rtx() -> None:
+    rtx()
+
+
+def build(model: Path, folder: Path, *flags: str) -> Done:
+    where = ("-o", f"engines/{model.stem}.engine")
+    return edge_segnet("build-engine", model, "--runtime", "tensorrt-rtx", *where, *flags, folder=folder)
+
+
+def manifest(engine: Path) -> Manifest:
+    return verify(engine).manifest
+
+
+@pytest.mark.parametrize("name", ["segnet", "segnet-basic", "segnet-lite"])
+def test_the_family_in_float16_for_several_gpus(name: str, tmp_path: Path) -> None:
+    model = tmp_path / f"{name}.onnx"
+    bundles.save(bundles.attach(random_model(name, (480, 360), 11), name=name, classes=CAMVID_11), model)
+    done = build(model, tmp_path, "--compute-capability", "8.6,8.9", "--compute-capability", "12.0", "--json", "-")
+    assert done.code == 0, done.err
+    document = done.documents[0]
+    assert document["built"] and document["engine"] == f"engines/{name}.engine" and document["stale"] == []
+    engine = tmp_path / "engines" / f"{name}.engine"
+    found = verify(engine)
+    recipe = found.manifest.recipe
+    assert recipe.compute_capabilities == ("8.6", "8.9", "12.0") and recipe.precision == "fp16"
+    assert set(found.cubins) == {"sm_86", "sm_89", "sm_120"}
+    assert found.manifest.shapes["logits"] == "float16[1,11,360,480]"
+    weights = sum(int(np.prod(tensor.dims)) for tensor in onnx.load(str(model)).graph.initializer)
+    assert 2 * weights < len(found.plan) < 3 * weights + 4_000_000
+    assert document["manifest"] == json.loads(engine.with_suffix(".json").read_bytes())
+
+
+def test_nothing_is_rebuilt_that_still_fits(model: Path, tmp_path: Path) -> None:
+    flags = ("--compute-capability", "8.9")
+    assert build(model, tmp_path, *flags).code == 0
+    engine = tmp_path / "engines" / "tiny.engine"
+    before = {path.name: path.stat().st_mtime_ns for path in engine.parent.iterdir()}
+    done = build(model, tmp_path, *flags, "--json", "-")
+    assert "is up to date" in done.err and not done.documents[0]["built"]
+    now = {path.name: path.stat().st_mtime_ns for path in engine.parent.iterdir()}
+    assert {name: now[name] for name in now if not name.endswith(".lock")} == {
+        name: before[name] for name in before if not name.endswith(".lock")
+    }
+    assert build(model, tmp_path, *flags, "--force", "--json", "-").documents[0]["built"]
+
+
+def test_a_stale_engine_says_which_field_differs(model: Path, tmp_path: Path) -> None:
+    flags = ["--compute-capability", "8.9"]
+    engine = tmp_path / "engines" / "tiny.engine"
+    build(model, tmp_path, *flags)
+    for more, reason in (
+        (("--precision", "fp32"), "stale, precision: fp16, now fp32"),
+        (("--size", "96x64"), "stale, size: 64x48, now 96x64"),
+        (("--optimization-level", "1"), "stale, optimization_level: None, now 1"),
+        (("--workspace-mb", "64"), "stale, workspace_mb: None, now 64"),
+        (("--compute-capability", "8.6"), "stale, compute_capabilities: 8.9, now 8.6 8.9"),
+    ):
+        flags += more
+        done = build(model, tmp_path, *flags)
+        assert done.code == 0 and reason in done.err and done.err.count("stale") == 1, done.err
+    assert [name for name in left_in(engine.parent) if name.endswith(".cubin")] == [
+        "tiny.sm_86.cubin",
+        "tiny.sm_89.cubin",
+    ]
+    build(model, tmp_path, "--compute-capability", "8.9")
+    assert [name for name in left_in(engine.parent) if name.endswith(".cubin")] == ["tiny.sm_89.cubin"]
+
+
+def test_an_upgrade_is_noticed(model: Path, tmp_path: Path) -> None:
+    engine = tmp_path / "engines" / "tiny.engine"
+    forge(engine, model, flavour="tensorrt-rtx", version="1.0.0")
+    done = build(model, tmp_path)
+    assert done.code == 0 and f"stale, version: 1.0.0, now {rtx().version}" in done.err
+    assert manifest(engine).recipe.version == rtx().version
+
+
+@pytest.mark.parametrize("name", ["tiny.engine", "tiny.golden.png", "tiny.sm_89.cubin", "tiny.json"])
+def test_damage_is_repaired(model: Path, tmp_path: Path, name: str) -> None:
+    flags = ("--compute-capability", "8.9")
+    engine = tmp_path / "engines" / "tiny.engine"
+    build(model, tmp_path, *flags)
+    engine.with_name(name).write_bytes(b"damaged")
+    done = build(model, tmp_path, *flags)
+    assert done.code == 0 and f"tiny.engine: stale, {name if name != 'tiny.json' else ''}" in done.err
+    verify(engine)
+
+
+def test_the_default_is_every_gpu_from_ampere_on(model: Path, tmp_path: Path) -> None:
+    build(model, tmp_path)
+    wanted = [number for number in supported_capabilities(rtx()) if number >= (8, 0)]
+    found = manifest(tmp_path / "engines" / "tiny.engine").recipe.compute_capabilities
+    assert found == tuple(f"{major}.{minor}" for major, minor in wanted)
+
+
+def test_the_services_state_is_the_place(model: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "--compute-capability", "8.9"],
+        env={**os.environ, "STATE_DIRECTORY": str(state)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    verify(state / "engines" / "tiny.engine")
+
+
+def _odd(operator: str) -> bundles.Bundle:
+    """A canonical model with one more operator before its logits."""
+    made = tiny_bundle()
+    graph = made.model.graph
+    last = graph.node[-1]
+    last.output[0] = "before"
+    graph.node.append(helper.make_node(operator, ["before"], ["logits"], name="the_odd_one"))
+    return bundles.read(made.model, "odd")
+
+
+def _save(bundle: bundles.Bundle, path: Path) -> Path:
+    bundles.save(bundle, path)
+    return path
+
+
+def _dynamic(path: Path) -> Path:
+    made = tiny_bundle()
+    made.model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    return _save(made, path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--compute-capability", "8.7"], 2, r"8\.7: .*can't build for it: it knows 7\.5 8\.0"),
+        (["--compute-capability", "x"], 2, "not a compute capability"),
+        (["--precision", "int8"], 2, "--precision int8: unknown: one of: fp32, fp16"),
+        (["--runtime", "onnx"], 2, "--runtime onnx: unknown"),
+        (["--optimization-level", "6"], 2, "optimization-level"),
+        (["--workspace-mb", "0"], 2, "workspace-mb"),
+        (["--size", "8x8"], 2, "too small"),
+        (["-o", "x.plan"], 2, r"x\.plan: not an engine's name"),
+        (["-o", "/proc/x/tiny.engine"], 4, "can't be written"),
+    ],
+)
+def test_flags_that_make_no_sense(flags: list[str], code: int, message: str, model: Path, tmp_path: Path) -> None:
+    done = edge_segnet("build-engine", model, *flags, folder=tmp_path)
+    assert done.code == code
+    assert re.search(message, done.error), done.error
+    assert not (tmp_path / "engines").exists()
+
+
+def test_models_that_cannot_be_built(tmp_path: Path) -> None:
+    cases: list[tuple[Any, str]] = [
+        (tmp_path / "none.onnx", "no such"),
+        (_dynamic(tmp_path / "dynamic.onnx"), "the model has a dynamic batch: export it with batch 1"),
+        (_save(_odd("Bernoulli"), tmp_path / "odd.onnx"), "node 'the_odd_one' (Bernoulli): unsupported node: replace"),
+        (tmp_path / "text.onnx", "not an ONNX model"),
+    ]
+    (tmp_path / "text.onnx").write_text("no model", encoding="ascii")
+    for path, message in cases:
+        done = build(path, tmp_path)
+        assert done.code == 3 and message in done.error, done.err
+    assert left_in(tmp_path / "engines") == [".odd.lock"]
+
+
+def test_an_engine_is_no_model(model: Path, tmp_path: Path) -> None:
+    build(model, tmp_path, "--compute-capability", "8.9")
+    done = build(tmp_path / "engines" / "tiny.engine", tmp_path)
+    assert done.code == 2 and "an engine already" in done.error
+
+
+def test_tensorrt_itself_is_not_here(model: Path, tmp_path: Path) -> None:
+    done = edge_segnet("build-engine", model, "--runtime", "tensorrt", folder=tmp_path)
+    if done.code == 0:
+        pytest.skip("TensorRT and a GPU are here")
+    assert done.code == 3 and ("JetPack" in done.error or "GPU" in done.error)
+
+
+def test_a_kill_leaves_the_old_engine_or_the_new_one(model: Path, tmp_path: Path) -> None:
+    engine = tmp_path / "engines" / "tiny.engine"
+    build(model, tmp_path, "--compute-capability", "8.9")
+    command = [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "--runtime", "tensorrt-rtx", "--force"]
+    command += ["-o", str(engine)]
+    started = time.perf_counter()
+    subprocess.run([*command, "--compute-capability", "8.9"], cwd=tmp_path, check=True, capture_output=True)
+    whole_s = time.perf_counter() - started
+    for share in (0.3, 0.6, 0.8, 0.95):
+        process = subprocess.Popen(
+            [*command, "--compute-capability", "8.9"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(share * whole_s)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        verify(engine)
+    assert not [name for name in left_in(engine.parent) if ".next." in name]
+
+
+def test_ctrl_c_stops_the_builder(tmp_path: Path) -> None:
+    model = tmp_path / "big.onnx"
+    bundles.save(bundles.attach(random_model("segnet", (480, 360), 11), name="big", classes=CAMVID_11), model)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "edge_segnet",
+            "build-engine",
+            str(model),
+            "--runtime",
+            "tensorrt-rtx",
+            "-o",
+            "engines/big.engine",
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lock = tmp_path / "engines" / ".big.lock"
+    deadline = time.monotonic() + 60
+    while not lock.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said, said
+    assert left_in(tmp_path / "engines") == [".big.lock"]

@@ -1,0 +1,99 @@
+"""Verified files -> a network: what TensorRT refuses becomes one line with a remedy and the right exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.cuda.probe import NoGpu, find_gpu
+from edge_segnet.engine.load import EngineNetwork, Verified, verify
+from tests.engine.engines import forge, rtx
+from tests.engine.fake_library import FakeTensorRT
+
+
+@pytest.fixture
+def verified(tmp_path: Path, model: Path) -> Verified:
+    engine = tmp_path / "engines" / "tiny.engine"
+    forge(engine, model)
+    return verify(engine)
+
+
+def test_what_was_hashed_is_what_is_loaded(verified: Verified) -> None:
+    trt = FakeTensorRT()
+    verified.engine.write_bytes(b"swapped after it was verified")
+    network = EngineNetwork(verified, trt.library)
+    assert trt.seen == [verified.plan] and trt.config is None
+    network.bind(1000, 2000)
+    assert trt.bound == {"frame": 1000, "logits": 2000}
+    network.enqueue(77)
+    network.save_cache()
+    network.close()
+
+
+@pytest.mark.parametrize("step", ["plan", "context"])
+def test_refusals(verified: Verified, step: str) -> None:
+    trt = FakeTensorRT()
+    setattr(trt, step, False)
+    trt.says = "Version tag does not match"
+    with pytest.raises(ModelError, match=r"tiny\.engine: TensorRT 10\.3\.0 can't .*Version tag.*build it again"):
+        EngineNetwork(verified, trt.library)
+    trt.says = "Cuda failure: out of memory"
+    with pytest.raises(DeviceLost, match="too little memory") as caught:
+        EngineNetwork(verified, trt.library)
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("logits", ("HALF", (1, 11, 48, 64))), ("logits", ("FLOAT", (1, 12, 48, 64))), ("more", ("FLOAT", (1,)))],
+)
+def test_a_manifest_that_lies_about_its_plan(verified: Verified, name: str, found: tuple[str, tuple[int, ...]]) -> None:
+    trt = FakeTensorRT()
+    trt.shapes[name] = found
+    with pytest.raises(ModelError, match=r"its tensors are .* the manifest says"):
+        EngineNetwork(verified, trt.library)
+
+
+def test_a_buffer_or_a_start_that_is_refused(verified: Verified) -> None:
+    trt = FakeTensorRT()
+    network = EngineNetwork(verified, trt.library)
+    trt.binds = False
+    with pytest.raises(ModelError, match="refuses a buffer for 'frame'"):
+        network.bind(1, 2)
+    trt.runs, trt.says = False, "Cuda error 700"
+    with pytest.raises(DeviceLost, match=r"could not start the network .Cuda error 700"):
+        network.enqueue(77)
+
+
+def test_tensorrt_rtx_keeps_what_it_compiled(verified: Verified) -> None:
+    trt = FakeTensorRT("tensorrt-rtx", "1.7.1")
+    network = EngineNetwork(verified, trt.library)
+    assert trt.cache.taken == b"" and trt.config.cuda_graph_strategy == "whole" and trt.config.cache is trt.cache
+    network.save_cache()
+    kept = verified.engine.with_suffix(".runtime.cache")
+    assert kept.read_bytes() == b"kernels" and kept.stat().st_mode & 0o777 == 0o644
+    again = FakeTensorRT("tensorrt-rtx", "1.7.1")
+    EngineNetwork(verified, again.library)
+    assert again.cache.taken == b"kernels"
+    kept.chmod(0o666)
+    third = FakeTensorRT("tensorrt-rtx", "1.7.1")
+    EngineNetwork(verified, third.library)
+    assert third.cache.taken == b"", "others could have written it"
+
+
+def test_the_real_library_without_a_gpu(tmp_path: Path, model: Path) -> None:
+    """Garbage that passed every check of ours (it was hashed so) must still not crash the process."""
+    library = rtx()
+    try:
+        find_gpu()
+    except NoGpu:
+        pass
+    else:
+        pytest.skip("there is a GPU")
+    engine = tmp_path / "tiny.engine"
+    forge(engine, model, flavour="tensorrt-rtx", version=library.version)
+    with pytest.raises(ModelError, match="can't deserialise it") as caught:
+        EngineNetwork(verify(engine), library)
+    assert "\n" not in str(caught.value)

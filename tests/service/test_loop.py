@@ -1,0 +1,135 @@
+"""The loop: newest frame, honest numbers, swaps and stops between frames."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.telemetry import CameraTelemetry
+from edge_segnet.core.types import Frame, Result, Segmentation
+from edge_segnet.service.loop import Loop, Pace
+from tests.support.results import SIZE, ListSource, PlainBackend, frame_of
+from tests.support.waiting import wait_until
+
+
+def loop_of(source: ListSource, backend: PlainBackend, pace: Pace | None = None) -> tuple[Loop, list[Result]]:
+    results: list[Result] = []
+    return Loop(source, backend, "tiny", results.append, pace or Pace(), CameraTelemetry()), results
+
+
+def test_every_frame_becomes_a_result_with_its_numbers() -> None:
+    backend = PlainBackend()
+    loop, results = loop_of(ListSource([frame_of(seq) for seq in range(5)]), backend)
+    loop.run()
+    assert [result.frame.seq for result in results] == [0, 1, 2, 3, 4] == backend.seen
+    first = results[0]
+    assert (first.model, first.backend, first.stale, first.dropped) == ("tiny", "double", False, 0)
+    assert list(first.segmentation.stages_ms) == ["capture", "network"]
+    assert first.age_ms >= first.segmentation.stages_ms["capture"] >= 0.0
+    assert loop.telemetry.frames == 5 and loop.telemetry.last is results[-1]
+
+
+def test_gaps_in_seq_are_drops_and_the_start_is_none() -> None:
+    loop, results = loop_of(ListSource([frame_of(seq) for seq in (7, 8, 11, 12, 20)]), PlainBackend())
+    loop.run()
+    assert [result.dropped for result in results] == [0, 0, 2, 2, 9]
+
+
+def test_old_frames_are_stale() -> None:
+    frames = [frame_of(0, age_ms=300), frame_of(1)]
+    loop, results = loop_of(ListSource(frames), PlainBackend(), Pace(stale_after_ms=200))
+    loop.run()
+    assert [result.stale for result in results] == [True, False]
+    assert results[0].age_ms >= 300
+
+
+def test_frames_of_another_size_are_skipped() -> None:
+    frames = [frame_of(0), frame_of(1, size=(64, 48)), frame_of(2)]
+    loop, results = loop_of(ListSource(frames), PlainBackend())
+    loop.run()
+    assert [result.frame.seq for result in results] == [0, 2]
+
+
+def test_no_frame_is_progress_too_and_a_stop_is_seen() -> None:
+    loop, results = loop_of(ListSource([], ends=False), PlainBackend())
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    before = loop.progress_ns
+    wait_until(lambda: loop.progress_ns > before)
+    loop.stop()
+    thread.join(20)
+    assert not thread.is_alive() and results == []
+
+
+def test_a_hanging_backend_is_no_progress() -> None:
+    backend = PlainBackend()
+    backend.gate.clear()
+    loop, _ = loop_of(ListSource([frame_of(0)]), backend)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    before = loop.progress_ns
+    time.sleep(0.1)
+    assert loop.progress_ns == before
+    backend.gate.set()
+    thread.join(20)
+    assert loop.progress_ns > before
+
+
+def test_the_pace_is_kept_and_late_turns_are_not_caught_up() -> None:
+    class Endless(ListSource):
+        def read(self, timeout_s: float) -> Frame | None:  # noqa: ARG002 - there is always one
+            self.taken = getattr(self, "taken", -1) + 1
+            return frame_of(self.taken)
+
+    loop, results = loop_of(Endless([]), PlainBackend(), Pace(rate=100.0))
+    thread = threading.Thread(target=loop.run)
+    started = time.monotonic()
+    thread.start()
+    wait_until(lambda: len(results) >= 20)
+    took_s = time.monotonic() - started
+    loop.stop()
+    thread.join(20)
+    # Never faster than asked for, however late single turns are.
+    assert took_s >= 19 / 100.0 - 0.01
+
+
+def test_a_swap_takes_effect_between_frames() -> None:
+    old, new = PlainBackend(), PlainBackend()
+    new.name = "new"
+    old.gate.clear()
+    source = ListSource([frame_of(seq) for seq in range(3)], ends=False)
+    loop, results = loop_of(source, old)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    wait_until(lambda: len(source.frames) == 2)
+    swapping = threading.Thread(target=loop.swap, args=(new, "better"))
+    swapping.start()
+    swapping.join(0.1)
+    assert swapping.is_alive()  # the old one is still at work
+    old.gate.set()
+    swapping.join(20)
+    wait_until(lambda: len(results) == 3)
+    loop.stop()
+    thread.join(20)
+    assert results[0].model == "tiny"
+    assert results[-1].model == "better" and results[-1].backend == "new"
+    assert sorted(old.seen + new.seen) == [0, 1, 2]
+
+
+def test_a_backend_that_fails_ends_the_loop() -> None:
+    class Failing(PlainBackend):
+        def infer(self, frame: Frame) -> Segmentation:
+            raise ModelError(f"no memory at {frame.seq}")
+
+    loop, _ = loop_of(ListSource([frame_of(3)]), Failing())
+    with pytest.raises(ModelError, match="no memory at 3"):
+        loop.run()
+
+
+def test_frames_are_frozen() -> None:
+    assert replace(frame_of(0), scaled_from=(1920, 1080)).source_size == (1920, 1080)
+    assert frame_of(0).source_size == SIZE

@@ -1,0 +1,57 @@
+"""An RTSP sink that listens, and is fed."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edge_segnet.core.types import Result
+from edge_segnet.settings.schema import RtspConfig
+from edge_segnet.sinks.rtsp import RtspSink
+from tests.support.halves import halves
+from tests.support.service import StreetService
+from tests.support.waiting import wait_until
+
+
+@contextmanager
+def serving(service: StreetService, **settings: Any) -> Iterator[RtspSink]:
+    """A sink that listens."""
+    sink = RtspSink(RtspConfig(**{"port": 0, **settings}), service)
+    sink.start()
+    try:
+        wait_until(lambda: sink.urls)
+        yield sink
+    finally:
+        sink.close()
+
+
+@contextmanager
+def feeding(service: StreetService, sink: RtspSink, result: Result, rate: float = 20.0) -> Iterator[None]:
+    """Publishes a result again and again while the block runs."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(1 / rate):
+            now = dataclasses.replace(result, frame=dataclasses.replace(result.frame, captured_ns=time.monotonic_ns()))
+            service.cameras[now.frame.camera].observe(now)
+            sink.publish(now)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def street(**settings: Any) -> Iterator[tuple[StreetService, RtspSink]]:
+    """A sink that is fed."""
+    service = StreetService("front")
+    with serving(service, **settings) as sink, feeding(service, sink, halves()):
+        yield service, sink

@@ -1,0 +1,138 @@
+"""A network camera is stopped, stalled, cut off and started again: the supervisor says so, and the picture returns."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from edge_segnet.core import uris
+from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sources import gst, open_camera
+from edge_segnet.sources.child import ChildSource
+from edge_segnet.sources.health import CameraStatus
+from edge_segnet.sources.live import LiveSource, Wish
+from edge_segnet.sources.supervisor import Supervisor
+from tests.sources.gstreamer.rtsp_camera import Picture, RtspCamera
+from tests.support.mjpeg_camera import MjpegCamera
+from tests.support.stalling_proxy import StallingProxy
+from tests.support.waiting import wait_until
+
+if not (gst.has("rtspsrc") and gst.has("avdec_h264")):
+    pytest.skip("needs GStreamer with rtspsrc and avdec_h264", allow_module_level=True)
+
+SIZE = (64, 48)
+Opener = Callable[[CameraConfig, tuple[int, int]], LiveSource]
+
+
+def by_gstreamer(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
+    return open_camera(camera, "front", size)
+
+
+def by_opencv(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
+    return ChildSource(uris.parse(camera.source or ""), camera, Wish(size, "stretch", "none", "front"))
+
+
+@contextmanager
+def watched(url: str, opener: Opener = by_gstreamer, **fields: float) -> Iterator[tuple[Supervisor, list[str]]]:
+    """A supervisor that runs already, and the states that it went through."""
+    states: list[str] = []
+
+    def note(status: CameraStatus) -> None:
+        states.append(status.state)
+
+    camera = CameraConfig.model_validate({"source": url} | fields)
+    supervisor = Supervisor(lambda size: opener(camera, size), "front", SIZE, camera, note)
+    supervisor.start()
+    try:
+        yield supervisor, states
+    finally:
+        supervisor.close()
+
+
+def runs(supervisor: Supervisor) -> bool:
+    return supervisor.status().state == "running"
+
+
+@pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
+def test_stopped_and_started_again(opener: Opener, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with RtspCamera(user="me", password="s3cret") as camera, watched(camera.url, opener) as (supervisor, states):
+        wait_until(lambda: runs(supervisor))
+        before = supervisor.read(5.0)
+        camera.stop()
+        wait_until(lambda: supervisor.status().state == "lost")
+        assert supervisor.status().frames_per_second == 0.0
+        wait_until(lambda: "nobody answers" in supervisor.status().message)
+        camera.start()
+        wait_until(lambda: runs(supervisor))
+        after = supervisor.read(5.0)
+        wait_until(lambda: len(states) >= 3)  # it is told a moment after it can be asked
+        assert states == ["running", "lost", "running"] and supervisor.status().reconnects == 1
+        assert before is not None and after is not None and after.seq > before.seq
+    assert "s3cret" not in caplog.text
+    assert len([line for line in caplog.messages if re.match("camera front: (running|lost): ", line)]) == 3
+
+
+@pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
+def test_stalled_with_the_connection_open(opener: Opener) -> None:
+    with RtspCamera() as camera, watched(camera.url, opener, stall_after_s=0.5) as (supervisor, states):
+        wait_until(lambda: runs(supervisor))
+        camera.stall()
+        wait_until(lambda: not runs(supervisor))
+        wait_until(lambda: len(states) >= 2)
+        assert states == ["running", "stalled"]
+        assert supervisor.status().message.startswith("no frame for 0.")
+        camera.resume()
+        wait_until(lambda: runs(supervisor))
+
+
+def test_a_still_picture_is_static_and_goes_on() -> None:
+    still = RtspCamera(Picture(pattern="red", codec="jpeg"))
+    with still as camera, watched(camera.url, static_after_s=0.5) as (supervisor, states):
+        wait_until(lambda: "static" in states)
+        assert supervisor.read(5.0) is not None and supervisor.read(5.0) is not None
+        assert states == ["running", "static"] and supervisor.status().reconnects == 0
+
+
+def test_a_network_that_swallows_everything_leaves_nothing_behind() -> None:
+    process = psutil.Process()
+    with RtspCamera() as camera, StallingProxy(camera.port) as proxy:
+        url = f"rtsp://127.0.0.1:{proxy.port}/stream"
+        with watched(url, stall_after_s=0.15) as (supervisor, states):
+            wait_until(lambda: runs(supervisor))
+            sizes = []
+            for _ in range(4):
+                proxy.stall()
+                wait_until(lambda: not runs(supervisor))
+                proxy.resume()
+                wait_until(lambda: runs(supervisor))
+                sizes.append(process.num_threads())
+            assert max(sizes) <= sizes[0] + 2
+            assert "stalled" in states
+
+
+def test_many_reconnects_leave_nothing_behind() -> None:
+    process = psutil.Process()
+    mjpeg = MjpegCamera(fps=200.0)
+    with mjpeg as camera, watched(camera.url, stall_after_s=0.1, backoff_max_s=0.01) as (supervisor, _):
+        wait_until(lambda: runs(supervisor))
+
+        def reconnect() -> None:
+            before = supervisor.status().reconnects
+            camera.hush.set()
+            wait_until(lambda: supervisor.status().state == "stalled")
+            camera.hush.clear()
+            wait_until(lambda: supervisor.status().reconnects > before)
+
+        reconnect()
+        first = process.num_threads(), process.num_fds(), process.memory_info().rss
+        for _ in range(30):
+            reconnect()
+        assert process.num_threads() <= first[0] + 3
+        assert process.num_fds() <= first[1] + 6
+        assert process.memory_info().rss - first[2] < 10e6

@@ -1,0 +1,54 @@
+"""Which library reads a camera: what is asked of a machine without GStreamer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from edge_segnet.settings.schema import CameraConfig
+
+WITHOUT_GSTREAMER = """
+import json, sys
+sys.modules["gi"] = None  # importing it fails from here on
+from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.core.errors import EdgeSegnetError
+from edge_segnet.sources import open_camera
+found = []
+for key, value in json.loads(sys.argv[1]):
+    try:
+        source = open_camera(CameraConfig.model_validate({key: value}), "front", (64, 48))
+        source.close()
+        found.append(type(source).__name__)
+    except EdgeSegnetError as error:
+        found.append(f"{error.exit_code} {error}")
+print(json.dumps(found))
+"""
+
+
+def test_without_gstreamer_opencv_reads_what_it_can() -> None:
+    asked = [
+        ("source", "rtsp://127.0.0.1:9/x"),
+        ("source", "http://127.0.0.1:9/x"),
+        ("source", "v4l2:///dev/video0"),
+        ("source", "synthetic://drive"),
+        ("source", "csi://0"),
+        ("pipeline", "videotestsrc"),
+    ]
+    command = [sys.executable, "-c", WITHOUT_GSTREAMER, json.dumps(asked)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    *readable, csi, pipeline = json.loads(done.stdout)
+    assert readable == ["ChildSource", "ChildSource", "ChildSource", "PlayedSource"]
+    for refused in (csi, pipeline):
+        assert refused.startswith("4 GStreamer is not usable") and "install gir1.2-gst-plugins-base-1.0" in refused
+
+
+def test_a_flip_in_the_source_or_beside_it() -> None:
+    assert CameraConfig(source="csi://0?flip=vertical").turn == "vertical"
+    assert CameraConfig(source="csi://0", flip="rotate-90").turn == "rotate-90"
+    assert CameraConfig(pipeline="x", flip="rotate-90").turn == "rotate-90"
+    with pytest.raises(ValueError, match="flip is given twice: in the source or beside it"):
+        CameraConfig(source="csi://0?flip=vertical", flip="horizontal")

@@ -1,0 +1,105 @@
+"""Frames, results, and short real doubles of the protocols, for tests of the service."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from edge_segnet.core.classes import CAMVID_11, ClassMap
+from edge_segnet.core.errors import EndOfStream
+from edge_segnet.core.types import Frame, Result, Segmentation
+
+SIZE = (32, 24)
+
+
+def frame_of(seq: int, camera: str = "front", size: tuple[int, int] = SIZE, age_ms: float = 0.0) -> Frame:
+    """A grey frame whose brightness is its number."""
+    image = np.full((size[1], size[0], 3), seq % 256, np.uint8)
+    captured_ns = time.monotonic_ns() - int(age_ms * 1e6)
+    return Frame(image, None, seq, captured_ns, time.time(), camera)
+
+
+def segmentation_of(frame: Frame, classes: ClassMap = CAMVID_11) -> Segmentation:
+    """Every pixel the class ``seq % C``."""
+    labels = np.full(frame.image.shape[:2], frame.seq % len(classes), np.uint8)
+    counts = np.bincount(labels.ravel(), minlength=len(classes) + 1).astype(np.int64)
+    return Segmentation(labels, counts, None, {"network": 1.0})
+
+
+def result_of(seq: int, camera: str = "front", *, age_ms: float = 5.0, dropped: int = 0, stale: bool = False) -> Result:
+    """A result as a loop makes it."""
+    frame = frame_of(seq, camera)
+    return Result(frame, segmentation_of(frame), "double", "double", age_ms, dropped, stale)
+
+
+class ListSource:
+    """A source of given frames, then of nothing, or of its end."""
+
+    def __init__(self, frames: list[Frame], ends: bool = True) -> None:
+        self.frames, self.ends = deque(frames), ends
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next one."""
+        if self.frames:
+            return self.frames.popleft()
+        if self.ends:
+            raise EndOfStream("no more")
+        time.sleep(min(timeout_s, 0.01))
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class PlainBackend:
+    """Says ``seq % C`` for every pixel; ``gate`` closed keeps it inside ``infer``."""
+
+    name = "double"
+    classes = CAMVID_11
+
+    def __init__(self, size: tuple[int, int] = SIZE) -> None:
+        self.input_size = size
+        self.gate = threading.Event()
+        self.gate.set()
+        self.seen: list[int] = []
+        self.closed = False
+
+    def infer(self, frame: Frame) -> Segmentation:
+        """As the class says."""
+        self.gate.wait(20)
+        self.seen.append(frame.seq)
+        return segmentation_of(frame)
+
+    def close(self) -> None:
+        """Remembered."""
+        self.closed = True
+
+
+class ListSink:
+    """Keeps what it gets; ``gate`` closed makes it hang in ``publish``, ``broken`` makes it raise."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.broken = False
+        self.closed = False
+
+    def publish(self, result: Result) -> None:
+        """Keep it."""
+        self.gate.wait(20)
+        if self.broken:
+            raise OSError("no space")
+        self.results.append(result)
+
+    def status(self) -> dict[str, Any]:
+        """How many."""
+        return {"kept": len(self.results)}
+
+    def close(self) -> None:
+        """Remembered."""
+        self.closed = True

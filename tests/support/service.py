@@ -1,0 +1,152 @@
+"""A service without a daemon: rendered streets with their own labels, published to a sink, for its tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge_segnet.core.classes import CAMVID_11, ClassMap
+from edge_segnet.core.documents import to_document
+from edge_segnet.core.telemetry import CameraTelemetry
+from edge_segnet.core.types import Fit, Frame, Result, Segmentation
+from edge_segnet.scene.events import EventLog
+from edge_segnet.settings.regions import RegionConfig, RuleConfig
+from edge_segnet.settings.schema import HttpConfig
+from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sources.synthetic import SyntheticSource
+
+SIZE = (160, 120)
+
+
+def drive(frames: int = 3, size: tuple[int, int] = SIZE, camera: str = "front") -> list[Result]:
+    """Results whose labels are the street's own."""
+    source = SyntheticSource(size, paced=False, camera=camera)
+    results = []
+    for _ in range(frames):
+        frame = source.read()
+        assert frame is not None
+        results.append(segmented(frame, source.truth(frame.seq)))
+    return results
+
+
+def segmented(frame: Frame, labels: Any, **changes: Any) -> Result:
+    """A result as the loop makes them."""
+    counts = np.bincount(np.minimum(labels, len(CAMVID_11)).ravel(), minlength=len(CAMVID_11) + 1)
+    segmentation = Segmentation(labels, counts.astype(np.int64), 0.02, {"capture": 1.5, "network": 20.25})
+    given: dict[str, Any] = {"backend": "onnx", "model": "tiny", "age_ms": 41.7, "dropped": 3, **changes}
+    return Result(frame, segmentation, **given)
+
+
+class StreetService:
+    """What a sink may ask, with answers that a test can set."""
+
+    def __init__(self, *cameras: str) -> None:
+        self.cameras: Mapping[str, CameraTelemetry] = {name: CameraTelemetry() for name in cameras or ("front",)}
+        self.classes: ClassMap | None = CAMVID_11
+        self.fit: Fit = "stretch"
+        self.events = EventLog(None)
+        self.regions: Mapping[str, RegionConfig] = {}
+        self.rules: Sequence[RuleConfig] = ()
+        self.ready = self.healthy = True
+        self.changes: dict[str, Any] = {}
+        self.camera_changes: dict[str, dict[str, Any]] = {}
+        self.sink: HttpSink | None = None
+        self._started = time.monotonic()
+
+    def publish(self, result: Result) -> None:
+        """As the loop does: count, then hand out."""
+        self.cameras[result.frame.camera].observe(result)
+        if self.sink is not None:
+            self.sink.publish(result)
+
+    def document(self, result: Result) -> dict[str, Any]:
+        return to_document(result, CAMVID_11, "rtsp://user:secret@cam/1")
+
+    def status(self) -> dict[str, Any]:
+        """The daemon's keys."""
+        return {
+            "state": "running",
+            "message": "",
+            "ready": self.ready,
+            "healthy": self.healthy,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "version": "0.1.0",
+            "model": "segnet-lite",
+            "licence": "",
+            "backend": "onnx",
+            "network_size": list(SIZE),
+            "fit": self.fit,
+            "cameras": {name: self._camera(name, numbers) for name, numbers in self.cameras.items()},
+            "sinks": {} if self.sink is None else {"http": self.sink.status()},
+            "events": self.events.status(),
+            "board": {
+                "name": None,
+                "temperatures": [{"name": "cpu", "celsius": 51.5, "limit_celsius": 95.0}],
+                "throttled": False,
+                "throttling": [],
+            },
+            "reload": None,
+            **self.changes,
+        }
+
+    def _camera(self, name: str, numbers: CameraTelemetry) -> dict[str, Any]:
+        ages = numbers.ages()
+        return {
+            "state": "running",
+            "since_s": round(time.monotonic() - self._started, 1),
+            "message": "",
+            "source": "synthetic://drive",
+            "frames_per_second": round(numbers.frames_per_second(), 1),
+            "camera_frames_per_second": 30.0,
+            "age_ms": None if ages is None else {"p50": ages.p50_ms, "p95": ages.p95_ms, "p99": ages.p99_ms},
+            "frames": numbers.frames,
+            "dropped": numbers.dropped,
+            "reconnects": 0,
+            "synthetic": True,
+            **self.camera_changes.get(name, {}),
+        }
+
+
+@contextmanager
+def serving(service: StreetService, **settings: Any) -> Iterator[HttpSink]:
+    """A sink that listens at any free port."""
+    sink = HttpSink(HttpConfig(**{"port": 0, **settings}), service)
+    service.sink = sink
+    sink.start()
+    try:
+        yield sink
+    finally:
+        service.sink = None
+        sink.close()
+
+
+@contextmanager
+def driving(service: StreetService, results: list[Result], period_s: float = 0.05) -> Iterator[None]:
+    """Publishes the results again and again, as new frames, while the block runs."""
+    stop = threading.Event()
+
+    def run() -> None:
+        seq = 0
+        while not stop.wait(period_s):
+            seq += 1
+            service.publish(renumbered(results[seq % len(results)], seq))
+
+    thread = threading.Thread(target=run, name="street")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def renumbered(result: Result, seq: int) -> Result:
+    """The same picture, captured just now."""
+    fresh = replace(result.frame, seq=seq, captured_ns=time.monotonic_ns(), captured_at=time.time())
+    return replace(result, frame=fresh, dropped=seq // 10)
