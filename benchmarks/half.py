@@ -22,7 +22,7 @@ from edge_segnet.core.types import Image, Labels
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.lower import lower
-from edge_segnet.pictures.files import fit_image, unfit_labels
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from edge_segnet.core.types import Frame, Labels, Segmentation
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import resized
 from edge_segnet.scene.events import EventLog
-from edge_segnet.scene.interpreter import Network, Refiner
+from edge_segnet.scene.interpreter import Network, Postprocessor
 from edge_segnet.settings.schema import Config
 from edge_segnet.sources.synthetic import SyntheticSource
 
@@ -80,10 +80,10 @@ def _drive(model: str) -> tuple[Network, Drive]:
     return Network(bundle.classes, SIZE, bundle.fit), drive
 
 
-def _refiner(network: Network, sections: dict[str, Any]) -> Refiner:
+def _refiner(network: Network, sections: dict[str, Any]) -> Postprocessor:
     mount = {"height_m": 1.4, "focal_px": 400}
     cameras = {"front": {"source": "synthetic://drive", "mount": mount}}
-    return Refiner("front", Config.model_validate({"cameras": cameras, **sections}), network, EventLog(None))
+    return Postprocessor("front", Config.model_validate({"cameras": cameras, **sections}), network, EventLog(None))
 
 
 def _cost_ms(network: Network, drive: Drive, **sections: Any) -> float:

@@ -14,8 +14,9 @@ from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.types import Image, Result
 from edge_segnet.graph import bundle
 from edge_segnet.graph.lower import lower
-from edge_segnet.offline.outputs import Look, video_file
 from edge_segnet.offline.segment import segment
+from edge_segnet.pictures.overlay import RenderStyle
+from edge_segnet.pictures.video import video_file
 from edge_segnet.sources import describe, open_source
 from edge_segnet.street import Street
 
@@ -79,7 +80,7 @@ def _pipeline_fps(model: str, clip: Path, out: Path) -> float:
     loaded = bundle.load(model)
     backend = open_backend(loaded, "onnx", BackendOptions(spinning=True))
     source = open_source(describe(str(clip)), backend.input_size)
-    summary = segment(source, backend, loaded.name, video_file(out, 30.0), Look(), lambda _result: None)
+    summary = segment(source, backend, loaded.name, video_file(out, 30.0), RenderStyle(), lambda _result: None)
     backend.close()
     return summary.fps
 
@@ -95,7 +96,7 @@ def memory(model: str, folder: Path) -> list[Figure]:
     def note(_result: Result) -> None:
         resident.append(_resident_mb())
 
-    segment(source, backend, loaded.name, video_file(folder / "long-out.mp4", 30.0), Look(), note)
+    segment(source, backend, loaded.name, video_file(folder / "long-out.mp4", 30.0), RenderStyle(), note)
     backend.close()
     settled = resident[SETTLED:]
     growth = max(settled[-SETTLED:]) - max(settled[:SETTLED])

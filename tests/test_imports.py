@@ -13,7 +13,8 @@ import pytest
 import edge_segnet
 
 HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch", "yaml")
-CORE = ("core.errors", "core.types", "core.stats", "core.classes", "pictures.containers", "core.files", "core.documents")
+ROOMS = ("errors", "types", "stats", "classes", "files", "documents")
+CORE = (*(f"core.{name}" for name in ROOMS), "pictures.containers")
 HARDWARE = ("cv2", "onnxruntime", "torch", "onnx", "pycuda", "tensorrt")
 GPU_ONLY = ("edge_segnet.engine", "edge_segnet.backends.tensorrt", "pydantic")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from edge_segnet.backends import BackendKind, BackendOptions, open_backend
+from edge_segnet.backends.model import open_model
 from edge_segnet.bench import provenance
 from edge_segnet.bench.budget import Bound, judge, read_budget
 from edge_segnet.bench.measure import Frames, Loop, agree, replayed
@@ -19,7 +20,7 @@ from edge_segnet.bench.plot import check_plotting, plot
 from edge_segnet.bench.report import Agreement, Bare, ColdStart, Energy, Memory, Phase, Report, read_report
 from edge_segnet.board.power import PowerMeter, nvmap_mb, read_board
 from edge_segnet.cli.bench_tables import show_changes, show_report, show_verdicts
-from edge_segnet.cli.common import choose, console, json_lines, open_model, progress_bar
+from edge_segnet.cli.common import choose, console, json_lines, progress_bar
 from edge_segnet.core.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.core.types import Backend, Frame, Source
 from edge_segnet.core.uris import parse, without_credentials

@@ -7,8 +7,9 @@ import os
 import re
 from pathlib import Path
 
+from edge_segnet.backends.model import open_model
 from edge_segnet.backends.onnx import OnnxBackend
-from edge_segnet.cli.common import choose, json_lines, open_model, progress_bar
+from edge_segnet.cli.common import choose, json_lines, progress_bar
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build

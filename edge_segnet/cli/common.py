@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,32 +15,15 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edge_segnet.backends import read_model
 from edge_segnet.core import classes as class_maps
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import output_error, written_beside
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import Bundle
 from edge_segnet.pictures.files import read_lut
-from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
 READER_GONE: Final = 141
 """What a shell reports for a program that wrote into a pipe nobody read any more."""
-MAX_SIZE: Final = 8192
-"""Pixels a side; SegNet's maps at this size take tens of gigabytes already."""
-
-
-def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
-    """``480x360`` -> (480, 360); raises UsageError."""
-    match = re.fullmatch(r"0*([1-9]\d{0,8})[xX]0*([1-9]\d{0,8})", text, re.ASCII)
-    if match is None:
-        raise UsageError(f"{flag} {text}: not a size", hint="give WIDTHxHEIGHT, for example 480x360")
-    width, height = int(match[1]), int(match[2])
-    if max(width, height) > MAX_SIZE:
-        raise UsageError(f"{flag} {text} is too large", hint=f"use at most {MAX_SIZE} a side")
-    return width, height
 
 
 def check_share(flag: str, value: float) -> float:
@@ -79,32 +60,6 @@ def read_classes(text: str, folder: Path | None = None, flag: str = "--classes "
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     return class_maps.from_dict(data, str(path))
-
-
-def open_model(model: str, size: str | None = None, colours: Path | None = None) -> Bundle:
-    """Load a model, at another network size and with other colours if asked; says its licence in one log line.
-
-    Raises:
-        ModelError: it is missing, damaged or can't have that size.
-        UsageError, InputError: the size or palette is wrong.
-    """
-    bundle = read_model(model)
-    if size is not None:
-        bundle = resized(bundle, parse_size(size))
-    if colours is not None:
-        bundle = dataclasses.replace(bundle, classes=recoloured(bundle.classes, colours))
-    if bundle.licence:
-        logger.info("%s: %s", bundle.name, bundle.licence)
-    return bundle
-
-
-def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
-    """The same model at the network size (width, height) that --size asks for; raises UsageError, ModelError."""
-    from edge_segnet.graph.build import MIN_SIZE
-
-    if min(size) < MIN_SIZE:
-        raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
-    return bundles.resized(bundle, size)
 
 
 @contextmanager

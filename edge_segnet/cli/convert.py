@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 from typing import cast
 
-from edge_segnet.cli.common import choose, json_lines, parse_size, read_classes
+from edge_segnet.cli.common import choose, json_lines, read_classes
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import write_bytes
+from edge_segnet.core.size import parse_size
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.foreign import canonicalise, load_spec
 from edge_segnet.graph.load import load_model

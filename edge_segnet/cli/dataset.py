@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from edge_segnet.cli.common import parse_size, progress_bar, read_classes
+from edge_segnet.cli.common import progress_bar, read_classes
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import UsageError
+from edge_segnet.core.size import parse_size
 from edge_segnet.data import dataset
 
 logger = logging.getLogger(__name__)

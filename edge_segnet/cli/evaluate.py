@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.table import Table
 
 from edge_segnet.backends import BackendKind, BackendOptions, open_backend
-from edge_segnet.cli.common import choose, console, json_lines, open_model, progress_bar
+from edge_segnet.backends.model import open_model
+from edge_segnet.cli.common import choose, console, json_lines, progress_bar
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.offline import evaluate as evaluating

@@ -10,10 +10,11 @@ from typing import Any
 
 from rich.table import Table
 
-from edge_segnet.cli.common import console, json_lines, parse_size, read_classes
+from edge_segnet.cli.common import console, json_lines, read_classes
 from edge_segnet.core import classes as class_maps
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.size import parse_size
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.caffe import Imported, import_caffe
 from edge_segnet.pictures.files import read_lut

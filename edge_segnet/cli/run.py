@@ -19,7 +19,7 @@ from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
 from edge_segnet.service import model
 from edge_segnet.service.life import Daemon, Origin
-from edge_segnet.service.sinks import Outlets
+from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
 from edge_segnet.settings import load as config_file
 from edge_segnet.settings.load import Change
@@ -99,7 +99,7 @@ def _check(config: Config, path: Path | None) -> None:
     """Say that the settings are good: also that tokens can be read, the sinks can work here, and the model has the
     rules' classes.
     """
-    outlets = Outlets(State(), {})
+    outlets = SinkManager(State(), {})
     outlets.check(config)
     outlets.close()
     if config.regions:

@@ -13,7 +13,8 @@ import numpy as np
 from rich.table import Table
 
 from edge_segnet.backends import BackendKind, BackendOptions, open_backend
-from edge_segnet.cli.common import check_share, choose, console, json_lines, open_model, progress_bar
+from edge_segnet.backends.model import open_model
+from edge_segnet.cli.common import check_share, choose, console, json_lines, progress_bar
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import class_document, to_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
@@ -22,8 +23,8 @@ from edge_segnet.core.types import Backend, Counts, Result
 from edge_segnet.core.uris import without_credentials
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.offline import segment as segmenting
-from edge_segnet.offline.outputs import Look, Visual
 from edge_segnet.offline.segment import Job, Summary
+from edge_segnet.pictures.overlay import RenderStyle, Visual
 from edge_segnet.sources import Input, describe, open_source
 
 logger = logging.getLogger(__name__)
@@ -58,17 +59,17 @@ def run(
     if out is None and not counts and json_target is None:
         raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
     kind = choose("--backend", backend, BackendKind)
-    look = Look(choose("--visualize", visual, Visual), check_share("--alpha", alpha), legend)
+    style = RenderStyle(choose("--visualize", visual, Visual), check_share("--alpha", alpha), legend)
     bad: list[str] = []
     sources = _describe(inputs, bad)
-    jobs = segmenting.plan(sources, out, look)  # first, so that a wrong -o is known before the model is opened
+    jobs = segmenting.plan(sources, out, style)  # first, so that a wrong -o is known before the model is opened
     bundle = open_model(model, size, colours)
-    look = replace(look, fit=bundle.fit)
+    style = replace(style, fit=bundle.fit)
     engine = open_backend(bundle, kind, BackendOptions(threads=threads, spinning=True))
     total = Summary(np.zeros(len(bundle.classes) + 1, np.int64), bad=bad)
     with json_lines(json_target) as emit:
         for job in jobs:
-            _run_job(job, engine, bundle, look, frames, emit, total, alone=len(inputs) == 1)
+            _run_job(job, engine, bundle, style, frames, emit, total, alone=len(inputs) == 1)
             if total.interrupted:
                 break
         emit({"summary": _summary(total, bundle.classes)})
@@ -99,7 +100,14 @@ def _skip(error: InputError, bad: list[str]) -> None:
 
 
 def _run_job(
-    job: Job, backend: Backend, bundle: Bundle, look: Look, limit: int | None, emit: Emit, total: Summary, alone: bool
+    job: Job,
+    backend: Backend,
+    bundle: Bundle,
+    style: RenderStyle,
+    limit: int | None,
+    emit: Emit,
+    total: Summary,
+    alone: bool,
 ) -> None:
     try:
         source = open_source(job.source, backend.input_size, bundle.fit, camera=job.source.kind, paced=False)
@@ -117,7 +125,7 @@ def _run_job(
             advance()
 
         try:
-            done = segmenting.segment(source, backend, bundle.name, job.writer(source.fps), look, on_result, limit)
+            done = segmenting.segment(source, backend, bundle.name, job.writer(source.fps), style, on_result, limit)
         except segmenting.NothingDecoded as error:
             if len(error.bad) == 1 and not alone:
                 logger.warning("skipped %s", error)

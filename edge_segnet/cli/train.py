@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edge_segnet.cli.common import choose, json_lines, parse_size, progress_bar, read_classes
+from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.size import parse_size
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.build import MIN_SIZE

@@ -65,7 +65,7 @@ class Segmentation:
 
 
 @dataclass(frozen=True)
-class FreeDistance:
+class FreeSpace:
     """How far drivable ground reaches up from a region's lower edge, per sector from left to right.
 
     ``rows`` at network size. Where the camera's mount is known: ``metres`` along the ground from the point below the
@@ -84,7 +84,7 @@ class Region:
 
     counts: Counts
     smoothed: NDArray[np.float64]
-    free: FreeDistance | None = None
+    free: FreeSpace | None = None
 
 
 @dataclass(frozen=True)

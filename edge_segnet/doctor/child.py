@@ -18,7 +18,7 @@ from edge_segnet.doctor import checks
 from edge_segnet.doctor.context import Context, read_settings
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding, yellow
-from edge_segnet.doctor.unit import Unit
+from edge_segnet.doctor.systemd import Unit
 
 BUG: Final = "tell us: that is a bug of edge-segnet's"
 LIBRARY: Final = "a library is missing or damaged: opencv and onnxruntime tell which"

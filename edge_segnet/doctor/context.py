@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.core.errors import ConfigError
-from edge_segnet.doctor import account, unit
+from edge_segnet.doctor import account, systemd
 from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
-from edge_segnet.doctor.unit import Unit
+from edge_segnet.doctor.systemd import Unit
 from edge_segnet.settings import load as config_file
 from edge_segnet.settings.schema import Config
 
@@ -58,7 +58,7 @@ def read_settings(place: Place, path: Path | None) -> Context:
 def gather(place: Place, path: Path | None) -> Context:
     """All of it; takes as long as ``systemctl show`` does."""
     context = read_settings(place, path)
-    service = unit.read(place)
+    service = systemd.read(place)
     user = context.user
     if service is not None and service.installed:
         groups = service["SupplementaryGroups"].split()

@@ -78,13 +78,14 @@ def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
 
 def _verified(path: Path) -> Manifest:
     """The manifest, when all files are those that it lists; unlike ``engine.load.verify`` nothing is put right."""
-    from edge_segnet.engine import build, files
+    from edge_segnet.engine import files
     from edge_segnet.engine import manifest as manifests
+    from edge_segnet.engine.source import listed
 
     place = manifests.manifest_path(path)
     manifest = manifests.parse(files.read_trusted(place), place)
     files.check_folder(path.parent)
-    for file, wanted in build.listed(path, manifest).items():
+    for file, wanted in listed(path, manifest).items():
         if files.sha256(files.read_trusted(file)) != wanted:
             raise ModelError(f"{file}: not the file that the manifest lists", hint=manifests.REBUILD)
     return manifest

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
-from edge_segnet.doctor.place import Place, said
+from edge_segnet.doctor.place import said
 from edge_segnet.doctor.report import BUDGET, OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
+from edge_segnet.doctor.systemd import NAME, Unit
 
 if TYPE_CHECKING:
     from edge_segnet.doctor.context import Context
 
-NAME: Final = "edge-segnet.service"
-PROPERTIES: Final = (
-    "LoadState ActiveState SubState Result ExecMainStatus NRestarts User SupplementaryGroups UnitFileState "
-    "NeedDaemonReload MainPID StatusText IPAddressAllow IPAddressDeny"
-)
 LOG: Final = "journalctl -u edge-segnet -e"
 RETRY: Final = "then: sudo systemctl restart edge-segnet"
 SET_UP: Final = {
@@ -36,43 +30,6 @@ OURS: Final = {
     4: "a camera or an output is unusable",
     6: "the GPU was lost",
 }
-
-
-@dataclass(frozen=True)
-class Unit:
-    """``systemctl show``, by property."""
-
-    properties: dict[str, str] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> str:
-        return self.properties.get(name, "")
-
-    @property
-    def installed(self) -> bool:
-        return self["LoadState"] not in ("", "not-found")
-
-    @property
-    def main_pid(self) -> int:
-        return int(self["MainPID"] or 0)
-
-    def refuses(self, address: str) -> bool:
-        """Whether the unit's firewall keeps the service from an address."""
-        place = ip_address(address)
-
-        def within(networks: str) -> bool:
-            return any(place in ip_network(network, strict=False) for network in networks.split())
-
-        return within(self["IPAddressDeny"]) and not within(self["IPAddressAllow"])
-
-
-def read(place: Place) -> Unit | None:
-    """The unit; None where systemd does not run."""
-    if not place.path("/run/systemd/system").is_dir():
-        return None
-    lines = said(["systemctl", "show", NAME, *(f"--property={name}" for name in PROPERTIES.split())])
-    if lines is None:
-        return None
-    return Unit(dict(line.split("=", 1) for line in lines.splitlines() if "=" in line))
 
 
 def check(context: Context) -> Iterator[Finding]:

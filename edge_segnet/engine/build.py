@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import onnx
-
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Image, Labels
@@ -35,6 +33,7 @@ from edge_segnet.engine.manifest import (
     sealed,
 )
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
+from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import Precision, lower
 
@@ -162,24 +161,6 @@ def _plan_job(bundle: Bundle, engine: Path, request: Request) -> _Job:
     return _Job(bundle, engine, request, library, compiler, capabilities, recipe)
 
 
-def source_hash(bundle: Bundle) -> str:
-    """SHA-256 of the model's file, and of its weights where they lie in other files.
-
-    Raises:
-        ModelError: it has no file, or the file is gone.
-    """
-    if bundle.path is None or bundle.is_engine:
-        raise ModelError(f"{bundle.name}: an engine is built from an .onnx file")
-    try:
-        data = bundle.path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{bundle.path}: {error.strerror or error}") from error
-    stored = onnx.load_model_from_string(data)
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in stored.graph.initializer):
-        data += b"".join(tensor.raw_data for tensor in bundle.model.graph.initializer)
-    return sha256(data)
-
-
 def _examine(engine: Path, recipe: Recipe) -> tuple[Manifest | None, list[str]]:
     """The engine that is there, and why it does not fit."""
     path = manifest_path(engine)
@@ -203,12 +184,6 @@ def damaged(engine: Path, manifest: Manifest) -> list[str]:
         except ModelError as error:
             found.append(error.message)
     return found
-
-
-def listed(engine: Path, manifest: Manifest) -> dict[Path, str]:
-    """The engine's files and the hashes that the manifest gives them."""
-    cubins = {cubin_path(engine, arch): wanted for arch, wanted in manifest.files.cubins.items()}
-    return {engine: manifest.files.engine, golden_path(engine): manifest.files.golden, **cubins}
 
 
 def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgress) -> Manifest:

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from edge_segnet.core.types import Fit, Image, Labels
-from edge_segnet.pictures.files import encode, fit_image, read_image, read_only
+from edge_segnet.pictures.files import encode, read_image, read_only
+from edge_segnet.pictures.shape import fit_image
 
 LEAST_AGREEMENT: Final = 0.99
 """Share of pixels; float16 flips some labels at borders, a broken engine flips all."""

@@ -16,7 +16,6 @@ from edge_segnet.core.types import Labels
 from edge_segnet.cuda.compile import architecture
 from edge_segnet.cuda.interface import DeviceInfo
 from edge_segnet.cuda.probe import Gpu
-from edge_segnet.engine.build import listed, source_hash
 from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
 from edge_segnet.engine.library import Library, or_none
 from edge_segnet.engine.manifest import (
@@ -29,6 +28,7 @@ from edge_segnet.engine.manifest import (
     manifest_path,
     parse,
 )
+from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
 from edge_segnet.graph.resize import resize

@@ -14,7 +14,7 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import Scores, confusion, scores
 from edge_segnet.core.types import Backend, Fit, Frame
 from edge_segnet.data.pairs import Pair
-from edge_segnet.pictures.files import fit_image, unfit_labels
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 
 
 @dataclass(frozen=True)

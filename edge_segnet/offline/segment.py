@@ -22,7 +22,9 @@ import numpy as np
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, OutputError, UsageError
 from edge_segnet.core.files import output_error
 from edge_segnet.core.types import Backend, Counts, Frame, Result
-from edge_segnet.offline.outputs import Look, Writer, draw, image_files, numbered_files, picture_targets, video_file
+from edge_segnet.offline.outputs import image_files, numbered_files, picture_targets
+from edge_segnet.pictures.overlay import RenderStyle, draw
+from edge_segnet.pictures.video import Writer, video_file
 from edge_segnet.sources import FiniteSource, Input
 
 AHEAD = 4
@@ -67,7 +69,7 @@ def segment(
     backend: Backend,
     model: str,
     writer: AbstractContextManager[Writer | None],
-    look: Look,
+    style: RenderStyle,
     on_result: OnResult,
     limit: int | None = None,
 ) -> Summary:
@@ -86,7 +88,7 @@ def segment(
 
     def finish(result: Result, to: Writer | None) -> None:
         if to is not None:
-            to.write(result.frame.seq, draw(result, backend.classes, look))
+            to.write(result.frame.seq, draw(result, backend.classes, style))
         # Counted here, where Ctrl-C can't come between a frame and its number: what is counted is written.
         summary.counts += result.segmentation.counts
         summary.frames += 1
@@ -206,7 +208,7 @@ def together(inputs: Sequence[Input]) -> list[Input]:
     return [*others[:first], Input(f"{len(pictures)} pictures", "images", files=tuple(pictures)), *others[first:]]
 
 
-def plan(inputs: Sequence[Input], out: Path | None, look: Look) -> list[Job]:
+def plan(inputs: Sequence[Input], out: Path | None, style: RenderStyle) -> list[Job]:
     """Pictures become pictures, folders folders, videos and cameras videos; a video's labels a folder of PNGs.
 
     ``out`` names the result itself if there is one input and it fits, else the folder for the results (in which each
@@ -218,7 +220,7 @@ def plan(inputs: Sequence[Input], out: Path | None, look: Look) -> list[Job]:
     """
     if out is None:
         return [Job(source, (), lambda _fps: nullcontext(), None) for source in inputs]
-    jobs = [_job(source, out, look, single=len(inputs) == 1) for source in inputs]
+    jobs = [_job(source, out, style, single=len(inputs) == 1) for source in inputs]
     read = {file.resolve() for source in inputs for file in source.files}
     taken: set[Path] = set()
     for job in jobs:
@@ -231,7 +233,7 @@ def plan(inputs: Sequence[Input], out: Path | None, look: Look) -> list[Job]:
     return jobs
 
 
-def _job(source: Input, out: Path, look: Look, single: bool) -> Job:
+def _job(source: Input, out: Path, style: RenderStyle, single: bool) -> Job:
     try:
         names_file = bool(out.suffix) and not out.is_dir()
         is_folder = source.kind == "images" and Path(source.uri).is_dir()
@@ -240,17 +242,17 @@ def _job(source: Input, out: Path, look: Look, single: bool) -> Job:
     needs = "" if single else "several inputs need"
     if source.kind == "images":
         needs = needs or ("a folder of pictures becomes" if is_folder else "several pictures need")
-    if source.kind in ("video", "camera", "synthetic") and look.visual == "labels":
+    if source.kind in ("video", "camera", "synthetic") and style.visual == "labels":
         needs = needs or "a video's label images, loss-free, become"
     if names_file and needs:
         raise UsageError(f"-o {out}: {needs} a folder", hint=f"use -o {out.with_suffix('')}")
     if source.kind in ("image", "images"):
         place = out / Path(source.uri).resolve().name if is_folder and not single else out
-        paths = picture_targets(source.files, place, look.visual, names_file)
+        paths = picture_targets(source.files, place, style.visual, names_file)
         shown = paths[0] if len(paths) == 1 else place
         return Job(source, tuple(paths), lambda _fps: image_files(paths), shown)
     stem = source.files[0].stem if source.files else source.kind
-    if look.visual == "labels":
+    if style.visual == "labels":
         folder = out if single else out / stem
         return Job(source, (folder,), lambda _fps: numbered_files(folder), folder)
     video = out if names_file else out / f"{stem}.mp4"

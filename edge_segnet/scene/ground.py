@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_segnet.core.types import Fit, FreeDistance, Labels
-from edge_segnet.pictures.files import middle
+from edge_segnet.core.types import Fit, FreeSpace, Labels
+from edge_segnet.pictures.shape import middle
 from edge_segnet.settings.regions import MountConfig
 
 FAR_M: Final = 100.0
@@ -39,7 +39,7 @@ def bearing_deg(mount: MountConfig, x: float) -> float:
 
 
 @dataclass(frozen=True)
-class View:
+class CameraGeometry:
     """How a camera's picture came to the network: ``size`` is the network's (width, height)."""
 
     size: tuple[int, int]
@@ -71,9 +71,9 @@ class Sectors:
         self._starts = np.argmax(pixels > 0, axis=0)
         self._top, self._left = top, left
         self._columns = left + (self._edges[:-1] + self._edges[1:]) / 2.0
-        self._metres: tuple[View, NDArray[np.float64], tuple[float, ...]] | None = None
+        self._metres: tuple[CameraGeometry, NDArray[np.float64], tuple[float, ...]] | None = None
 
-    def measure(self, drivable: NDArray[np.uint8], view: View, mount: MountConfig | None) -> FreeDistance:
+    def measure(self, drivable: NDArray[np.uint8], view: CameraGeometry, mount: MountConfig | None) -> FreeSpace:
         """``drivable``, uint8 [h,w], is 1 where the region's pixels are drivable, 0 elsewhere in its box."""
         found = np.add.reduceat(drivable, self._edges[:-1], axis=1, dtype=np.int32)
         blocked = (found < self._needed)[::-1]
@@ -81,12 +81,12 @@ class Sectors:
         reached = np.where(blocked.any(axis=0), first, self._starts)
         rows = tuple(int(row) for row in self._ends - reached)
         if mount is None:
-            return FreeDistance(rows)
+            return FreeSpace(rows)
         table, bearings = self._table(view, mount)
         metres = table[reached, np.arange(len(rows))]
-        return FreeDistance(rows, tuple(float(value) for value in metres), bearings)
+        return FreeSpace(rows, tuple(float(value) for value in metres), bearings)
 
-    def _table(self, view: View, mount: MountConfig) -> tuple[NDArray[np.float64], tuple[float, ...]]:
+    def _table(self, view: CameraGeometry, mount: MountConfig) -> tuple[NDArray[np.float64], tuple[float, ...]]:
         """Metres at every row's upper edge, in the middle of every stripe; made once per view."""
         if self._metres is None or self._metres[0] != view:
             places = [

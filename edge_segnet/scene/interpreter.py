@@ -10,13 +10,15 @@ import numpy as np
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation
-from edge_segnet.pictures.files import blend, colourise, draw_outline, encode, fit_image, seen_size
+from edge_segnet.pictures.files import encode
+from edge_segnet.pictures.overlay import blend, colourise, draw_outline
+from edge_segnet.pictures.shape import fit_image, seen_size
 from edge_segnet.scene.counting import class_counts, histogram
 from edge_segnet.scene.events import EventLog
-from edge_segnet.scene.ground import View
-from edge_segnet.scene.regions import Area, Smoothed
-from edge_segnet.scene.rules import Watch, left_on, value_of
-from edge_segnet.scene.smoothing import Filter, FlickerMeter, make
+from edge_segnet.scene.ground import CameraGeometry
+from edge_segnet.scene.regions import RegionCounter, Smoothed
+from edge_segnet.scene.rules import RuleState, left_on, value_of
+from edge_segnet.scene.smoothing import FlickerMeter, TemporalFilter, make
 from edge_segnet.settings.regions import RegionConfig, faults_with_model
 from edge_segnet.settings.schema import Config
 
@@ -44,31 +46,31 @@ def check(config: Config, network: Network) -> None:
         raise config.error(fault.key, fault.message, fault.hint)
 
 
-class Refiner:
+class Postprocessor:
     """For one camera's loop: called with every frame, on the loop's thread."""
 
     def __init__(
-        self, camera: str, config: Config, network: Network, events: EventLog, earlier: Refiner | None = None
+        self, camera: str, config: Config, network: Network, events: EventLog, earlier: Postprocessor | None = None
     ) -> None:
         """``config`` was checked with the network. What stays as it is in ``earlier`` settings goes on as it was."""
         self._camera, self._config, self._network, self._events = camera, config, network, events
         self._mount = config.cameras[camera].mount
-        self._view: View | None = None
+        self._view: CameraGeometry | None = None
         self._configs = {name: region for name, region in config.regions.items() if region.sees(camera)}
         self._smoothed = {name: _smoothed(name, region, earlier) for name, region in self._configs.items()}
         self._areas = {
-            name: Area(region, network.classes, network.size, self._smoothed[name])
+            name: RegionCounter(region, network.classes, network.size, self._smoothed[name])
             for name, region in self._configs.items()
         }
         self._watches = self._watched(earlier)
-        self._filter: Filter | None = None
+        self._filter: TemporalFilter | None = None
         self._meters = (FlickerMeter(), FlickerMeter())
         if earlier is not None and earlier._config.steady == config.steady:
             self._filter, self._meters = earlier._filter, earlier._meters
         elif config.steady is not None:
             self._filter = make(config.steady)
 
-    def _watched(self, earlier: Refiner | None) -> list[Watch]:
+    def _watched(self, earlier: Postprocessor | None) -> list[RuleState]:
         rules = [rule for rule in self._config.rules if rule.region in self._configs]
         kept = {watch.config.name: watch for watch in ([] if earlier is None else earlier._watches)}
         past = self._events.newest() if earlier is None and rules else []
@@ -76,7 +78,7 @@ class Refiner:
         for rule in rules:
             watch = kept.get(rule.name)
             if watch is None:
-                watch = Watch(rule, self._camera, on=left_on(past, rule.name, self._camera))
+                watch = RuleState(rule, self._camera, on=left_on(past, rule.name, self._camera))
             watches.append(watch if watch.config == rule else watch.renewed(rule))
         return watches
 
@@ -94,15 +96,15 @@ class Refiner:
         alarms = tuple(watch.config.name for watch in self._watches if watch.on)
         return Refined(segmentation, regions, alarms, flicker)
 
-    def _steadied(self, steadying: Filter, frame: Frame, segmentation: Segmentation) -> Segmentation:
+    def _steadied(self, steadying: TemporalFilter, frame: Frame, segmentation: Segmentation) -> Segmentation:
         labels = steadying.steady(segmentation.labels, frame.captured_ns)
         labels.setflags(write=False)
         counts = class_counts(histogram(labels), len(self._network.classes), labels.size)
         return replace(segmentation, labels=labels, counts=counts)
 
-    def _viewed(self, frame: Frame) -> View:
+    def _viewed(self, frame: Frame) -> CameraGeometry:
         if self._view is None or self._view.source_size != frame.source_size:
-            self._view = View(self._network.size, frame.source_size, self._network.fit)
+            self._view = CameraGeometry(self._network.size, frame.source_size, self._network.fit)
         return self._view
 
     def _judge(self, frame: Frame, labels: Labels, regions: dict[str, Region]) -> None:
@@ -114,7 +116,7 @@ class Refiner:
                 picture = snapshot_of(frame, labels, self._network, region) if watch.config.snapshot else None
                 self._events.append(event, picture)
 
-    def retire(self, successor: Refiner | None = None) -> None:
+    def retire(self, successor: Postprocessor | None = None) -> None:
         """Its loop no longer calls it: what it watches and the ``successor`` does not ends."""
         kept = set() if successor is None else {watch.config.name for watch in successor._watches}
         for watch in self._watches:
@@ -124,7 +126,7 @@ class Refiner:
                     self._events.append(event)
 
 
-def _smoothed(name: str, region: RegionConfig, earlier: Refiner | None) -> Smoothed:
+def _smoothed(name: str, region: RegionConfig, earlier: Postprocessor | None) -> Smoothed:
     """The earlier one of a region that has not changed, otherwise a new one."""
     if earlier is not None and earlier._configs.get(name) == region:
         return earlier._smoothed[name]

@@ -12,7 +12,7 @@ from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Frame, Labels, Region
 from edge_segnet.scene.counting import class_counts, histogram, look_up
-from edge_segnet.scene.ground import Sectors, View, drivable_lut
+from edge_segnet.scene.ground import CameraGeometry, Sectors, drivable_lut
 from edge_segnet.settings.regions import MountConfig, RegionConfig
 
 
@@ -35,7 +35,7 @@ class Smoothed:
         return self._values
 
 
-class Area:
+class RegionCounter:
     """A region at one network size, for one model's classes."""
 
     def __init__(self, config: RegionConfig, classes: ClassMap, size: tuple[int, int], smoothed: Smoothed) -> None:
@@ -55,7 +55,7 @@ class Area:
             self._sectors = Sectors(inside, *corner, config.free.sectors, config.free.share)
             self._lut = drivable_lut([classes.index(name) for name in config.free.classes])
 
-    def measure(self, frame: Frame, labels: Labels, view: View, mount: MountConfig | None) -> Region:
+    def measure(self, frame: Frame, labels: Labels, view: CameraGeometry, mount: MountConfig | None) -> Region:
         """Count a frame's labels, uint8 [H,W]."""
         inside = labels[self._box] | self._outside
         counts = class_counts(histogram(inside), self._classes, self._pixels)

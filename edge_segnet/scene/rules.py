@@ -23,7 +23,7 @@ class _Seen:
     synthetic: bool
 
 
-class Watch:
+class RuleState:
     """One rule on one camera. A frame without a value (the region's picture is unknown) changes nothing."""
 
     def __init__(self, config: RuleConfig, camera: str, *, on: bool = False) -> None:
@@ -35,9 +35,9 @@ class Watch:
         self._since_ns: int | None = None
         self._seen: _Seen | None = None
 
-    def renewed(self, config: RuleConfig) -> Watch:
+    def renewed(self, config: RuleConfig) -> RuleState:
         """The same rule with other settings: an alarm that is on stays on until those clear it."""
-        new = Watch(config, self.camera, on=self.on)
+        new = RuleState(config, self.camera, on=self.on)
         new._since_ns, new._seen = self._since_ns, self._seen
         return new
 

@@ -15,7 +15,7 @@ PAUSE_S: Final = 1.0
 """After a longer pause, what was seen before is no evidence any more."""
 
 
-class Filter(Protocol):
+class TemporalFilter(Protocol):
     """Labels in, steadier labels out; they may change their size between frames."""
 
     def steady(self, labels: Labels, at_ns: int) -> Labels:
@@ -23,7 +23,7 @@ class Filter(Protocol):
         ...
 
 
-def make(config: SteadyConfig) -> Filter:
+def make(config: SteadyConfig) -> TemporalFilter:
     """The filter that the settings ask for."""
     return Majority(config.frames) if config.method == "majority" else Exponential(config.time_s)
 
@@ -44,7 +44,7 @@ class Exponential:
         self._at_ns = 0
 
     def steady(self, labels: Labels, at_ns: int) -> Labels:
-        """As ``Filter``."""
+        """As ``TemporalFilter``."""
         past_s = (at_ns - self._at_ns) / 1e9
         self._at_ns = at_ns
         if self._kept is None or self._kept.shape != labels.shape or not 0.0 <= past_s <= PAUSE_S:
@@ -73,7 +73,7 @@ class Majority:
         self._at_ns = 0
 
     def steady(self, labels: Labels, at_ns: int) -> Labels:
-        """As ``Filter``."""
+        """As ``TemporalFilter``."""
         past_s = (at_ns - self._at_ns) / 1e9
         self._at_ns = at_ns
         if self._seen and (self._seen[0].shape != labels.shape or not 0.0 <= past_s <= PAUSE_S):

@@ -13,7 +13,7 @@ from edge_segnet.core import uris
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Fit, Result
 from edge_segnet.scene.events import EventLog
-from edge_segnet.scene.interpreter import Refiner
+from edge_segnet.scene.interpreter import Postprocessor
 from edge_segnet.service.loop import Loop, Pace
 from edge_segnet.service.model import Loaded, network_of
 from edge_segnet.settings.schema import CameraConfig, Config
@@ -55,7 +55,7 @@ class Camera:
         self.fit = loaded.bundle.fit
         self._around = around
         before = None if earlier is None else earlier._refiner
-        self._refiner: Refiner = Refiner(name, settings, network_of(loaded), around.events, before)
+        self._refiner: Postprocessor = Postprocessor(name, settings, network_of(loaded), around.events, before)
         self._loop = Loop(
             self.supervisor, loaded.backend, loaded.bundle.name, around.publish, _pace(self.config), self.telemetry
         )
@@ -80,7 +80,7 @@ class Camera:
         """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
         self.supervisor.resize(loaded.bundle.size)
         before = self._refiner
-        self._refiner = Refiner(self.name, settings, network_of(loaded), self._around.events, before)
+        self._refiner = Postprocessor(self.name, settings, network_of(loaded), self._around.events, before)
         self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
         before.retire(self._refiner)
 

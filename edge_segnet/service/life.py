@@ -19,8 +19,8 @@ from edge_segnet.core.types import Sink
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import Camera, Opener, Surroundings
 from edge_segnet.service.changes import Watched
-from edge_segnet.service.preparing import Prepared, Preparer
-from edge_segnet.service.sinks import Outlets
+from edge_segnet.service.preparing import ModelLoader, Prepared
+from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
 from edge_segnet.settings.schema import Config
 from edge_segnet.sources import open_camera
@@ -85,9 +85,9 @@ class Daemon:
         self.state.events = EventLog(state_folder() / "events")
         self._config, self._origin, self._notify = config, origin, notifier
         self._opener = opener
-        self._outlets = Outlets(self.state, extra or {})
+        self._outlets = SinkManager(self.state, extra or {})
         self.state.sinks = self._outlets.status
-        self._preparer = Preparer(origin.wait_for_model, lambda: self._stopping, self._say_waiting)
+        self._preparer = ModelLoader(origin.wait_for_model, lambda: self._stopping, self._say_waiting)
         self._file = Watched(origin.file)
         self._stopping = self._reload_asked = self._record_asked = False
         self._failure: Exception | None = None

@@ -26,7 +26,7 @@ class Prepared:
     loaded: Loaded
 
 
-class Preparer:
+class ModelLoader:
     """At most one preparation is under way; ``take`` gives its outcome once."""
 
     def __init__(self, wait: bool, stopping: Callable[[], bool], waiting: Callable[[str], None]) -> None:

@@ -79,7 +79,7 @@ def made(name: str, config: Config, service: Service) -> StartedSink:
         raise config.error(tuple(key.split(".")), fault, error.hint) from error
 
 
-class Outlets:
+class SinkManager:
     """The sinks at work, behind one fan-out."""
 
     NAMES = ("http", "rtsp", "mqtt", "jsonl", "video", "recording", "foxglove", "ros2")

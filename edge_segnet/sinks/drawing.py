@@ -6,7 +6,8 @@ from typing import Final
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Fit, Image, Result
-from edge_segnet.pictures.files import blend, colourise, fit_image, unfit_labels
+from edge_segnet.pictures.overlay import blend, colourise
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 from edge_segnet.settings.sections import Picture
 from edge_segnet.sinks.proportions import seen_size
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_segnet.core.files import state_folder
-from edge_segnet.core.pace import Turns
+from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.messages import JsonLinesConfig
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.rolling import Rolling
-from edge_segnet.sinks.shelf import Shelf, require_folder
+from edge_segnet.sinks.retention import Retention, require_folder
+from edge_segnet.sinks.rolling import RollingWriter
 
 SPARE: Final = 65_536
 """Bytes; a line has a few thousand at most."""
@@ -24,9 +24,9 @@ class JsonLinesSink:
 
     def __init__(self, config: JsonLinesConfig, service: Service) -> None:
         """Raises ConfigError: the folder can't be written."""
-        shelf = Shelf(require_folder(config.path or state_folder() / "results", "jsonl.path"), config, ".jsonl")
-        self._service, self._turns = service, Turns(config.rate)
-        self._files: Rolling[bytes] = Rolling("jsonl", config, shelf, LinesFile, SPARE)
+        shelf = Retention(require_folder(config.path or state_folder() / "results", "jsonl.path"), config, ".jsonl")
+        self._service, self._turns = service, RateLimiter(config.rate)
+        self._files: RollingWriter[bytes] = RollingWriter("jsonl", config, shelf, LinesFile, SPARE)
 
     def start(self) -> None:
         """The first file is begun by the first result."""
@@ -42,7 +42,7 @@ class JsonLinesSink:
         self._files.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
 
     def status(self) -> dict[str, Any]:
-        """As ``Rolling``."""
+        """As ``RollingWriter``."""
         return self._files.status()
 
     def close(self) -> None:

@@ -39,7 +39,8 @@ from edge_segnet.core import schemas
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.containers import grey_as_palette
-from edge_segnet.pictures.files import encode, unfit_labels
+from edge_segnet.pictures.files import encode
+from edge_segnet.pictures.shape import unfit_labels
 from edge_segnet.scene.events import Event
 from edge_segnet.settings.regions import RegionConfig
 from edge_segnet.settings.sections import Picture

@@ -10,7 +10,7 @@ import numpy as np
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Fit, Image, Result
-from edge_segnet.pictures.files import draw_legend
+from edge_segnet.pictures.overlay import draw_legend
 from edge_segnet.sinks.drawing import draw
 
 LINE: Final = 24

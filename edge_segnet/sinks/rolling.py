@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from edge_segnet.core.errors import OutputError
 from edge_segnet.settings.messages import FilesSection
-from edge_segnet.sinks.shelf import MB, DiskFull, Shelf
+from edge_segnet.sinks.retention import MB, DiskFull, Retention
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", contravariant=True)
@@ -32,11 +32,11 @@ class OpenFile(Protocol[Item]):
         ...
 
 
-class Rolling(Generic[Item]):
+class RollingWriter(Generic[Item]):
     """Writes items into files of limited size and time; one thread uses it, ``status`` may be asked from any."""
 
     def __init__(
-        self, name: str, config: FilesSection, shelf: Shelf, opened: Callable[[Path], OpenFile[Item]], spare: int
+        self, name: str, config: FilesSection, shelf: Retention, opened: Callable[[Path], OpenFile[Item]], spare: int
     ) -> None:
         """``name``: of the sink, for the alarm; ``opened`` makes a file; ``spare``: bytes that one item may take."""
         self._name, self._config, self._shelf, self._opened, self._spare = name, config, shelf, opened, spare

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import numpy as np
 
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.files import quiet_decoders
+from edge_segnet.pictures.video import even
 from edge_segnet.settings.messages import VideoConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
-from edge_segnet.sinks.rolling import Rolling
-from edge_segnet.sinks.shelf import Shelf, require_folder
+from edge_segnet.sinks.retention import Retention, require_folder
+from edge_segnet.sinks.rolling import RollingWriter
 
 SUFFIX: Final = ".mkv"
 """Matroska needs no index at its end: a file whose writer was killed still plays."""
@@ -41,8 +41,8 @@ class VideoSink:
     def __init__(self, config: VideoConfig, service: Service) -> None:
         """Raises ConfigError: the folder can't be written."""
         self._config, self._service = config, service
-        self._shelf = Shelf(require_folder(config.path or state_folder() / "videos", "video.path"), config, SUFFIX)
-        self._reels: dict[str, Rolling[Shot]] = {}
+        self._shelf = Retention(require_folder(config.path or state_folder() / "videos", "video.path"), config, SUFFIX)
+        self._reels: dict[str, RollingWriter[Shot]] = {}
 
     def start(self) -> None:
         """The first file is begun by the first result."""
@@ -59,20 +59,22 @@ class VideoSink:
                 reel.finish()
             elif file.due(frame.captured_ns) < 1:
                 return
-        image = _even(draw(self._config.kind, result, classes, self._service.fit))
+        image = even(draw(self._config.kind, result, classes, self._service.fit))
         if isinstance(file, VideoFile) and file.shape != image.shape:
             reel.finish()  # a video has one size
         reel.write(Shot(image, frame.captured_ns), frame.camera)
 
-    def _reel(self, camera: str) -> Rolling[Shot]:
+    def _reel(self, camera: str) -> RollingWriter[Shot]:
         if camera not in self._reels:
             rate = self._config.rate
-            made: Rolling[Shot] = Rolling("video", self._config, self._shelf, lambda path: VideoFile(path, rate), SPARE)
+            made: RollingWriter[Shot] = RollingWriter(
+                "video", self._config, self._shelf, lambda path: VideoFile(path, rate), SPARE
+            )
             self._reels = {**self._reels, camera: made}  # status() may be reading the old one
         return self._reels[camera]
 
     def status(self) -> dict[str, Any]:
-        """As ``Rolling``, of all cameras together; ``cameras`` has each one's file."""
+        """As ``RollingWriter``, of all cameras together; ``cameras`` has each one's file."""
         told = {camera: reel.status() for camera, reel in self._reels.items()}
         errors = [each["error"] for each in told.values() if each["error"] is not None]
         return {
@@ -149,11 +151,3 @@ class VideoFile:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
-
-
-def _even(image: Image) -> Image:
-    """4:2:0 video has even sizes; FFmpeg's writer would cut the last row or column off."""
-    right, below = image.shape[1] % 2, image.shape[0] % 2
-    if not (right or below):
-        return image
-    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)

@@ -13,7 +13,7 @@ from edge_segnet.core.types import Fit
 from edge_segnet.core.uris import SourceUri
 from edge_segnet.pictures.files import IMAGE_SUFFIXES, pictures_in
 from edge_segnet.sources.finite import FiniteSource as FiniteSource
-from edge_segnet.sources.live import LiveSource, Wish
+from edge_segnet.sources.live import FrameFormat, LiveSource
 
 if TYPE_CHECKING:
     from edge_segnet.settings.schema import CameraConfig
@@ -112,9 +112,9 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     from edge_segnet.sources.gstreamer import open_pipeline, open_uri, usable
 
     if camera.pipeline is not None:
-        return open_pipeline(camera.pipeline, Wish(size, fit, camera.flip, name))
+        return open_pipeline(camera.pipeline, FrameFormat(size, fit, camera.flip, name))
     source = uris.parse(camera.source or "")
-    wish = Wish(size, fit, camera.turn, name)
+    wish = FrameFormat(size, fit, camera.turn, name)
     if not source.live:
         return _play(camera, wish)
     if source.kind == "csi" or usable(source, camera):
@@ -124,7 +124,7 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     return ChildSource(source, camera, wish)
 
 
-def _play(camera: CameraConfig, wish: Wish) -> LiveSource:
+def _play(camera: CameraConfig, wish: FrameFormat) -> LiveSource:
     from edge_segnet.sources.played import PlayedSource
 
     found = describe(camera.source or "")

@@ -22,10 +22,11 @@ import numpy as np
 from edge_segnet.core.errors import InputError, SourceLost
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import fit_image, read_only
+from edge_segnet.pictures.files import read_only
+from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.child_camera import HEADER, Kind
-from edge_segnet.sources.live import Wish
+from edge_segnet.sources.live import FrameFormat
 
 READ_BYTES: Final = 1 << 20
 REAP_S: Final = 1.0
@@ -46,7 +47,7 @@ class ChildSource:
 
     live = True
 
-    def __init__(self, source: SourceUri, camera: CameraConfig, wish: Wish) -> None:
+    def __init__(self, source: SourceUri, camera: CameraConfig, wish: FrameFormat) -> None:
         """Start the process; whether there is a camera comes out of ``read``."""
         self._source, self._wish = source, wish
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ from edge_segnet.core import uris
 from edge_segnet.core.errors import InputError, SourceLost
 from edge_segnet.core.types import Image
 from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import fit_image, flip_image
+from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.sources.reach import why_unreachable
 from edge_segnet.sources.usb import open_usb
 

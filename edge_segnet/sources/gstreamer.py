@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from edge_segnet.core.errors import BadFrame, InputError, SourceLost
 from edge_segnet.core.types import Frame, Image
 from edge_segnet.core.uris import SourceUri, without_credentials
-from edge_segnet.pictures.files import fit_image, read_only
+from edge_segnet.pictures.files import read_only
+from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, gst_plan, usb
-from edge_segnet.sources.live import Wish
+from edge_segnet.sources.live import FrameFormat
 from edge_segnet.sources.reach import why_unreachable
 
 BELIEVED_S: Final = 10.0
@@ -33,7 +34,7 @@ class GStreamerSource:
 
     live = True
 
-    def __init__(self, elements: list[Any], wish: Wish, source: SourceUri | None, *, nvidia: bool) -> None:
+    def __init__(self, elements: list[Any], wish: FrameFormat, source: SourceUri | None, *, nvidia: bool) -> None:
         self._gst = gst.load()
         self._wish, self._source, self._nvidia = wish, source, nvidia
         self._shown = "pipeline" if source is None else source.shown
@@ -168,7 +169,7 @@ def usable(source: SourceUri, camera: CameraConfig) -> bool:
     return gst_plan.first_missing(gst_plan.head(source, camera), gst.has) is None
 
 
-def open_uri(source: SourceUri, camera: CameraConfig, wish: Wish) -> GStreamerSource:
+def open_uri(source: SourceUri, camera: CameraConfig, wish: FrameFormat) -> GStreamerSource:
     """A CSI or USB camera, an RTSP or HTTP stream. Streams connect in the background: trouble comes out of ``read``.
 
     Raises:
@@ -202,7 +203,7 @@ def _with_mode(elements: list[Any], source: SourceUri) -> list[Any]:
     return [camera, mode_filter, decoder] if mode.is_jpeg else [camera, mode_filter]
 
 
-def open_pipeline(description: str, wish: Wish) -> GStreamerSource:
+def open_pipeline(description: str, wish: FrameFormat) -> GStreamerSource:
     """The config file's raw pipeline.
 
     Raises:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
 from edge_segnet.core.types import Fit, Frame
-from edge_segnet.pictures.files import fit_image, read_image, read_only
+from edge_segnet.pictures.files import read_image, read_only
+from edge_segnet.pictures.shape import fit_image
 
 
 class ImageSource:

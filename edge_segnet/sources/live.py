@@ -10,7 +10,7 @@ from edge_segnet.core.uris import Flip
 
 
 @dataclass(frozen=True)
-class Wish:
+class FrameFormat:
     """How frames shall come: ``size`` is (width, height), ``camera`` the name that they carry."""
 
     size: tuple[int, int]

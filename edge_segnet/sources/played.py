@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, SourceLost
 from edge_segnet.core.types import Frame
-from edge_segnet.pictures.files import fit_image, flip_image, read_only
+from edge_segnet.pictures.files import read_only
+from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.sources.finite import FiniteSource
-from edge_segnet.sources.live import Wish
+from edge_segnet.sources.live import FrameFormat
 
 AGAIN_S = 1.0
 """Pause before a file that gave no frame at all is tried again."""
@@ -25,7 +26,7 @@ class PlayedSource:
     live = False
 
     def __init__(
-        self, open_source: Callable[[tuple[int, int]], FiniteSource], wish: Wish, *, loop: bool, paced: bool
+        self, open_source: Callable[[tuple[int, int]], FiniteSource], wish: FrameFormat, *, loop: bool, paced: bool
     ) -> None:
         """Open it.
 

@@ -19,7 +19,8 @@ from typing import Final
 from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import without_credentials
-from edge_segnet.pictures.files import fit_image, read_only
+from edge_segnet.pictures.files import read_only
+from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.health import CameraStatus, Health, State, Tally
 from edge_segnet.sources.live import LiveSource

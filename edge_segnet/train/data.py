@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from edge_segnet.core.types import Image, Labels
 from edge_segnet.data.pairs import Pair
-from edge_segnet.pictures.files import fit_image
+from edge_segnet.pictures.shape import fit_image
 from edge_segnet.street import Street
 from edge_segnet.train.augment import Recipe, View, augment
 

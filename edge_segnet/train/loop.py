@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.stats import Scores, class_weights, confusion, scores
-from edge_segnet.pictures.files import fit_image, unfit_labels
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 from edge_segnet.train.augment import Recipe, View
 from edge_segnet.train.data import Pairs, Stream, count_classes, limit_threads, to_tensor
 from edge_segnet.train.loss import segmentation_loss

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.pictures.files import read_image, read_labels, unfit_labels
+from edge_segnet.pictures.files import read_image, read_labels
+from edge_segnet.pictures.shape import unfit_labels
 from tests.conftest import picture
 from tests.support.command import edge_segnet
 from tests.support.models import SIZE

@@ -13,7 +13,9 @@ from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
 from edge_segnet.core.types import Frame, Labels
 from edge_segnet.graph import bundle
-from edge_segnet.pictures.files import colourise, fit_image, read_image, read_labels, unfit_labels, write_lut
+from edge_segnet.pictures.files import read_image, read_labels, write_lut
+from edge_segnet.pictures.overlay import colourise
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 from tests.conftest import picture, read_video, write_video
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny

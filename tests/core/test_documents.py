@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.documents import to_document
-from edge_segnet.core.types import Flicker, Frame, FreeDistance, Region, Result, Segmentation
+from edge_segnet.core.types import Flicker, Frame, FreeSpace, Region, Result, Segmentation
 
 
 def make_result(low_margin: float | None = 0.02149) -> Result:
@@ -21,7 +21,7 @@ def make_result(low_margin: float | None = 0.02149) -> Result:
     inside[[3, 4, 11]] = [81, 18, 1]
     smoothed = np.full(12, 0.25)
     regions = {
-        "ahead": Region(inside, smoothed, FreeDistance((9, 4), (12.3456, 3.0), (-4.26, 4.26))),
+        "ahead": Region(inside, smoothed, FreeSpace((9, 4), (12.3456, 3.0), (-4.26, 4.26))),
         "left": Region(inside, smoothed),
     }
     return Result(

@@ -16,7 +16,7 @@ import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_segnet.core.types import Flicker, FreeDistance, Region
+from edge_segnet.core.types import Flicker, FreeSpace, Region
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from tests.support.recordings import event_now
 from tests.support.service import StreetService, drive, serving
@@ -40,7 +40,7 @@ def metrics() -> dict[str, set[str]]:
     service.regions = {"ahead": RegionConfig(polygon=[[0.3, 0.9], [0.7, 0.9], [0.5, 0.5]])}
     service.rules = [RuleConfig.model_validate({"name": "lost", "region": "ahead", "class": "Road", "below": 0.4})]
     (result,) = drive(1)
-    free = FreeDistance((9, 4), (12.5, 3.5), (-4.0, 4.0))
+    free = FreeSpace((9, 4), (12.5, 3.5), (-4.0, 4.0))
     region = Region(result.segmentation.counts, np.full(12, 0.5), free)
     rich = dataclasses.replace(result, regions={"ahead": region}, alarms=("lost",), flicker=Flicker(0.01, 0.002))
     service.events.append(event_now())

@@ -15,7 +15,7 @@ from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.context import Check, Context
 from edge_segnet.doctor.place import Place, said
 from edge_segnet.doctor.report import Finding
-from edge_segnet.doctor.unit import Unit
+from edge_segnet.doctor.systemd import Unit
 from edge_segnet.settings.schema import CameraConfig, Config, RecordingConfig
 from tests.board.test_board import tree
 

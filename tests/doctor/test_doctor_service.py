@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.doctor import context as contexts
-from edge_segnet.doctor import ports, rights, settings, unit
+from edge_segnet.doctor import ports, rights, settings, systemd, unit
 from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
-from edge_segnet.doctor.unit import Unit
+from edge_segnet.doctor.systemd import Unit
 from edge_segnet.settings.schema import Config, HttpConfig, RtspConfig
 from tests.support.program import program
 
@@ -66,7 +66,7 @@ def test_a_failed_unit_says_why(result: str, status: str, code: int, words: str)
 
 
 def test_without_systemd_or_without_the_unit(tmp_path: Path) -> None:
-    assert unit.read(Place(tmp_path)) is None
+    assert systemd.read(Place(tmp_path)) is None
     for given in (None, Unit({"LoadState": "not-found"})):
         (finding,) = unit.check(Context(unit=given))
         assert finding.status == "grey"

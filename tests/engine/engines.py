@@ -11,7 +11,6 @@ from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame
 from edge_segnet.engine import golden
-from edge_segnet.engine.build import listed, source_hash
 from edge_segnet.engine.files import replace_all, sha256
 from edge_segnet.engine.library import Library, find_library
 from edge_segnet.engine.manifest import (
@@ -25,6 +24,7 @@ from edge_segnet.engine.manifest import (
     golden_path,
     sealed,
 )
+from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.graph import bundle as bundles
 
 

@@ -17,18 +17,9 @@ from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import InputError, OutputError
 from edge_segnet.core.types import Fit
 from edge_segnet.pictures.containers import fault
-from edge_segnet.pictures.files import (
-    blend,
-    colourise,
-    draw_legend,
-    fit_image,
-    quiet_decoders,
-    read_image,
-    read_labels,
-    read_lut,
-    unfit_labels,
-    write_image,
-)
+from edge_segnet.pictures.files import quiet_decoders, read_image, read_labels, read_lut, write_image
+from edge_segnet.pictures.overlay import blend, colourise, draw_legend
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 from tests.conftest import picture
 
 Side = st.integers(1, 70)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_segnet.scene.ground import FAR_M, Sectors, View, bearing_deg, distance_m
+from edge_segnet.scene.ground import FAR_M, CameraGeometry, Sectors, bearing_deg, distance_m
 from edge_segnet.settings.regions import MountConfig
 
 LEVEL = MountConfig(height_m=1.5, focal_px=500)
@@ -49,16 +49,16 @@ def test_bearings_are_those_of_the_horizon() -> None:
 
 
 def test_places_follow_stretching_and_cropping() -> None:
-    stretched = View((480, 360), (1920, 1080), "stretch")
+    stretched = CameraGeometry((480, 360), (1920, 1080), "stretch")
     assert stretched.in_focal_lengths(LEVEL, 240, 180) == pytest.approx((0.0, 0.0))
     assert stretched.in_focal_lengths(LEVEL, 480, 360) == pytest.approx((960 / 500, 540 / 500))
-    cropped = View((480, 360), (1920, 1080), "crop")  # the middle 1440x1080
+    cropped = CameraGeometry((480, 360), (1920, 1080), "crop")  # the middle 1440x1080
     assert cropped.in_focal_lengths(LEVEL, 480, 360) == pytest.approx((720 / 500, 540 / 500))
     off = MountConfig(height_m=1.5, focal_px=500, centre_px=[900.0, 500.0])
     assert stretched.in_focal_lengths(off, 240, 180) == pytest.approx((60 / 500, 40 / 500))
 
 
-VIEW = View((40, 30), (40, 30), "stretch")
+VIEW = CameraGeometry((40, 30), (40, 30), "stretch")
 
 
 def sectors(count: int = 4, share: float = 0.8, mask: NDArray[np.bool_] | None = None) -> Sectors:

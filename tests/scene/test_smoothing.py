@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_segnet.core.types import Labels
-from edge_segnet.scene.smoothing import Exponential, Filter, FlickerMeter, Majority, make
+from edge_segnet.scene.smoothing import Exponential, FlickerMeter, Majority, TemporalFilter, make
 from edge_segnet.settings.regions import SteadyConfig
 
 FRAME_NS = 33_333_333
@@ -18,12 +18,12 @@ def labels_of(*ids: int) -> Labels:
     return np.array([ids], np.uint8)
 
 
-def run(steadying: Filter, *frames: int, period_ns: int = FRAME_NS) -> list[int]:
+def run(steadying: TemporalFilter, *frames: int, period_ns: int = FRAME_NS) -> list[int]:
     return [int(steadying.steady(labels_of(label), i * period_ns)[0, 0]) for i, label in enumerate(frames)]
 
 
 @pytest.mark.parametrize("steadying", [Exponential(0.15), Majority(3), Majority(5)])
-def test_a_blink_is_removed_and_a_change_comes_through(steadying: Filter) -> None:
+def test_a_blink_is_removed_and_a_change_comes_through(steadying: TemporalFilter) -> None:
     seen = run(steadying, *[1] * 12, 2, *[1] * 12, *[3] * 12)
     assert seen[:25] == [1] * 25
     assert seen[-6:] == [3] * 6 and sum(label == 1 for label in seen[25:]) in (1, 2, 3, 4)
@@ -69,7 +69,7 @@ def test_a_new_size_or_a_pause_begins_anew(method: str) -> None:
 
 
 @pytest.mark.parametrize("steadying", [Exponential(0.15), Majority(3)])
-def test_what_was_given_out_is_never_written_again(steadying: Filter) -> None:
+def test_what_was_given_out_is_never_written_again(steadying: TemporalFilter) -> None:
     rng = np.random.default_rng(0)
     given_out = []
     for index in range(12):

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.types import Flicker, FreeDistance, Region, Result
+from edge_segnet.core.types import Flicker, FreeSpace, Region, Result
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from edge_segnet.sinks.http import HttpSink
 from tests.scene.test_events import event_of
@@ -119,7 +119,7 @@ def test_regions_and_rules_are_told_as_the_settings_have_them(client: httpx.Clie
 def with_regions(result: Result, alarms: tuple[str, ...]) -> Result:
     counts = np.zeros(len(CAMVID_11) + 1, np.int64)
     counts[[CAMVID_11.index("Road"), CAMVID_11.index("Car")]] = [25, 75]
-    region = Region(counts, np.full(12, 0.5), FreeDistance((9, 4), (12.5, 3.25), (-4.0, 4.0)))
+    region = Region(counts, np.full(12, 0.5), FreeSpace((9, 4), (12.5, 3.25), (-4.0, 4.0)))
     given = {name: getattr(result, name) for name in ("frame", "segmentation", "backend", "model", "age_ms", "dropped")}
     return Result(**given, regions={"ahead": region}, alarms=alarms, flicker=Flicker(0.01, 0.002))
 

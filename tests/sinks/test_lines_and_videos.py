@@ -19,7 +19,7 @@ import pytest
 
 from edge_segnet.core.errors import ConfigError
 from edge_segnet.core.types import Result
-from edge_segnet.pictures.files import fit_image
+from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
 from edge_segnet.sinks.jsonl import JsonLinesSink, LinesFile
 from edge_segnet.sinks.video import VideoSink

@@ -16,16 +16,16 @@ from mcap.reader import make_reader
 
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.errors import ConfigError
-from edge_segnet.core.pace import Turns
+from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.files import read_labels
-from edge_segnet.service.sinks import Outlets
+from edge_segnet.service.sinks import SinkManager
 from edge_segnet.settings.load import load
 from edge_segnet.settings.regions import RegionConfig
 from edge_segnet.settings.schema import Config, RecordingConfig
 from edge_segnet.sinks.messages import Message, Messages, Topic
 from edge_segnet.sinks.recording.mcap_file import is_whole
-from edge_segnet.sinks.shelf import Shelf
+from edge_segnet.sinks.retention import Retention
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny
 from tests.support.program import program
@@ -142,14 +142,14 @@ def test_files_change_by_size_and_time_and_the_oldest_go(tmp_path: Path) -> None
 
 
 def test_a_rate_is_kept_on_average() -> None:
-    turns = Turns(10.0)
+    turns = RateLimiter(10.0)
     assert sum(turns.mine("a", 0.04 * index) for index in range(250)) == pytest.approx(100, abs=1)
     assert turns.mine("b", 0.0) and not turns.mine("b", 0.05)
-    assert all(Turns(None).mine("a", 0.0) for _ in range(3))
+    assert all(RateLimiter(None).mine("a", 0.0) for _ in range(3))
 
 
 def test_names_survive_a_clock_that_is_set_back(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, RecordingConfig(), ".mcap")
+    shelf = Retention(tmp_path, RecordingConfig(), ".mcap")
     made = []
     for _ in range(3):
         path = shelf.new_file("a b/c")
@@ -165,7 +165,7 @@ def test_a_folder_that_cannot_be_written_is_told_by_its_line(tmp_path: Path) -> 
     config = load(settings)
     said = r"c\.yaml:3: recording\.path: .*/file/x can't be written \(Not a directory\)"
     with pytest.raises(ConfigError, match=said):
-        Outlets(StreetService(), {}).check(config)
+        SinkManager(StreetService(), {}).check(config)
     assert isinstance(config, Config)
 
 

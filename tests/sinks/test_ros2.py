@@ -17,7 +17,7 @@ import pytest
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.pictures.files import blend, colourise
+from edge_segnet.pictures.overlay import blend, colourise
 from edge_segnet.settings.schema import Ros2Config
 from edge_segnet.sinks.ros2 import Ros2Sink
 from tests.support.recordings import event_now

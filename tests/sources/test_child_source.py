@@ -19,10 +19,10 @@ from edge_segnet.core import uris
 from edge_segnet.core.errors import InputError, SourceLost
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import Flip
-from edge_segnet.pictures.files import flip_image
+from edge_segnet.pictures.shape import flip_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.child import ChildSource
-from edge_segnet.sources.live import LiveSource, Wish
+from edge_segnet.sources.live import FrameFormat, LiveSource
 from tests.support.mjpeg_camera import MjpegCamera, quarters
 from tests.support.tls import self_signed
 from tests.support.waiting import wait_until
@@ -31,7 +31,7 @@ SIZE = (64, 48)
 
 
 def opened(url: str, flip: Flip = "none") -> ChildSource:
-    return ChildSource(uris.parse(url), CameraConfig(source=url), Wish(SIZE, "stretch", flip, "front"))
+    return ChildSource(uris.parse(url), CameraConfig(source=url), FrameFormat(SIZE, "stretch", flip, "front"))
 
 
 def first(source: LiveSource) -> Frame:

@@ -12,7 +12,8 @@ import pytest
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
 from edge_segnet.core.types import Frame
-from edge_segnet.pictures.files import fit_image, flip_image, read_image
+from edge_segnet.pictures.files import read_image
+from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import open_camera
 from edge_segnet.sources.live import LiveSource

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_segnet.data.labels.findings import Dataset, Finding, Severity
 from edge_segnet.data.labels.leaks import Leak, find_leaks
-from edge_segnet.data.labels.lint import Dataset, Finding, Severity
 from edge_segnet.data.labels.shift import find_shift
 from edge_segnet.data.labels.survey import Facts
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_segnet.graph.caffe.prototxt import Layer
+
+if TYPE_CHECKING:
+    pass
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 MAX_MAP: Final = 1 << 31
 """Elements of one map; more is a mistake or an attack, and would only fail later."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_segnet.graph.caffe import affine, pooling
 from edge_segnet.graph.caffe.blobs import Labels, Map, Truth, check_size, pair, sizes
-from edge_segnet.graph.caffe.prototxt import Layer
+from edge_segnet.graph.caffe.prototxt import WITHOUT_RESULT, Layer
 
 if TYPE_CHECKING:
     from edge_segnet.graph.caffe.net import Net
@@ -216,7 +216,6 @@ def _nothing(net: Net, layer: Layer) -> None:
     net.ignored.append(f"{layer.name} ({layer.kind}): needs ground truth, which is not there when a network is used")
 
 
-WITHOUT_RESULT: Final = frozenset({"SoftmaxWithLoss", "Accuracy", "Silence"})
 HANDLERS: dict[str, Callable[[Net, Layer], None]] = {
     "Input": _input,
     "DenseImageData": _dense_image_data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.build import MIN_SIZE, OPSET
-from edge_segnet.graph.caffe import layers as handlers
 from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Size3, Truth, Value
-from edge_segnet.graph.caffe.prototxt import Layer, Prototxt, read_prototxt
+from edge_segnet.graph.caffe.prototxt import Layer, Prototxt, _count_readers
 from edge_segnet.graph.caffe.weights import Blob, read_weights
 from edge_segnet.graph.count import Cost, count
 from edge_segnet.graph.edit import drop_unreached, rename
@@ -46,23 +45,6 @@ class Imported:
     """What its user should know."""
 
 
-def import_caffe(prototxt: Path, caffemodel: Path, size: tuple[int, int] | None = None) -> Imported:
-    """Make the canonical graph (``frame`` uint8 [1,H,W,3] BGR -> ``logits`` [1,C,H,W]) of a Caffe network.
-
-    Args:
-        size: (width, height) of the network input; the file's own, else 480x360.
-
-    Raises:
-        ModelError: a file is missing, damaged or hostile; a layer is unknown or used in a way that has no exact
-            translation; the weights belong to another network. One line that names file, line, layer and blob.
-    """
-    description = read_prototxt(prototxt, handlers.check_known)
-    net = Net(description, prototxt, caffemodel, size)
-    for index, layer in enumerate(description.layers):
-        net.add(index, layer)
-    return net.finish()
-
-
 class Net:
     """The graph so far. Weights stay NumPy arrays until the end, because later layers fold into them."""
 
@@ -89,10 +71,10 @@ class Net:
             else:
                 self._blobs[name] = Truth()
 
-    def add(self, index: int, layer: Layer) -> None:
-        """Translate one layer; errors name it."""
+    def add(self, index: int, layer: Layer, handle: Callable[[Net, Layer], None]) -> None:
+        """Have one layer translated by its handler; errors name it."""
         self._at = index
-        handlers.HANDLERS[layer.kind](self, layer)
+        handle(self, layer)
 
     # What handlers use -----------------------------------------------------------------------------------------
 
@@ -252,14 +234,3 @@ class Net:
         except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
             raise ModelError(f"{self._prototxt}: no valid graph comes of it ({first_line(error)})") from None
         return model
-
-
-def _count_readers(description: Prototxt) -> Counter[tuple[int, int]]:
-    """How many layers read each (layer, top); -1 for the inputs that the net declares itself. Losses don't count."""
-    made = {name: (-1, index) for index, (name, _) in enumerate(description.inputs)}
-    readers: Counter[tuple[int, int]] = Counter()
-    for index, layer in enumerate(description.layers):
-        if layer.kind not in handlers.WITHOUT_RESULT:
-            readers.update(made[name] for name in layer.bottoms if name in made)
-        made.update({name: (index, top) for top, name in enumerate(layer.tops)})
-    return readers

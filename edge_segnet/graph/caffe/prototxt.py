@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge_segnet.graph.view import first_line
 
 MAX_BYTES: Final = 1 << 20
 """Of text; ENet, the longest of the family, has 70 kB."""
+WITHOUT_RESULT: Final = frozenset({"SoftmaxWithLoss", "Accuracy", "Silence"})
 MAX_LAYERS: Final = 2000
 _TEST: Final = 1
 _TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}<>]|\w+|\n""")
@@ -175,3 +177,14 @@ def _inputs(path: Path, net: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _short(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:57]}..."
+
+
+def _count_readers(description: Prototxt) -> Counter[tuple[int, int]]:
+    """How many layers read each (layer, top); -1 for the inputs that the net declares itself. Losses don't count."""
+    made = {name: (-1, index) for index, (name, _) in enumerate(description.inputs)}
+    readers: Counter[tuple[int, int]] = Counter()
+    for index, layer in enumerate(description.layers):
+        if layer.kind not in WITHOUT_RESULT:
+            readers.update(made[name] for name in layer.bottoms if name in made)
+        made.update({name: (index, top) for top, name in enumerate(layer.tops)})
+    return readers

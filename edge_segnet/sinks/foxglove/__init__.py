@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core.errors import ConfigError, UsageError
-from edge_segnet.core.pace import Turns
+from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks import Service
@@ -50,7 +50,7 @@ class FoxgloveSink:
             raise UsageError(what, hint="pip install 'edge-segnet[recording]'") from error
         self._config, self._service = config, service
         self._channels: Channels = Channels(service, config.quality)
-        self._turns = Turns(config.rate)
+        self._turns = RateLimiter(config.rate)
         self._gate: Gate | None = None
         self._log = LogTap(self._channels.send_log)
         self._cursor = service.events.last_id

@@ -25,7 +25,7 @@ class ClassCount(Document):
     share: Share
 
 
-class FreeDistance(Document):
+class FreeSpace(Document):
     """How far the ground is free in a region, by sector from left to right."""
 
     rows: Annotated[list[int], Field(description="at network size")]
@@ -39,7 +39,7 @@ class RegionDetails(Document):
     pixels: dict[str, int]
     void_pixels: int
     smoothed: dict[str, Share]
-    free: FreeDistance | None
+    free: FreeSpace | None
 
 
 class Flicker(Document):

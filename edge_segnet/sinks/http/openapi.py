@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks.http import documents
 from edge_segnet.sinks.http.pictures import LAYERS
-from edge_segnet.sinks.http.routes import MAX_RATE
+from edge_segnet.sinks.http.streams import MAX_RATE
 
 JSON: Final = "application/json"
 _NAME: Final = re.compile(r"\{(\w+)\}")

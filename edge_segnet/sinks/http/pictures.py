@@ -9,7 +9,9 @@ from typing import Final
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Fit, Image, Result
-from edge_segnet.pictures.files import blend, colourise, encode, fit_image, unfit_labels
+from edge_segnet.pictures.files import encode
+from edge_segnet.pictures.overlay import blend, colourise
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 from edge_segnet.sinks.proportions import seen_size
 
 ALPHA: Final = 0.5

@@ -19,10 +19,9 @@ from edge_segnet.sinks.http import assets, pictures
 from edge_segnet.sinks.http.auth import COOKIE, SESSION_S, Sessions
 from edge_segnet.sinks.http.feed import EVENT, Hub, Shot, picture_headers
 from edge_segnet.sinks.http.metrics import Metrics
-from edge_segnet.sinks.http.streams import Stream, Written
+from edge_segnet.sinks.http.streams import MAX_RATE, Stream, Written
 
 BODY_S: Final = 5.0
-MAX_RATE: Final = 1000.0
 
 
 class Routes:

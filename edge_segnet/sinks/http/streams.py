@@ -159,3 +159,6 @@ async def tell_status(hub: Hub) -> None:
         for listener in listeners:
             listener.tell(event)
         await asyncio.sleep(STATUS_S)
+
+
+MAX_RATE: Final = 1000.0

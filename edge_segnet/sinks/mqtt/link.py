@@ -19,7 +19,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_segnet.core.bell import Bell
+from edge_segnet.core.pace import Waker
 from edge_segnet.sinks.mqtt import protocol
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.protocol import Limits, Lost, Message, PahoClient
@@ -38,7 +38,7 @@ class Link:
         self._under_way: dict[int, float] = {}
         self._welcome: ReasonCode | None = None
         self._reason = ""
-        self._bell = Bell()
+        self._bell = Waker()
         self._limits = Limits()
 
     def open(self, resume: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from edge_segnet.core.pace import Turns
+from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 
 
@@ -14,7 +14,7 @@ class Stream:
     def __init__(self, name: str, rate: float) -> None:
         """``rate``: results per second and camera at most."""
         self.name = name
-        self._turns = Turns(rate)
+        self._turns = RateLimiter(rate)
         self._slots: dict[str, Result] = {}
         self._lock = threading.Lock()
         self.sent = self.dropped = 0

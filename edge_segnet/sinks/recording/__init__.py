@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import state_folder
-from edge_segnet.core.pace import Turns
+from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.shelf import require_folder
+from edge_segnet.sinks.retention import require_folder
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.messages import Kind, Messages
@@ -48,7 +48,7 @@ class RecordingSink:
         self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
         self._kinds: tuple[Kind, ...] = (*config.images, "regions", "result")
-        self._turns = Turns(config.rate)
+        self._turns = RateLimiter(config.rate)
         self._log = LogTap(lambda record: self._recorder.put(self._messages.log(record)))
         self._cursor = service.events.last_id
         self._status_s = float("-inf")

@@ -12,7 +12,7 @@ from edge_segnet.core.errors import OutputError
 from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.mcap_file import CHUNK, McapFile, is_whole, repair
-from edge_segnet.sinks.shelf import MB, NO_ROOM, DiskFull, Shelf
+from edge_segnet.sinks.retention import MB, NO_ROOM, DiskFull, Retention
 
 logger = logging.getLogger(__name__)
 FLUSH_S, SYNC_S = 1.0, 5.0
@@ -26,7 +26,7 @@ class Folder:
 
     def __init__(self, path: Path, config: RecordingConfig, metadata: Callable[[], Mapping[str, str]]) -> None:
         """``metadata`` gives what stands at the head of a new file."""
-        self.shelf = Shelf(path, config, ".mcap")
+        self.shelf = Retention(path, config, ".mcap")
         self.files = 0
         self._config, self._metadata = config, metadata
         self._file: McapFile | None = None

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.pace import Turns
+from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import Ros2Config
 from edge_segnet.sinks import Service
@@ -54,7 +54,7 @@ class Ros2Sink:
         self._config, self._service = config, service
         self._link = link(config)
         self._maker = Maker(self._link)
-        self._turns = Turns(config.rate)
+        self._turns = RateLimiter(config.rate)
         self._topics: dict[str, _Topics] = {}
         self._common: tuple[Publisher, Publisher] | None = None
         """Events and diagnostics, once the node is there."""

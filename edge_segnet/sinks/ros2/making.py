@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Fit, Result
-from edge_segnet.pictures.files import blend, colourise, fit_image, unfit_labels
+from edge_segnet.pictures.overlay import blend, colourise
+from edge_segnet.pictures.shape import fit_image, unfit_labels
 
 ALPHA: Final = 0.5
 KINDS: Final = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Fit, Image, Result
-from edge_segnet.pictures.files import blend, colourise
+from edge_segnet.pictures.overlay import blend, colourise
 
 ALPHA: Final = 0.5
 LARGEST: Final = 1920

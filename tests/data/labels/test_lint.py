@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19, ClassMap
-from edge_segnet.data.labels.lint import Finding, Report, collect, lint
+from edge_segnet.data.labels.findings import Finding
+from edge_segnet.data.labels.lint import Report, collect, lint
 from edge_segnet.data.pairs import find_splits
 from edge_segnet.pictures.containers import grey_as_palette
-from edge_segnet.pictures.files import colourise, encode
+from edge_segnet.pictures.files import encode
+from edge_segnet.pictures.overlay import colourise
 from tests.data.labels.data import Image, sound, write
 
 Pairs = dict[str, list[tuple[Image, Image]]]

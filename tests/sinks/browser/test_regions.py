@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.types import FreeDistance, Region, Result
+from edge_segnet.core.types import FreeSpace, Region, Result
 from edge_segnet.pictures.files import encode
 from edge_segnet.settings.load import load
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
@@ -35,7 +35,7 @@ def with_region(*alarms: str) -> Result:
     result = halves()
     counts = np.zeros(len(CAMVID_11) + 1, np.int64)
     counts[[CAMVID_11.index("Road"), CAMVID_11.index("Car")]] = [25, 75]
-    region = Region(counts, np.full(12, 0.5), FreeDistance((9, 4), (12.5, 3.25), (-4.0, 4.0)))
+    region = Region(counts, np.full(12, 0.5), FreeSpace((9, 4), (12.5, 3.25), (-4.0, 4.0)))
     given = {name: getattr(result, name) for name in ("frame", "segmentation", "backend", "model", "age_ms", "dropped")}
     return Result(**given, regions={"ahead": region}, alarms=alarms)
 

@@ -12,7 +12,7 @@ from edge_segnet.doctor import broker as checks
 from edge_segnet.doctor.connect import try_connect
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import Finding
-from edge_segnet.doctor.unit import Unit
+from edge_segnet.doctor.systemd import Unit
 from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.mqtt.account import account

@@ -14,7 +14,7 @@ import pytest
 from edge_segnet.core.errors import InputError, SourceLost, UsageError
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.core.uris import FLIPS, Flip
-from edge_segnet.pictures.files import flip_image
+from edge_segnet.pictures.shape import flip_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst as gstreamer
 from edge_segnet.sources import open_camera

@@ -15,7 +15,7 @@ from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, open_camera
 from edge_segnet.sources.child import ChildSource
 from edge_segnet.sources.health import CameraStatus
-from edge_segnet.sources.live import LiveSource, Wish
+from edge_segnet.sources.live import FrameFormat, LiveSource
 from edge_segnet.sources.supervisor import Supervisor
 from tests.sources.gstreamer.rtsp_camera import Picture, RtspCamera
 from tests.support.mjpeg_camera import MjpegCamera
@@ -34,7 +34,7 @@ def by_gstreamer(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
 
 
 def by_opencv(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
-    return ChildSource(uris.parse(camera.source or ""), camera, Wish(size, "stretch", "none", "front"))
+    return ChildSource(uris.parse(camera.source or ""), camera, FrameFormat(size, "stretch", "none", "front"))
 
 
 @contextmanager

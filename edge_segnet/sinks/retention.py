@@ -51,7 +51,7 @@ def require_folder(path: Path, key: str) -> Path:
     return path
 
 
-class Shelf:
+class Retention:
     """Only files of this program, by their names, are counted and removed."""
 
     def __init__(self, path: Path, limits: Limits, suffix: str) -> None:

@@ -1,0 +1,72 @@
+"""Shapes: a picture fitted to a network's size, labels brought back, flips; uint8 in, uint8 out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edge_segnet.core.types import Fit, Image, Labels
+from edge_segnet.core.uris import Flip
+
+
+def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:
+    """Bring a picture to ``size`` (width, height): stretched as the original demo did, or its middle cut out first."""
+    if fit == "crop":
+        top, left, height, width = middle(image.shape[:2], size)
+        image = image[top : top + height, left : left + width]
+    if image.shape[1::-1] == size:
+        return image
+    shrinks = image.shape[1] > 2 * size[0] and image.shape[0] > 2 * size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def flip_image(image: Image, flip: Flip) -> Image:
+    """A mirrored or turned copy of a picture (quarter turns swap width and height); ``none``: the picture itself."""
+    match flip:
+        case "none":
+            return image
+        case "horizontal" | "vertical":
+            return np.asarray(cv2.flip(image, 1 if flip == "horizontal" else 0), np.uint8)
+        case "rotate-90":
+            turn = cv2.ROTATE_90_CLOCKWISE
+        case "rotate-180":
+            turn = cv2.ROTATE_180
+        case "rotate-270":
+            turn = cv2.ROTATE_90_COUNTERCLOCKWISE
+    return np.asarray(cv2.rotate(image, turn), np.uint8)
+
+
+def unfit_labels(labels: Labels, size: tuple[int, int], void: int, fit: Fit = "stretch") -> Labels:
+    """Labels back at the picture's ``size`` (width, height), nearest neighbour; void where ``crop`` saw nothing."""
+    if labels.shape[1::-1] == size:
+        return labels
+    width, height = size
+    if fit == "stretch":
+        return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    top, left, seen_height, seen_width = middle((height, width), (labels.shape[1], labels.shape[0]))
+    full = np.full((height, width), void, np.uint8)
+    seen = cv2.resize(labels, (seen_width, seen_height), interpolation=cv2.INTER_NEAREST)
+    full[top : top + seen_height, left : left + seen_width] = seen
+    return full
+
+
+def middle(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of the largest middle part of ``shape`` (H, W) with the aspect of ``size`` (w, h)."""
+    height, width = shape
+    part_width = min(width, max(1, round(height * size[0] / size[1])))
+    part_height = min(height, max(1, round(width * size[1] / size[0])))
+    return (height - part_height) // 2, (width - part_width) // 2, part_height, part_width
+
+
+def seen_size(size: tuple[int, int], source_size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """(width, height) at which a picture of network ``size`` has the camera's proportions again. Whichever side must
+    grow grows, so that nothing of the network's resolution is lost.
+    """
+    width, height = size
+    seen_width = round(height * source_size[0] / source_size[1])
+    if fit == "crop" or abs(seen_width - width) <= 1:
+        return width, height
+    if seen_width > width:
+        return seen_width, height
+    return width, round(width * source_size[1] / source_size[0])
