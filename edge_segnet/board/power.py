@@ -16,6 +16,7 @@ from typing import Final
 
 from edge_segnet.bench.report import Energy, Readings
 from edge_segnet.board.sysfs import number, text
+from edge_segnet.core import threads
 
 TOTAL_RAILS: Final = ("VDD_IN", "POM_5V_IN", "VIN", "SYS_VIN")
 """Whole-board rails by name (Orin Nano and NX, Nano, Thor); without one, all rails are summed (AGX Orin)."""
@@ -86,7 +87,7 @@ class PowerMeter:
         self.seconds = 0.0
         self._period_s = period_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="power", daemon=True)
+        self._thread = threads.Thread(self._sample, "power")
 
     def __enter__(self) -> PowerMeter:
         self._started = time.perf_counter()

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from edge_segnet.core import threads
 from edge_segnet.doctor import checks
 from edge_segnet.doctor.child import isolated
 from edge_segnet.doctor.context import Context, find_settings, gather
@@ -53,7 +53,7 @@ class Task(ABC):
         self._left: list[str] = []
         self._found: list[Finding] = []
         self._started = time.monotonic()
-        self._thread = threading.Thread(target=self._work, name=f"doctor {name}", daemon=True)
+        self._thread = threads.Thread(self._work, f"doctor {name}", again=False)
 
     def wait(self, deadline: float) -> list[Finding]:
         """What was found until then."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_segnet.core import threads
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, OutputError, UsageError
 from edge_segnet.core.files import output_error
 from edge_segnet.core.types import Backend, Counts, Frame, Result
@@ -130,8 +131,7 @@ class _Frames(Iterator[Frame]):
         self._source, self._limit, self._summary = source, limit, summary
         self._queue: queue.Queue[Frame | Exception | None] = queue.Queue(AHEAD)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read_all, name="reader", daemon=True)
-        self._thread.start()
+        self._thread = threads.start(self._read_all, "reader", again=False)
 
     def _read_all(self) -> None:
         try:

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from edge_segnet.core import threads
 from edge_segnet.scene.event_store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class EventLog:
         self._waiting: deque[tuple[Event, Callable[[], bytes] | None]] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._thread: threading.Thread | None = None  # until there is work for it
+        self._thread: threads.Thread | None = None  # until there is work for it
 
     def append(self, event: Event, snapshot: Callable[[], bytes] | None = None) -> None:
         """Leave an event for the log's thread; never waits for it. ``snapshot`` gives a JPEG, on that thread."""
@@ -135,8 +136,7 @@ class EventLog:
                 self.lost += 1
             self._waiting.append((event, snapshot if len(self._waiting) < PICTURES_WAITING else None))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-                self._thread.start()
+                self._thread = threads.start(self._run, "events")
             self._changed.notify_all()
 
     def newest(self, limit: int = KEEP) -> list[Event]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edge_segnet.core import uris
+from edge_segnet.core import threads, uris
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Fit, Result
 from edge_segnet.scene.events import EventLog
@@ -60,7 +59,7 @@ class Camera:
             self.supervisor, loaded.backend, loaded.bundle.name, around.publish, _pace(self.config), self.telemetry
         )
         self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
-        self._thread = threading.Thread(target=self._run, name=f"loop-{name}", daemon=True)
+        self._thread = threads.Thread(self._run, f"loop-{name}")
 
     def _open(self, size: tuple[int, int]) -> LiveSource:
         return self._around.opener(self.config, self.name, size, self.fit)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.types import Fit, Result
@@ -58,8 +59,8 @@ class Display:
         self._per_second = 0.0
         self._window = _open(title)
         self._threads = [
-            threading.Thread(target=self._draw, name="display", daemon=True),
-            threading.Thread(target=self._listen, name="display-keys", daemon=True),
+            threads.Thread(self._draw, "display"),
+            threads.Thread(self._listen, "display-keys"),
         ]
         for thread in self._threads:
             thread.start()
@@ -88,8 +89,7 @@ class Display:
             self._changed.notify()
         self._window.kill()  # it has nothing to lose, and SDL would make a wish to quit of a gentler signal
         for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(CLOSE_TIMEOUT_S)
+            thread.join(CLOSE_TIMEOUT_S)
         self._window.wait()
         for stream in (self._window.stdin, self._window.stdout):
             if stream is not None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.types import Result, Sink
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class _Outlet:
         self._stopping = False
         self._published = self._dropped = self._failed = 0
         self._last_error: str | None = None
-        self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
+        self._thread = threads.Thread(self._run, f"sink-{name}")
         self._thread.start()
 
     def offer(self, result: Result) -> None:

@@ -14,6 +14,8 @@ import sys
 import threading
 from typing import Any, BinaryIO, Final
 
+from edge_segnet.core import threads
+
 HEADER: Final = struct.Struct("<II")
 POLL_MS: Final = 15
 """How often keys and new pictures are looked for."""
@@ -32,7 +34,7 @@ class _Inbox:
         self._lock = threading.Lock()
         self._newest: Picture | None = None
         self.ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        threads.start(self._read, "pictures", again=False)
 
     def _read(self) -> None:
         while len(head := self._stream.read(HEADER.size)) == HEADER.size:

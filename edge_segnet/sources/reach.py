@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from typing import Final
 from urllib.parse import urlsplit
 
+from edge_segnet.core import threads
 from edge_segnet.core.uris import SourceUri
 
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -20,8 +20,7 @@ def why_unreachable(source: SourceUri) -> str:
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     found: list[str] = []
     secure = parts.scheme in ("rtsps", "https")
-    thread = threading.Thread(target=_try, args=(host, port, secure, found), daemon=True)
-    thread.start()
+    thread = threads.start(lambda: _try(host, port, secure, found), f"reach {host}", again=False)
     thread.join(2 * LIMIT_S if secure else LIMIT_S + 0.1)
     return found[0] if found else f"nobody answers at {host}:{port} within {LIMIT_S:g} s"
 

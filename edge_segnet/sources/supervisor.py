@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import without_credentials
@@ -47,7 +48,7 @@ class _Capture:
 
     def __init__(self, source: LiveSource | None = None) -> None:
         self.source = source
-        self.thread: threading.Thread | None = None
+        self.thread: threads.Thread | None = None
         self._due_ns: int | None = None
 
     def enter(self, limit_s: float) -> None:
@@ -81,7 +82,7 @@ class Supervisor:
         self._news = threading.Condition()
         self._stop = threading.Event()
         self._capture = _Capture()
-        self._stuck: list[threading.Thread] = []
+        self._stuck: list[threads.Thread] = []
         self._slot: Frame | None = None
         self._tally = Tally()
         self._overwritten = 0
@@ -148,7 +149,7 @@ class Supervisor:
         capture.thread.join(timeout_s)
         if capture.thread.is_alive() and capture.source is not None:
             # It hangs: closing from here may free it, or may hang as well.
-            threading.Thread(target=capture.source.close, name=f"close {self._name}", daemon=True).start()
+            threads.start(capture.source.close, f"close {self._name}", again=False)
             capture.thread.join(timeout_s)
 
     def _look_after(self) -> None:
@@ -169,8 +170,7 @@ class Supervisor:
             self._launch(fresh)
 
     def _launch(self, capture: _Capture) -> None:
-        capture.thread = threading.Thread(target=self._run, args=(capture,), name=f"capture {self._name}", daemon=True)
-        capture.thread.start()
+        capture.thread = threads.start(lambda: self._run(capture), f"capture {self._name}")
 
     def _run(self, capture: _Capture) -> None:
         self._release(capture)

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.errors import ConfigError, UsageError
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
@@ -55,7 +56,7 @@ class FoxgloveSink:
         self._log = LogTap(self._channels.send_log)
         self._cursor = service.events.last_id
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._tell, name="foxglove-events", daemon=True)
+        self._thread = threads.Thread(self._tell, "foxglove-events")
 
     def start(self) -> None:
         """Listen; an address that can't be had is said once and tried again."""

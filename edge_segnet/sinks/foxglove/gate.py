@@ -12,11 +12,11 @@ import contextlib
 import logging
 import socket
 import ssl
-import threading
 from collections import Counter
 from typing import Final
 from urllib.parse import urlsplit
 
+from edge_segnet.core import threads
 from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks.access import is_loopback
 from edge_segnet.sinks.hosts import Hosts
@@ -64,7 +64,7 @@ class Gate:
         self._leaving: set[socket.socket] = set()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="foxglove", daemon=True)
+        self._thread = threads.Thread(self._run, "foxglove")
 
     @property
     def clients(self) -> int:
@@ -77,7 +77,7 @@ class Gate:
 
     def close(self, timeout_s: float) -> None:
         """Cut everyone off and free the port."""
-        if self._thread.ident is None:
+        if not self._thread.started:
             self._loop.close()
             return
         with contextlib.suppress(RuntimeError):  # it has ended
@@ -85,6 +85,8 @@ class Gate:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        if self._loop.is_closed():  # an earlier run broke
+            self._loop, self._stop = asyncio.new_event_loop(), asyncio.Event()
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(lambda _loop, context: logger.debug("foxglove: %s", context.get("message")))
         try:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from edge_segnet.core import threads
 from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks.http.connection import MAX_HEADER, Bucket, Connection, Limits
 from edge_segnet.sinks.listening import bind, tls_context
@@ -70,7 +71,7 @@ class Server:
         self._stop: asyncio.Event | None = None
         self._tried = threading.Event()
         self._lingering: deque[socket.socket] = deque()
-        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread = threads.Thread(self._run, "http")
 
     def start(self) -> None:
         """Start to listen; returns after the first try (at most two seconds)."""
@@ -92,9 +93,9 @@ class Server:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except Exception as error:  # the service goes on without
-            logger.exception("the HTTP server broke")
-            self.error = f"a bug: {error}"
+        except Exception as error:
+            self.error = threads.told(error)
+            raise
         finally:
             self._loop = None
             self._tried.set()

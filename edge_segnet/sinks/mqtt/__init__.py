@@ -9,10 +9,10 @@ results, which are counted; events wait on disk.
 
 from __future__ import annotations
 
-import threading
 from importlib.util import find_spec
 from typing import Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.errors import ConfigError
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Result
@@ -50,7 +50,7 @@ class MqttSink:
         if config.frame is not None:
             self._streams.append(Stream("frame", config.frame.rate))
             self._sender.add(self._streams[1], messages.frame)
-        self._thread = threading.Thread(target=self._sender.run, name="mqtt", daemon=True)
+        self._thread = threads.Thread(self._sender.run, "mqtt")
 
     def start(self) -> None:
         """Connect, in a thread of its own, again and again."""
@@ -81,5 +81,4 @@ class MqttSink:
     def close(self) -> None:
         """Say goodbye, within a second; a thread that hangs in a look-up of the broker's name is left behind."""
         self._sender.stop()
-        if self._thread.ident is not None:
-            self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_S)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.folder import Folder
@@ -48,7 +49,7 @@ class Recorder:
         self._retry_s = 0.0
         self.error: str | None = None
         self.written = self.dropped = self.triggers = 0
-        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
+        self._thread = threads.Thread(self._run, "recording")
 
     def start(self) -> None:
         """Begin; files that a killed process left are completed first."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
@@ -63,7 +64,7 @@ class Ros2Sink:
         self._sent = 0
         self._due_s = 0.0
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._tell, name="ros2", daemon=True)
+        self._thread = threads.Thread(self._tell, "ros2")
 
     def start(self) -> None:
         """Begin to publish."""

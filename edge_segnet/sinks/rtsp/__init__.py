@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_segnet.core import threads
 from edge_segnet.core.errors import OutputError, UsageError
 from edge_segnet.core.types import Image, Result
 from edge_segnet.settings.schema import RtspConfig
@@ -42,7 +43,7 @@ class RtspSink:
         self._shown: dict[str, float] = {}
         self._error: str | None = None
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtsp", daemon=True)
+        self._thread = threads.Thread(self._run, "rtsp")
 
     def start(self) -> None:
         """Listen; an address that can't be had is said once and tried again."""
