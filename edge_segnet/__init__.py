@@ -1,0 +1,3 @@
+from edge_segnet.core import quiet
+
+quiet.keep()

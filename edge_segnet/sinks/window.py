@@ -55,7 +55,6 @@ class _Inbox:
 
 def main(title: str) -> None:
     """Open the window and serve it until the input ends."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         import pygame
     except ImportError as error:

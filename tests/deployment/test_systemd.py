@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.quiet import SWITCHES
 from edge_segnet.service.state import HEALTHY_S
 from tests.support.command import edge_segnet
 from tests.support.confined import library, settings, system_calls
@@ -94,8 +95,9 @@ def test_the_unit_and_the_program_mean_the_same() -> None:
     assert float(settings(UNIT, "WatchdogSec")[0]) == HEALTHY_S
     prevented = {int(code) for code in settings(UNIT, "RestartPreventExitStatus")[0].split()}
     assert prevented == {UsageError.exit_code, ModelError.exit_code}
-    for variable in settings(UNIT, "Environment"):
-        assert variable.partition("=")[2].startswith(f"/var/cache/{settings(UNIT, 'CacheDirectory')[0]}")
+    variables = dict(variable.split("=", 1) for variable in settings(UNIT, "Environment"))
+    for name in variables.keys() - SWITCHES.keys():
+        assert variables[name].startswith(f"/var/cache/{settings(UNIT, 'CacheDirectory')[0]}")
 
 
 @pytest.mark.parametrize(("source", "code"), [("0", 0), ("synthetic://drive", 2)])
