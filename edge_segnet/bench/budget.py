@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from edge_segnet.bench.report import Report
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 
 Number = int | float
 
@@ -50,29 +50,29 @@ class Verdict:
 
 
 def read_budget(path: Path) -> list[Bound]:
-    """Raises ConfigError: not a budget; says which line of it."""
+    """Raises SettingsError: not a budget; says which line of it."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+        raise SettingsError(error.strerror or str(error), path=str(path)) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+        raise SettingsError(f"not YAML ({' '.join(str(error).split())})", path=str(path)) from error
     if not isinstance(data, dict) or not data:
-        raise ConfigError(f"{path}: no bounds", hint="write for example: phases.back_to_back.fps: {min: 15}")
+        hint = "write for example: phases.back_to_back.fps: {min: 15}"
+        raise SettingsError("no bounds", hint=hint, path=str(path))
     return [_bound(path, str(name), value) for name, value in data.items()]
 
 
 def _bound(path: Path, name: str, value: Any) -> Bound:
     good = isinstance(value, dict) and value and set(value) <= {"min", "max"}
     if not good or not all(isinstance(limit, (int, float)) and not isinstance(limit, bool) for limit in value.values()):
-        raise ConfigError(
-            f"{path}: {name}: {value!r} is no bound", hint="write {min: NUMBER} or {max: NUMBER}, or both"
-        )
+        hint = "write {min: NUMBER} or {max: NUMBER}, or both"
+        raise SettingsError(f"{value!r} is no bound", hint=hint, key=(name,), path=str(path))
     return Bound(name, value.get("min"), value.get("max"))
 
 
 def judge(report: Report, bounds: list[Bound]) -> list[Verdict]:
-    """Raises ConfigError: a bound names nothing that a report has."""
+    """Raises SettingsError: a bound names nothing that a report has."""
     return [Verdict(bound, _look_up(report.model_dump(mode="json"), bound.name)) for bound in bounds]
 
 
@@ -84,8 +84,8 @@ def _look_up(document: Any, name: str) -> float | None:
             if part in ("paced", "back_to_back"):
                 return None
             known = ", ".join(document) if isinstance(document, dict) else "nothing below"
-            raise ConfigError(f"budget: {name}: a report has no '{part}' there", hint=f"it has {known}")
+            raise SettingsError(f"budget: {name}: a report has no '{part}' there", hint=f"it has {known}")
         document = document[part]
     if document is not None and not isinstance(document, (int, float)):
-        raise ConfigError(f"budget: {name} is not a number", hint="name a figure, such as phases.back_to_back.fps")
+        raise SettingsError(f"budget: {name} is not a number", hint="name a figure, such as phases.back_to_back.fps")
     return document

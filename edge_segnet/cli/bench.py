@@ -63,7 +63,7 @@ def run(
     """Measure and report, or compare two reports.
 
     Raises:
-        UsageError, ConfigError: flags or budget make no sense.
+        UsageError, SettingsError: flags or budget make no sense.
         ModelError, InputError, DeviceLost: what a run can meet.
         BudgetMissed: a bound is broken; everything was written before.
     """

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ConfigError, ModelError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
 from edge_segnet.service import model
@@ -46,7 +46,7 @@ def run(
     """Serve until a signal comes or every source has ended.
 
     Raises:
-        EdgeSegnetError: as ``Daemon.run``; ConfigError for the settings.
+        EdgeSegnetError: as ``Daemon.run``; SettingsError for the settings.
     """
     changes = [config_file.parse_setting(text) for text in settings]
     flags = {"model": model, "backend": backend, "size": size, "colours": colours and str(colours)}
@@ -55,7 +55,7 @@ def run(
     def reread() -> Config:
         read = config_file.load(config, changes, source)
         if refuse_synthetic:
-            _refuse_synthetic(read, config)
+            _refuse_synthetic(read)
         return read
 
     first = reread()
@@ -86,13 +86,11 @@ def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:
     return {"display": window}
 
 
-def _refuse_synthetic(config: Config, path: Path | None) -> None:
+def _refuse_synthetic(config: Config) -> None:
     for name, camera in config.cameras.items():
         if camera.source is not None and uris.parse(camera.source).kind == "synthetic":
-            raise ConfigError(
-                f"{path or 'the defaults'}: cameras.{name}.source: {camera.source} is not a camera",
-                hint="--refuse-synthetic was given, so that no robot drives by a rendered street; name a real source",
-            )
+            hint = "--refuse-synthetic was given, so that no robot drives by a rendered street; name a real source"
+            raise config.error(("cameras", name, "source"), f"{camera.source} is not a camera", hint)
 
 
 def _check(config: Config, path: Path | None) -> None:

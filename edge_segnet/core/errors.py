@@ -2,7 +2,7 @@
 
     EdgeSegnetError            1  a bug of ours (never raised as such)
     |-- UsageError             2  wrong flags or values
-    |   `-- ConfigError        2  wrong configuration
+    |   `-- SettingsError      2  a fault in a settings file, or in a flag that changes one
     |-- ModelError             3  model or engine unusable
     |-- InputError             4  picture, video, folder or camera unusable
     |   |-- BadFrame           4  one frame can't be decoded, the next may be good
@@ -18,6 +18,7 @@ The codes are the contract's; ``edge-segnet --help`` prints them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -39,8 +40,46 @@ class UsageError(EdgeSegnetError):
     exit_code = 2
 
 
-class ConfigError(UsageError):
-    pass
+Key = tuple["str | int", ...]
+"""Where a value stands in the settings: ("cameras", "front", "rate"); items of a list by number."""
+
+
+def dotted(key: Key) -> str:
+    """("rules", 0, "name") -> rules[0].name"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value of the settings came from: a file and its line, or a flag of the command line."""
+
+    path: str = ""
+    line: int | None = None
+    key: Key = ()
+
+    def __str__(self) -> str:
+        """``config.yaml:12: http.port``, ``--set http.port``, ``--source (cameras.front.source)``."""
+        where, key = self.path + (f":{self.line}" if self.line else ""), dotted(self.key)
+        if not (where and key):
+            return where or key
+        if not where.startswith("--"):
+            return f"{where}: {key}"
+        return where if where.endswith(key) else f"{where} ({key})"
+
+
+class SettingsError(UsageError):
+    """A fault in the settings. Its place is data, and is put into words here alone.
+
+    A sink knows the ``key`` at fault and no more; who has read the settings adds file and line with ``at``.
+    """
+
+    def __init__(self, what: str, *, hint: str = "", key: Key = (), path: str = "", line: int | None = None) -> None:
+        self.what, self.place = what, Place(path, line, key)
+        super().__init__(": ".join(part for part in (str(self.place), what) if part), hint=hint)
+
+    def at(self, place: Place) -> SettingsError:
+        """The same fault there."""
+        return SettingsError(self.what, hint=self.hint, key=place.key, path=place.path, line=place.line)
 
 
 class ModelError(EdgeSegnetError):

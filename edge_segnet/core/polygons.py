@@ -12,19 +12,17 @@ Point = Sequence[float]
 MAX_POINTS: Final = 64
 
 
-def fault(points: Sequence[Point]) -> str | None:
-    """What is wrong with a polygon, as ``message: hint``; None if its outline is simple and encloses an area."""
+def fault(points: Sequence[Point]) -> tuple[str, str] | None:
+    """What is wrong with a polygon, and what to do; None if its outline is simple and encloses an area."""
     for number, (point, following) in enumerate(_edges(points)):
         if tuple(point) == tuple(following):
-            return f"corner {number + 1} stands twice: remove one of the two"
+            return f"corner {number + 1} stands twice", "remove one of the two"
     if crossing := _crossing(points):
         first, second = crossing
-        return (
-            f"crosses itself (the edges after corner {first + 1} and corner {second + 1}): "
-            "give the corners in their order along the outline"
-        )
+        what = f"crosses itself (the edges after corner {first + 1} and corner {second + 1})"
+        return what, "give the corners in their order along the outline"
     if abs(area(points)) < 1e-9:
-        return "encloses no area: its corners lie on one line"
+        return "encloses no area", "its corners lie on one line"
     return None
 
 

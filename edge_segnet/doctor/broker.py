@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.doctor.cameras import advice, refused_by_unit
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, red
@@ -26,13 +26,12 @@ def check(context: Context) -> Iterator[Finding]:
 
         try:
             who = account(mqtt)
-        except ConfigError as error:
+        except SettingsError as error:
             if (unseen := not_handed_over(error)) and mqtt.password_credential is not None:
                 who = account(mqtt.model_copy(update={"password_credential": None, "user": None}))
                 yield _reached(context, who, mqtt, unseen)
                 return
-            key, _, words = error.message.partition(": ")
-            placed = context.config.error(tuple(key.split(".")), words, error.hint)
+            placed = context.config.placed(error)
             yield red("broker", SETTINGS, placed.message, placed.hint)
         else:
             yield _reached(context, who, mqtt, "")

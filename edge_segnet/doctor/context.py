@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.doctor import account, systemd
 from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.place import Place
@@ -28,7 +28,7 @@ class Context:
     place: Place = field(default_factory=Place)
     config: Config | None = field(default_factory=Config)
     path: Path | None = None
-    fault: ConfigError | None = None
+    fault: SettingsError | None = None
     unit: Unit | None = None
     user: Account = field(default_factory=account.asking)
 
@@ -51,7 +51,7 @@ def read_settings(place: Place, path: Path | None) -> Context:
     """With the settings of a file, without unit."""
     try:
         return Context(place, config_file.load(path), path)
-    except ConfigError as error:
+    except SettingsError as error:
         return Context(place, None, path, error)
 
 

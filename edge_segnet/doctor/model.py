@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edge_segnet.backends import BackendOptions, open_backend, read_model
-from edge_segnet.core.errors import ConfigError, EdgeSegnetError, ModelError
+from edge_segnet.core.errors import EdgeSegnetError, ModelError, SettingsError
 from edge_segnet.core.types import Frame
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.palette import lint
@@ -36,7 +36,7 @@ def check(context: Context) -> Iterator[Finding]:
     yield green("model", f"{bundle.name}: {len(bundle.classes)} classes ({bundle.classes.name}), {size}")
     try:
         refine.check(config, Network(bundle.classes, bundle.size, bundle.fit))
-    except ConfigError as error:
+    except SettingsError as error:
         yield red("rules", SETTINGS, error.message, error.hint)
     yield from _palette(bundle)
     if config.backend == "tensorrt":

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.doctor.account import READ
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import SETTINGS, Finding, green, grey, red, yellow
@@ -67,7 +67,7 @@ def check_sections(context: Context) -> Iterator[Finding]:
     for name, load in _secrets(config):
         try:
             load()
-        except ConfigError as error:
+        except SettingsError as error:
             yield _trouble(config, name, error)
         else:
             good.append(name)
@@ -87,15 +87,14 @@ def _secrets(config: Config) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield name, partial(tls_context, section.tls, name)
 
 
-def _trouble(config: Config, name: str, error: ConfigError) -> Finding:
+def _trouble(config: Config, name: str, error: SettingsError) -> Finding:
     if unseen := not_handed_over(error):
         return grey("secrets", unseen, name)
-    key, _, words = error.message.partition(": ")
-    placed = config.error(tuple(key.split(".")), words, error.hint)
+    placed = config.placed(error)
     return red("secrets", SETTINGS, placed.message, placed.hint, name)
 
 
-def not_handed_over(error: ConfigError) -> str:
+def not_handed_over(error: SettingsError) -> str:
     """Why a secret of systemd's can't be judged from here; empty where it is a real fault."""
     if "systemd gave none" not in error.message:
         return ""

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 
 Layout = Literal["nchw", "nhwc"]
 Triple = tuple[float, float, float]
@@ -85,26 +85,26 @@ def load_spec(path: Path) -> ForeignSpec:
     """Read a spec file.
 
     Raises:
-        ConfigError: missing, not YAML, an unknown or missing key, a wrong value; one line that names the place.
+        SettingsError: missing, not YAML, an unknown or missing key, a wrong value; one line that names the place.
     """
     try:
         size = path.stat().st_size
         if size > _MAX_BYTES:
-            raise ConfigError(f"{path}: {size} bytes are too many for a spec file", hint="give the YAML file")
+            raise SettingsError(f"{size} bytes are too many for a spec file", hint="give the YAML file", path=str(path))
         content = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read ({error.strerror})") from None
+        raise SettingsError(f"can't be read ({error.strerror})", path=str(path)) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file", hint="give the YAML file") from None
+        raise SettingsError("not a text file", hint="give the YAML file", path=str(path)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{place}: not YAML ({getattr(error, 'problem', None) or 'syntax error'})") from None
+        what = f"not YAML ({getattr(error, 'problem', None) or 'syntax error'})"
+        raise SettingsError(what, path=str(path), line=mark.line + 1 if mark else None) from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: no keys found", hint="a spec has the keys input, output and classes")
+        raise SettingsError("no keys found", hint="a spec has the keys input, output and classes", path=str(path))
     try:
         return ForeignSpec.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "spec"
-        raise ConfigError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from None
+        what = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(what, key=first["loc"] or ("spec",), path=str(path)) from None

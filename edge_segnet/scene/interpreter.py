@@ -40,7 +40,7 @@ def check(config: Config, network: Network) -> None:
     """Whether the settings' regions and rules are possible with a model.
 
     Raises:
-        ConfigError: a class that it has not, a region without a pixel; with the place in the file.
+        SettingsError: a class that it has not, a region without a pixel; with the place in the file.
     """
     for fault in faults_with_model(config.regions, config.rules, network.classes, network.size):
         raise config.error(fault.key, fault.message, fault.hint)

@@ -36,7 +36,7 @@ MIN_PINGS: Final = 2.5
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the settings come from. ``reread`` raises ConfigError; ``file`` is watched for changes.
+    """Where the settings come from. ``reread`` raises SettingsError; ``file`` is watched for changes.
 
     ``wait_for_model``: a model file that the settings file names may come later; one that the command line names is a
     mistake if it isn't there.

@@ -100,7 +100,7 @@ def check_regions(config: Config) -> None:
     """Whether the regions and rules are possible with the model that the settings name, without running it.
 
     Raises:
-        ConfigError: they are not.
+        SettingsError: they are not.
         ModelError: there is no such model.
     """
     bundle = _sized(read_model(config.model), config)

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.service import model as models
 from edge_segnet.service.model import Loaded
@@ -49,7 +49,7 @@ class ModelLoader:
         """The outcome, if there is one.
 
         Raises:
-            ModelError, ConfigError: the model can't be used.
+            ModelError, SettingsError: the model can't be used.
         """
         if self._future is None or not self._future.done():
             return None
@@ -79,11 +79,11 @@ class ModelLoader:
 
 
 def _loaded(config: Config) -> Prepared:
-    """Raises ConfigError where the settings' regions and rules don't go with the model."""
+    """Raises SettingsError where the settings' regions and rules don't go with the model."""
     loaded = models.load(config)
     try:
         refine.check(config, models.network_of(loaded))
-    except ConfigError:
+    except SettingsError:
         loaded.backend.close()
         raise
     return Prepared(config, loaded)

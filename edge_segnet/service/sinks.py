@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result, Sink
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks import Service
@@ -72,11 +72,8 @@ def made(name: str, config: Config, service: Service) -> StartedSink:
     """As ``make``, of whole settings: what is wrong with a value is told by its line."""
     try:
         return make(name, getattr(config, name), service)
-    except ConfigError as error:
-        key, _, fault = error.message.partition(": ")
-        if key.partition(".")[0] != name or not fault:
-            raise
-        raise config.error(tuple(key.split(".")), fault, error.hint) from error
+    except SettingsError as error:
+        raise config.placed(error) from error
 
 
 class SinkManager:

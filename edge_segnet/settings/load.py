@@ -1,7 +1,8 @@
-"""From config.yaml and the command line to a ``Config``; every fault names file, line and key."""
+"""From config.yaml and the command line to a ``Config``; every fault names file, line and key, or the flag."""
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,11 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import Key, Place, SettingsError, dotted
 from edge_segnet.settings import yaml as strict_yaml
 from edge_segnet.settings.regions import faults_between
 from edge_segnet.settings.schema import Config
-from edge_segnet.settings.yaml import Document, Key, dotted
+from edge_segnet.settings.yaml import Document
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,18 @@ class Change:
     flag: str
     words: Mapping[Key, str] = field(default_factory=dict)
 
+    @property
+    def parts(self) -> Key:
+        return tuple(self.key.split("."))
+
 
 def parse_setting(text: str) -> Change:
-    """``http.port=8081`` (the value is YAML); raises ConfigError."""
+    """``http.port=8081`` (the value is YAML); raises SettingsError."""
     key, found, value = text.partition("=")
     if not found or not key or not all(key.split(".")):
-        raise ConfigError(f"--set {text}: not KEY=VALUE", hint="for example --set http.port=8081")
+        raise SettingsError("not KEY=VALUE", hint="for example --set http.port=8081", path=f"--set {text}")
     flag = f"--set {key}"
-    parsed = strict_yaml.parse(value, flag, numbered=False)
+    parsed = strict_yaml.parse(value, flag)
     return Change(key, parsed.data, flag, parsed.words)
 
 
@@ -47,24 +52,24 @@ def load(path: Path | None = None, changes: Sequence[Change] = (), source: str |
         source: takes the place of the only camera's.
 
     Raises:
-        ConfigError: file:line:key, what is wrong, and what would be right.
+        SettingsError: file:line:key or flag, what is wrong, and what would be right.
     """
     document = Document("the defaults", {}) if path is None else strict_yaml.read(path)
     if not isinstance(document.data, dict):
-        raise ConfigError(f"{document.where}: holds no settings", hint="it must consist of 'key: value' lines")
+        hint = "it must consist of 'key: value' lines"
+        raise SettingsError("holds no settings", hint=hint, path=document.where)
     if source is not None:
         changes = [*changes, _source_change(document, source)]
-    flags: dict[Key, str] = {}
-    for change in changes:
-        flags[_apply(document, change)] = change.flag
+    changed = _changed(document, changes)
     try:
-        config = Config.model_validate(document.data)
+        config = Config.model_validate(changed.data)
     except ValidationError as error:
-        raise _explained(error, document, flags) from error
-    config.came_from(lambda key: _place(key, document, flags))
+        fault = _worst(error, changed)
+        raise fault.error(_blamed(fault, document, changes)) from error
+    config.came_from(lambda key: _place(key, changed, changes))
     mounts = {name: camera.mount for name, camera in config.cameras.items()}
-    for fault in faults_between(config.regions, config.rules, mounts):
-        raise config.error(fault.key, fault.message, fault.hint)
+    for between in faults_between(config.regions, config.rules, mounts):
+        raise config.error(between.key, between.message, between.hint)
     return config
 
 
@@ -75,50 +80,83 @@ def _source_change(document: Document, source: str) -> Change:
     if len(cameras) > 1:
         names = ", ".join(map(str, cameras))
         hint = f"use --set cameras.NAME.source=URI ({names})"
-        raise ConfigError(f"--source: {document.where} has {len(cameras)} cameras", hint=hint)
+        raise SettingsError(f"{document.where} has {len(cameras)} cameras", hint=hint, path="--source")
     (name,) = cameras
     if isinstance(cameras[name], dict):
         cameras[name].pop("pipeline", None)
     return Change(f"cameras.{name}.source", source, "--source")
 
 
-def _apply(document: Document, change: Change) -> Key:
-    """Set one value in the data; sections on the way are made."""
-    parts = tuple(change.key.split("."))
-    section = document.data
-    for depth, part in enumerate(parts[:-1]):
-        if section.get(part) is None:
-            section[part] = {}
-        section = section[part]
-        if not isinstance(section, dict):
-            raise ConfigError(f"{change.flag}: {'.'.join(parts[: depth + 1])} is no section")
-    section[parts[-1]] = change.value
-    for key in [key for key in document.words if key[: len(parts)] == parts]:
-        del document.words[key]  # what the file said there
-    document.words.update({parts + inner: words for inner, words in change.words.items()})
-    return parts
+def _changed(document: Document, changes: Sequence[Change]) -> Document:
+    """A copy with the command line's values; sections on the way to them are made."""
+    made = copy.deepcopy(document)
+    for change in changes:
+        section = made.data
+        for depth, part in enumerate(change.parts[:-1]):
+            if section.get(part) is None:
+                section[part] = {}
+            section = section[part]
+            if not isinstance(section, dict):
+                raise SettingsError(f"{dotted(change.parts[: depth + 1])} is no section", path=change.flag)
+        section[change.parts[-1]] = change.value
+        for key in [key for key in made.words if key[: len(change.parts)] == change.parts]:
+            del made.words[key]  # what the file said there
+        made.words.update({change.parts + inner: words for inner, words in change.words.items()})
+    return made
 
 
-def _explained(error: ValidationError, document: Document, flags: dict[Key, str]) -> ConfigError:
-    """The most telling of pydantic's faults, in our words."""
-    faults = sorted((_fault(entry, document) for entry in error.errors(include_url=False)), key=lambda fault: fault[0])
-    _, key, message, hint = faults[0]
-    return ConfigError(f"{_place(key, document, flags)}: {message}", hint=hint)
-
-
-def _place(key: Key, document: Document, flags: dict[Key, str]) -> str:
-    """``config.yaml:12: http.port``, or the flag that the value came with."""
-    flag = next((name for start, name in flags.items() if key[: len(start)] == start), None)
-    if flag is None:
+def _place(key: Key, document: Document, changes: Sequence[Change]) -> Place:
+    """Where a value, or what is missing, was said: by the last flag at it, the file, or a flag inside it or beside."""
+    for change in reversed(changes):
+        if key[: len(change.parts)] == change.parts:
+            return Place(change.flag, None, key)
+    if key in document.lines:
         return document.place(key)
-    return flag + ("" if flag.endswith(dotted(key)) else f" ({dotted(key)})")
+    near = [change for change in changes if key and change.parts[0] == key[0] and key[:1] not in document.lines]
+    return Place(near[-1].flag, None, key) if near else document.place(key)
+
+
+def _blamed(fault: _Fault, document: Document, changes: Sequence[Change]) -> Place:
+    """The place of a fault. Where no flag names its key, it is the flag with which the fault came, if it was a flag."""
+    place = _place(fault.key, document, changes)
+    if place.path != document.where:
+        return place
+    for count in range(len(changes)):
+        tried = _changed(document, changes[:count])
+        if fault in _faults(tried):
+            return place if count == 0 else Place(changes[count - 1].flag, None, fault.key)
+    return Place(changes[-1].flag, None, fault.key) if changes else place
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What pydantic found, in our words; the least ``rank`` tells most."""
+
+    rank: int
+    key: Key
+    message: str
+    hint: str
+
+    def error(self, place: Place) -> SettingsError:
+        return SettingsError(self.message, hint=self.hint).at(place)
+
+
+def _faults(document: Document) -> list[_Fault]:
+    try:
+        Config.model_validate(document.data)
+    except ValidationError as error:
+        return [_fault(entry, document) for entry in error.errors(include_url=False)]
+    return []
+
+
+def _worst(error: ValidationError, document: Document) -> _Fault:
+    return min((_fault(entry, document) for entry in error.errors(include_url=False)), key=lambda fault: fault.rank)
 
 
 _PRIORITY: Final = {"extra_forbidden": 0, "missing": 2, "none_required": 3, "model_type": 3, "literal_error": 1}
 
 
-def _fault(entry: Any, document: Document) -> tuple[int, Key, str, str]:
-    """(rank, key, message, hint) of one fault."""
+def _fault(entry: Any, document: Document) -> _Fault:
     key, value = _real_key(entry, document.data)
     kind = entry["type"]
     rank = _PRIORITY.get(kind, 1)
@@ -126,18 +164,21 @@ def _fault(entry: Any, document: Document) -> tuple[int, Key, str, str]:
     if kind == "extra_forbidden":
         known = known_keys(key[:-1])
         near = difflib.get_close_matches(str(key[-1]), known, 1)
-        return rank, key, "unknown key", f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return _Fault(rank, key, "unknown key", hint)
     if kind == "missing":
-        return rank, key, "missing", "give it a value"
+        return _Fault(rank, key, "missing", "give it a value")
     if kind == "value_error":
-        message, _, hint = str(entry["ctx"]["error"]).partition(": ")
-        return rank, key, message, hint
+        wrong = entry["ctx"]["error"]
+        inside: Key = getattr(wrong, "key", ())
+        return _Fault(rank, key + inside, str(wrong), getattr(wrong, "hint", ""))
     if isinstance(value, dict) and kind in ("literal_error", "string_type"):
         rank = 3  # of a union: the other branch says what is wrong
     if words is not None and kind in ("string_type", "literal_error"):
-        return rank, key, f"{words} is not text (YAML reads it as {value!r})", f'put it in quotes: "{words}"'
+        what = f"{words} is not text (YAML reads it as {value!r})"
+        return _Fault(rank, key, what, f'put it in quotes: "{words}"')
     shown = words if words is not None else _shown(value)
-    return rank, key, f"{shown}: {_WORDS.get(kind) or _lower(entry['msg'])}", ""
+    return _Fault(rank, key, f"{shown}: {_WORDS.get(kind) or _lower(entry['msg'])}", "")
 
 
 _WORDS: Final = {

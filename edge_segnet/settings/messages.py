@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edge_segnet.core import uris
 from edge_segnet.core.errors import UsageError
-from edge_segnet.settings.sections import FilePath, Megabytes, Picture, Quality, Rate, Section
+from edge_segnet.settings.sections import FilePath, Megabytes, Picture, Quality, Rate, Section, Wrong
 
 Qos = Annotated[int, Field(ge=0, le=2)]
 
@@ -17,7 +17,7 @@ def _broker(text: str) -> str:
     try:
         uris.parse_broker(text)
     except UsageError as error:
-        raise ValueError(str(error)) from error
+        raise Wrong(error.message, error.hint) from error
     return text
 
 
@@ -25,7 +25,7 @@ def _topic(text: str) -> str:
     """A topic that others stand below (MQTT 5.0, 4.7): no wildcards, no empty level, none of the broker's own."""
     levels = text.split("/")
     if not all(levels) or text.startswith("$") or any(letter in "+#" or not letter.isprintable() for letter in text):
-        raise ValueError(f"{text!r} is no topic: use words between slashes, without + and #, for example robots/r2")
+        raise Wrong(f"{text!r} is no topic", "use words between slashes, without + and #, for example robots/r2")
     return text
 
 
@@ -42,7 +42,7 @@ class MqttTls(Section):
     @model_validator(mode="after")
     def _pair(self) -> MqttTls:
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together: give both or none")
+            raise Wrong("certificate and key go together", "give both or none")
         return self
 
 
@@ -95,11 +95,11 @@ class MqttConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> MqttConfig:
         if self.password_file is not None and self.password_credential is not None:
-            raise ValueError("give either password_file or password_credential")
+            raise Wrong("give either password_file or password_credential")
         if self.user is None and (self.password_file is not None or self.password_credential is not None):
-            raise ValueError("a password needs a user")
+            raise Wrong("a password needs a user")
         if self.tls is not None and not uris.parse_broker(self.url).tls:
-            raise ValueError("tls is for mqtts:// only: change the url, or leave tls out")
+            raise Wrong("tls is for mqtts:// only", "change the url, or leave tls out")
         return self
 
 
@@ -116,7 +116,7 @@ class FilesSection(Section):
     @model_validator(mode="after")
     def _one_file_fits(self) -> FilesSection:
         if self.keep_mb < self.max_mb:
-            raise ValueError(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
+            raise Wrong(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
         return self
 
 

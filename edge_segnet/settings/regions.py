@@ -9,9 +9,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.errors import Key
 from edge_segnet.core.polygons import MAX_POINTS, fault, mask_of
-from edge_segnet.settings.sections import Name, Section
-from edge_segnet.settings.yaml import Key
+from edge_segnet.settings.sections import Name, Section, Wrong
 
 MAX_REGIONS: Final = 32
 MAX_RULES: Final = 128
@@ -19,13 +19,13 @@ MAX_RULES: Final = 128
 
 def _coordinate(value: object) -> object:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0.0 <= value <= 1.0:
-        raise ValueError(f"{value} is outside the picture: 0 is its left or upper edge, 1 its right or lower one")
+        raise Wrong(f"{value} is outside the picture", "0 is its left or upper edge, 1 its right or lower one")
     return value
 
 
 def _simple(points: list[list[float]]) -> list[list[float]]:
     if wrong := fault(points):
-        raise ValueError(wrong)
+        raise Wrong(*wrong)
     return points
 
 
@@ -100,30 +100,30 @@ class RuleConfig(Section):
     @model_validator(mode="after")
     def _one_thing(self) -> RuleConfig:
         if (self.class_name is None) == (self.free is None):
-            raise ValueError("a rule looks at one thing: give either class or free")
+            raise Wrong("a rule looks at one thing", "give either class or free")
         if (self.below is None) == (self.above is None):
-            raise ValueError("a rule has one threshold: give either below or above")
+            raise Wrong("a rule has one threshold", "give either below or above")
         if self.below is not None and self.clear_below is not None:
-            raise ValueError("a rule with below clears above: give clear_above")
+            raise Wrong("a rule with below clears above", "give clear_above")
         if self.above is not None and self.clear_above is not None:
-            raise ValueError("a rule with above clears below: give clear_below")
+            raise Wrong("a rule with above clears below", "give clear_below")
         return self
 
     @model_validator(mode="after")
     def _possible(self) -> RuleConfig:
         below, above = self.below, self.above
         if below is not None and self.clear_at < below:
-            raise ValueError(f"clear_above ({self.clear_at:g}) is less than below ({below:g}): it would flutter")
+            raise Wrong(f"clear_above ({self.clear_at:g}) is less than below ({below:g})", "it would flutter")
         if above is not None and self.clear_at > above:
-            raise ValueError(f"clear_below ({self.clear_at:g}) is more than above ({above:g}): it would flutter")
+            raise Wrong(f"clear_below ({self.clear_at:g}) is more than above ({above:g})", "it would flutter")
         if above is not None and self.clear_at < 0.0:
-            raise ValueError(f"clear_below ({self.clear_at:g}) is never reached: give 0 or more")
+            raise Wrong(f"clear_below ({self.clear_at:g}) is never reached", "give 0 or more")
         if self.class_name is None:
             return self
         if self.threshold > 1.0 or self.clear_at > 1.0:
-            raise ValueError(f"shares end at 1, not {max(self.threshold, self.clear_at):g}: write 40 % as 0.4")
+            raise Wrong(f"shares end at 1, not {max(self.threshold, self.clear_at):g}", "write 40 % as 0.4")
         if above == 1.0:
-            raise ValueError("above 1 is never reached: shares end at 1")
+            raise Wrong("above 1 is never reached", "shares end at 1")
         return self
 
 

@@ -14,12 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ConfigError, UsageError
+from edge_segnet.core.errors import Key, Place, SettingsError, UsageError
 from edge_segnet.core.uris import Flip
 from edge_segnet.settings.messages import JsonLinesConfig, MqttConfig, VideoConfig
 from edge_segnet.settings.regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
-from edge_segnet.settings.sections import FilePath, Name, Picture, Seconds, Section
-from edge_segnet.settings.yaml import Key, dotted
+from edge_segnet.settings.sections import FilePath, Name, Picture, Seconds, Section, Wrong
 
 
 def _number(value: object) -> object:
@@ -31,13 +30,13 @@ def _source(text: str) -> str:
     try:
         uris.parse(text)
     except UsageError as error:
-        raise ValueError(str(error)) from error
+        raise Wrong(error.message, error.hint) from error
     return text
 
 
 def _size(text: str) -> str:
     if text != "auto" and re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", text, re.ASCII) is None:
-        raise ValueError(f"{text!r} is not a size: give WIDTHxHEIGHT, for example 480x360, or auto")
+        raise Wrong(f"{text!r} is not a size", "give WIDTHxHEIGHT, for example 480x360, or auto")
     return text
 
 
@@ -66,9 +65,9 @@ class CameraConfig(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> CameraConfig:
         if (self.source is None) == (self.pipeline is None):
-            raise ValueError("give either source or pipeline")
+            raise Wrong("give either source or pipeline")
         if self.source is not None and "none" not in (self.flip, uris.parse(self.source).flip):
-            raise ValueError("flip is given twice: in the source or beside it, not both")
+            raise Wrong("flip is given twice", "in the source or beside it, not both")
         return self
 
     @property
@@ -141,7 +140,7 @@ class RecordingConfig(Section):
     @model_validator(mode="after")
     def _one_file_fits(self) -> RecordingConfig:
         if self.keep_mb < self.max_mb:
-            raise ValueError(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
+            raise Wrong(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
         return self
 
 
@@ -186,7 +185,7 @@ def _default_cameras() -> dict[str, CameraConfig]:
 class _Origin:
     """Where the values came from, for what can only be checked later; of no account when settings are compared."""
 
-    place: Callable[[Key], str] = field(default=dotted, compare=False)
+    place: Callable[[Key], Place] = field(default=lambda key: Place(key=key), compare=False)
 
 
 class Config(Section):
@@ -217,18 +216,22 @@ class Config(Section):
     ros2: Ros2Config | None = None
     log: LogConfig = LogConfig()
 
-    def came_from(self, place: Callable[[Key], str]) -> None:
-        """Remember how to name a key's place: ``config.yaml:12: rules[0].class``."""
+    def came_from(self, place: Callable[[Key], Place]) -> None:
+        """Remember where each key's value was said."""
         self._origin = _Origin(place)
 
-    def error(self, key: Key, message: str, hint: str = "") -> ConfigError:
+    def error(self, key: Key, message: str, hint: str = "") -> SettingsError:
         """What is wrong with a value, by its place in the file or on the command line."""
-        return ConfigError(f"{self._origin.place(key)}: {message}", hint=hint)
+        return SettingsError(message, hint=hint).at(self._origin.place(key))
+
+    def placed(self, error: SettingsError) -> SettingsError:
+        """A fault that somebody found who knew the key alone."""
+        return error if error.place.path else error.at(self._origin.place(error.place.key))
 
     @model_validator(mode="after")
     def _auto_needs_a_rate(self) -> Config:
         if self.size == "auto" and not any(camera.rate for camera in self.cameras.values()):
-            raise ValueError("size: auto needs a rate that it can meet: give one camera a rate")
+            raise Wrong("auto needs a rate that it can meet", "give one camera a rate", ("size",))
         return self
 
 

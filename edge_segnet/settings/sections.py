@@ -8,10 +8,20 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from edge_segnet.core.errors import Key
+
+
+class Wrong(ValueError):
+    """What a validator finds wrong with a value, and what would be right; ``key``: which value inside a section."""
+
+    def __init__(self, what: str, hint: str = "", key: Key = ()) -> None:
+        super().__init__(what)
+        self.hint, self.key = hint, key
+
 
 def _name(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII) is None:
-        raise ValueError(f"{text!r} is no name: use up to 32 letters, digits, - and _")
+        raise Wrong(f"{text!r} is no name", "use up to 32 letters, digits, - and _")
     return text
 
 

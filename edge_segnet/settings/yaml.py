@@ -13,12 +13,10 @@ from typing import Any, Final
 
 import yaml
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import Key, Place, SettingsError
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
-Key = tuple["str | int", ...]
-"""Where a value stands: ("cameras", "front", "rate"); list items by number."""
 _RESOLVER: Final[Any] = yaml.resolver.Resolver()
 _TAG: Final = "tag:yaml.org,2002:"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
@@ -29,66 +27,60 @@ class Document:
     """What a file says: plain data, the line of each value, and the words of those that YAML turned into others."""
 
     where: str
+    """The file, or the flag of the command line that the text came with."""
     data: Any = None
-    numbered: bool = True
-    """Whether lines are worth telling; not those of a value on the command line."""
     lines: dict[Key, int] = field(default_factory=dict)
     words: dict[Key, str] = field(default_factory=dict)
 
-    def place(self, key: Key) -> str:
-        """``config.yaml:12: http.port``; of a key that is missing, the place of what it is missing in."""
+    def place(self, key: Key) -> Place:
+        """Of a value; of a key that is missing, the line of what it is missing in."""
         known = key
         while known not in self.lines and known:
             known = known[:-1]
-        where = self.at(self.lines[known]) if known in self.lines else self.where
-        return f"{where}: {dotted(key)}" if key else where
+        return Place(self.where, self.line(self.lines.get(known)), key)
 
-    def at(self, line: int) -> str:
-        """``config.yaml:12``"""
-        return f"{self.where}:{line}" if self.numbered else self.where
-
-
-def dotted(key: Key) -> str:
-    """("cameras", "front", "rate") -> cameras.front.rate"""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")
+    def line(self, number: int | None) -> int | None:
+        """As it is worth telling: not that of a value on the command line."""
+        return None if self.where.startswith("--") else number
 
 
 def read(path: Path) -> Document:
     """Read a settings file; an empty one is an empty mapping.
 
     Raises:
-        ConfigError: it can't be read, is larger than 256 KiB, is not UTF-8, or holds what is refused here.
+        SettingsError: it can't be read, is larger than 256 KiB, is not UTF-8, or holds what is refused here.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+        what, hint = error.strerror or str(error), "check the file and its rights"
+        raise SettingsError(what, hint=hint, path=str(path)) from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes", hint="this is no settings file")
+        raise SettingsError(f"larger than {MAX_BYTES} bytes", hint="this is no settings file", path=str(path))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text", hint="save the file as UTF-8") from error
+        raise SettingsError("not UTF-8 text", hint="save the file as UTF-8", path=str(path), line=line) from error
     document = parse(text, str(path))
     if document.data is None:
         document.data = {}
     return document
 
 
-def parse(text: str, where: str, numbered: bool = True) -> Document:
-    """Plain data of YAML text; ``where`` names it in errors. Raises ConfigError as ``read``."""
-    builder = _Builder(Document(where, numbered=numbered))
+def parse(text: str, where: str) -> Document:
+    """Plain data of YAML text; ``where`` names it in errors. Raises SettingsError as ``read``."""
+    builder = _Builder(Document(where))
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = builder.document.at(mark.line + 1) if mark else where
-        raise ConfigError(f"{place}: not YAML ({error.problem or error.context})") from error
+        line = builder.document.line(mark.line + 1) if mark else None
+        raise SettingsError(f"not YAML ({error.problem or error.context})", path=where, line=line) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+        raise SettingsError(f"not YAML ({' '.join(str(error).split())})", path=where) from error
     return builder.document
 
 
@@ -192,6 +184,6 @@ class _Builder:
         known = tuple(key for key in self._keys if key is not None)
         return known + last
 
-    def _error(self, event: yaml.Event, what: str, hint: str, *inner: str) -> ConfigError:
-        key = dotted(self._path(*inner))
-        return ConfigError(f"{self.document.at(_line(event))}: {f'{key}: ' * bool(key)}{what}", hint=hint)
+    def _error(self, event: yaml.Event, what: str, hint: str, *inner: str) -> SettingsError:
+        line = self.document.line(_line(event))
+        return SettingsError(what, hint=hint, key=self._path(*inner), path=self.document.where, line=line)

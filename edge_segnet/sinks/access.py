@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import Key, SettingsError, dotted
 from edge_segnet.settings.schema import Auth, TokenCredential, TokenFile
 
 MIN_TOKEN: Final = 16
@@ -44,19 +44,20 @@ def load_token(auth: Auth | None, host: str, what: str) -> str | None:
     none is needed. It is printable ASCII without spaces, so it can stand in any header.
 
     Raises:
-        ConfigError: an address that others can reach has no ``auth``; the token can't be read, or is too short.
+        SettingsError: an address that others can reach has no ``auth``; the token can't be read, or is too short.
     """
     if auth is None:
         if is_loopback(host):
             return None
-        raise ConfigError(
-            f"{what}.host: {host} can be reached from other machines and {what}.auth is not set",
+        raise SettingsError(
+            f"{host} can be reached from other machines and {what}.auth is not set",
             hint="give it auth: {token_file: /etc/edge-segnet/token}, or auth: none if everyone may watch",
+            key=(what, "host"),
         )
     if isinstance(auth, TokenFile):
-        return _token(auth.token_file, f"{what}.auth.token_file")
+        return _token(auth.token_file, (what, "auth", "token_file"))
     if isinstance(auth, TokenCredential):
-        key = f"{what}.auth.token_credential"
+        key: Key = (what, "auth", "token_credential")
         return _token(credential(auth.token_credential, key, "or use token_file"), key)
     return None
 
@@ -66,52 +67,53 @@ def same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode("utf-8"))
 
 
-def credential(name: str, key: str, otherwise: str) -> Path:
+def credential(name: str, key: Key, otherwise: str) -> Path:
     """The file of a secret that systemd hands over; ``key`` of the settings names it, ``otherwise`` ends the hint.
 
     Raises:
-        ConfigError: systemd gave none.
+        SettingsError: systemd gave none.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
-        raise ConfigError(
-            f"{key}: {name} is a systemd credential and systemd gave none to this process",
+        raise SettingsError(
+            f"{name} is a systemd credential and systemd gave none to this process",
             hint=f"start it by a unit with LoadCredential={name}:/etc/edge-segnet/{name}, {otherwise}",
+            key=key,
         )
     return Path(folder, name)
 
 
-def read_secret(path: Path, key: str, limit: int, hint: str) -> bytes:
+def read_secret(path: Path, key: Key, limit: int, hint: str) -> bytes:
     """The first ``limit`` bytes of a file that only few should read; warns if everyone can.
 
     Raises:
-        ConfigError: no file, or it can't be read.
+        SettingsError: no file, or it can't be read.
     """
     try:
         # A pipe must not hang the start.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise ConfigError(f"{key}: {path} is no file", hint=hint)
+                raise SettingsError(f"{path} is no file", hint=hint, key=key)
             data = file.read(limit)
     except OSError as error:
-        raise ConfigError(f"{key}: {path}: {error.strerror or error}", hint=hint) from error
+        raise SettingsError(f"{path}: {error.strerror or error}", hint=hint, key=key) from error
     if mode & stat.S_IRWXO:
-        _log.warning("%s: every user of this machine can read or change %s; chmod o= %s", key, path, path)
+        _log.warning("%s: every user of this machine can read or change %s; chmod o= %s", dotted(key), path, path)
     return data
 
 
-def _token(path: Path, key: str) -> str:
+def _token(path: Path, key: Key) -> str:
     hint = _MAKE_ONE.format(path=path)
-    return _checked(read_secret(path, key, MAX_TOKEN + 3, hint), f"{key}: {path}", hint)
-
-
-def _checked(data: bytes, where: str, hint: str) -> str:
-    token = data.decode("ascii", "replace").rstrip("\r\n")
-    if len(token) > MAX_TOKEN:
-        raise ConfigError(f"{where}: more than {MAX_TOKEN} characters", hint=hint)
-    if not all("!" <= character <= "~" for character in token):
-        raise ConfigError(f"{where}: a token is one line of letters, digits and punctuation, no spaces", hint=hint)
-    if len(token) < MIN_TOKEN:
-        raise ConfigError(f"{where}: {len(token)} characters, at least {MIN_TOKEN} are needed", hint=hint)
+    token = read_secret(path, key, MAX_TOKEN + 3, hint).decode("ascii", "replace").rstrip("\r\n")
+    if fault := _fault(token):
+        raise SettingsError(f"{path}: {fault}", hint=hint, key=key)
     return token
+
+
+def _fault(token: str) -> str:
+    if len(token) > MAX_TOKEN:
+        return f"more than {MAX_TOKEN} characters"
+    if not all("!" <= character <= "~" for character in token):
+        return "a token is one line of letters, digits and punctuation, no spaces"
+    return "" if len(token) >= MIN_TOKEN else f"{len(token)} characters, at least {MIN_TOKEN} are needed"

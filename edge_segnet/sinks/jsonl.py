@@ -23,8 +23,10 @@ class JsonLinesSink:
     """Whole lines only, whatever happens: a file can be read while it grows, and after a crash."""
 
     def __init__(self, config: JsonLinesConfig, service: Service) -> None:
-        """Raises ConfigError: the folder can't be written."""
-        shelf = Retention(require_folder(config.path or state_folder() / "results", "jsonl.path"), config, ".jsonl")
+        """Raises SettingsError: the folder can't be written."""
+        shelf = Retention(
+            require_folder(config.path or state_folder() / "results", ("jsonl", "path")), config, ".jsonl"
+        )
         self._service, self._turns = service, RateLimiter(config.rate)
         self._files: RollingWriter[bytes] = RollingWriter("jsonl", config, shelf, LinesFile, SPARE)
 

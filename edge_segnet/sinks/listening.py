@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import Any, Final
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.settings.schema import Tls
 
 SEND_BUFFER: Final = 64 * 1024
@@ -29,7 +29,7 @@ def tls_context(tls: Tls | None, what: str) -> ssl.SSLContext | None:
     """The server's side of TLS, None without; ``what`` is the section of the settings.
 
     Raises:
-        ConfigError: the certificate or key can't be read, or they don't belong together.
+        SettingsError: the certificate or key can't be read, or they don't belong together.
     """
     if tls is None:
         return None
@@ -41,9 +41,9 @@ def tls_context(tls: Tls | None, what: str) -> ssl.SSLContext | None:
     except OSError as error:  # ssl.SSLError is one
         reason = getattr(error, "reason", None) or error.strerror or str(error)
         missing = next((path for path in (certificate, key) if not path.is_file()), None)
-        where = f"{what}.tls: {missing or f'{certificate}, {key}'}"
+        files = str(missing or f"{certificate}, {key}")
         hint = "check the path and its rights" if missing else "both are PEM, and the key has no passphrase"
-        raise ConfigError(f"{where}: {reason}", hint=hint) from error
+        raise SettingsError(f"{files}: {reason}", hint=hint, key=(what, "tls")) from error
     return context
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, Protocol
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import Key, SettingsError
 
 MB: Final = 1_000_000
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -34,11 +34,11 @@ class DiskFull(Exception):
     """Why nothing can be written now; it may pass."""
 
 
-def require_folder(path: Path, key: str) -> Path:
+def require_folder(path: Path, key: Key) -> Path:
     """The folder, made if need be; ``key`` names it in the settings.
 
     Raises:
-        ConfigError: it can't be written to. A full disk is no mistake of the settings.
+        SettingsError: it can't be written to. A full disk is no mistake of the settings.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -46,8 +46,8 @@ def require_folder(path: Path, key: str) -> Path:
             pass
     except OSError as error:
         if error.errno not in NO_ROOM:
-            what = f"{key}: {path} can't be written ({error.strerror or error})"
-            raise ConfigError(what, hint="name a folder that this user may write to") from error
+            what = f"{path} can't be written ({error.strerror or error})"
+            raise SettingsError(what, hint="name a folder that this user may write to", key=key) from error
     return path
 
 

@@ -39,9 +39,11 @@ class VideoSink:
     """MPEG-4 in Matroska, by OpenCV's FFmpeg."""
 
     def __init__(self, config: VideoConfig, service: Service) -> None:
-        """Raises ConfigError: the folder can't be written."""
+        """Raises SettingsError: the folder can't be written."""
         self._config, self._service = config, service
-        self._shelf = Retention(require_folder(config.path or state_folder() / "videos", "video.path"), config, SUFFIX)
+        self._shelf = Retention(
+            require_folder(config.path or state_folder() / "videos", ("video", "path")), config, SUFFIX
+        )
         self._reels: dict[str, RollingWriter[Shot]] = {}
 
     def start(self) -> None:

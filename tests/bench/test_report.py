@@ -13,7 +13,7 @@ from edge_segnet.bench.budget import Bound, judge, read_budget
 from edge_segnet.bench.compare import compare, differing_conditions
 from edge_segnet.bench.measure import Loop, replayed
 from edge_segnet.bench.report import Report, distribution, read_report
-from edge_segnet.core.errors import ConfigError, InputError
+from edge_segnet.core.errors import InputError, SettingsError
 from tests.backends.test_onnx_backend import frame_of
 from tests.conftest import picture
 from tests.cuda.network import fake_backend
@@ -134,7 +134,7 @@ def test_a_budget(tmp_path: Path) -> None:
 def test_what_is_no_budget(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "budget.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(SettingsError, match=message):
         read_budget(path)
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_budget(text: str, message: str, tmp_path: Path) -> None:
     [("phases.back_to_back.speed", "no 'speed' there: it has mode, rate"), ("provenance.model", "is not a number")],
 )
 def test_a_bound_on_nothing(name: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(SettingsError, match=message):
         judge(report([10.0] * 100), [Bound(name, None, 1.0)])
 
 

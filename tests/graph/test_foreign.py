@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from edge_segnet.core.errors import ConfigError, ModelError
+from edge_segnet.core.errors import ModelError, SettingsError
 from edge_segnet.graph.foreign import ForeignSpec, canonicalise, load_spec
 from edge_segnet.graph.lower import Target, lower
 from tests.graph.runtimes import RUNNERS, Array, run_onnxruntime
@@ -265,7 +265,7 @@ def test_a_spec_file_is_read(tmp_path: Path) -> None:
 def test_a_wrong_spec_file_is_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(GOOD.replace(old, new))
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load_spec(path)
     assert words in str(caught.value) and "\n" not in str(caught.value) and str(path) in str(caught.value)
 
@@ -273,7 +273,7 @@ def test_a_wrong_spec_file_is_one_line(tmp_path: Path, old: str, new: str, words
 def test_files_that_are_no_text_are_one_line_too(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x80")
     for name, words in {"binary.yaml": "not a text file", "none.yaml": "can't be read"}.items():
-        with pytest.raises(ConfigError, match=words):
+        with pytest.raises(SettingsError, match=words):
             load_spec(tmp_path / name)
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(SettingsError, match="can't be read"):
         load_spec(tmp_path)

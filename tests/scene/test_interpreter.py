@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.types import Frame, Labels, Refined, Segmentation
 from edge_segnet.scene.events import EventLog
@@ -194,6 +194,6 @@ def test_a_class_that_the_model_has_not_is_named_with_its_line(tmp_path: Path) -
         f"regions: {{a: {{polygon: {LEFT}}}}}\nrules:\n- name: r\n  region: a\n  class: Rode\n  below: 0.4\n"
     )
     with pytest.raises(
-        ConfigError, match=r"c\.yaml:5: rules\[0\]\.class: the model has no class 'Rode': camvid-11 has"
+        SettingsError, match=r"c\.yaml:5: rules\[0\]\.class: the model has no class 'Rode': camvid-11 has"
     ):
         check(load(path), NETWORK)

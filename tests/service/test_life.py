@@ -14,7 +14,7 @@ import pytest
 
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.errors import ConfigError, DeviceLost, EndOfStream, InputError, ModelError
+from edge_segnet.core.errors import DeviceLost, EndOfStream, InputError, ModelError, SettingsError
 from edge_segnet.core.types import Fit, Frame, Segmentation
 from edge_segnet.service.life import Daemon, Origin
 from edge_segnet.settings.load import load
@@ -227,7 +227,7 @@ def test_a_rule_on_a_class_that_the_model_has_not(file: Path, model: Path) -> No
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.failures)
     assert str(stage.failures[0]).startswith(said)
-    assert isinstance(stage.failures[0], ConfigError) and stage.failures[0].exit_code == 2
+    assert isinstance(stage.failures[0], SettingsError) and stage.failures[0].exit_code == 2
 
 
 def test_another_model_loses_at_most_a_frame(file: Path, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
+from edge_segnet.service.sinks import SinkManager
 from edge_segnet.settings.load import Change, load, parse_setting
 from edge_segnet.settings.regions import faults_with_model
 from edge_segnet.settings.schema import Config, HttpConfig, TokenFile, json_schema
+from tests.support.service import StreetService
 
 
 def loaded(tmp_path: Path, text: str, *settings: str, source: str | None = None) -> Config:
@@ -99,7 +101,7 @@ log: {level: debug, format: journal}
     ],
 )
 def test_faults_name_file_line_and_key(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         loaded(tmp_path, text)
     message = str(caught.value).removeprefix(f"{tmp_path}/")
     assert message.startswith(said)
@@ -127,23 +129,60 @@ def test_settings_on_the_command_line(tmp_path: Path) -> None:
     ],
 )
 def test_bad_settings_name_their_flag(tmp_path: Path, setting: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         loaded(tmp_path, "http: {port: 1}\n", setting)
     assert str(caught.value).startswith(said)
 
 
 def test_a_flag_is_named_as_it_was_given() -> None:
-    with pytest.raises(ConfigError, match=r"^--backend: 'gpu': should be 'auto', 'onnx' or 'tensorrt'"):
+    with pytest.raises(SettingsError, match=r"^--backend: 'gpu': should be 'auto', 'onnx' or 'tensorrt'"):
         load(None, [Change("backend", "gpu", "--backend")])
-    with pytest.raises(ConfigError, match=r"^--source \(cameras\.camera\.source\): ftp://: unknown scheme"):
+    with pytest.raises(SettingsError, match=r"^--source \(cameras\.camera\.source\): ftp://: unknown scheme"):
         load(None, [], "ftp://x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["mqtt.prefix=a"], "--set mqtt.prefix (mqtt.url): missing"),
+        (
+            ["http.port=1", "mqtt.url=mqtt://a", "mqtt.password_file=/x"],
+            "--set mqtt.password_file (mqtt): a password",
+        ),
+        (["mqtt.url=mqtt://a", "mqtt.tls={}"], "--set mqtt.tls (mqtt): tls is for mqtts:// only"),
+        (["size=auto", "model=x"], "--set size: auto needs a rate that it can meet"),
+        (["jsonl.keep_mb=1"], "--set jsonl.keep_mb (jsonl): keep_mb (1) is less than"),
+    ],
+)
+def test_a_fault_between_values_names_the_flag_that_it_came_with(changes: list[str], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(None, [parse_setting(text) for text in changes])
+    assert str(caught.value).startswith(said)
+    assert caught.value.place.path.startswith("--set ") and caught.value.place.line is None
+
+
+def test_a_fault_of_the_file_stays_the_files(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, "model: a\ncameras:\n  front: {flip: none}\n", "cameras.front.rate=5", "http.port=1")
+    place = caught.value.place
+    assert (place.line, place.key, caught.value.what) == (3, ("cameras", "front"), "give either source or pipeline")
+    assert place.path.endswith("c.yaml")
+
+
+def test_what_a_sink_finds_is_placed_at_its_flag(tmp_path: Path) -> None:
+    config = load(None, [parse_setting("mqtt.url=mqtts://broker"), parse_setting(f"mqtt.tls.ca={tmp_path}/none.pem")])
+    with pytest.raises(SettingsError, match=r"^--set mqtt\.tls\.ca: .*none\.pem: No such file or directory"):
+        SinkManager(StreetService(), {}).check(config)
+    config = load(None, [parse_setting("mqtt.url=mqtt://broker"), parse_setting("http.host=0.0.0.0")])
+    with pytest.raises(SettingsError, match=r"^--set http\.host: 0\.0\.0\.0 can be reached from other machines"):
+        SinkManager(StreetService(), {}).check(config)
 
 
 def test_a_source_takes_the_only_cameras_place(tmp_path: Path) -> None:
     one = loaded(tmp_path, "cameras: {front: {pipeline: x, rate: 5}}\n", source="rtsp://cam/1")
     assert one.cameras["front"].source == "rtsp://cam/1" and one.cameras["front"].rate == 5
     assert loaded(tmp_path, "", source="3").cameras["camera"].source == "3"
-    with pytest.raises(ConfigError, match=r"c\.yaml has 2 cameras: use --set cameras\.NAME\.source=URI \(a, b\)"):
+    with pytest.raises(SettingsError, match=r"c\.yaml has 2 cameras: use --set cameras\.NAME\.source=URI \(a, b\)"):
         loaded(tmp_path, "cameras: {a: {source: 0}, b: {source: 1}}\n", source="3")
 
 
@@ -240,7 +279,7 @@ steady: {method: majority, frames: 5}
     ],
 )
 def test_faults_of_regions_and_rules(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         loaded(tmp_path, text)
     message = str(caught.value).removeprefix(f"{tmp_path}/c.yaml")
     assert message.startswith(said) and "\n" not in message

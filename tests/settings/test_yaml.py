@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.settings.yaml import MAX_BYTES, parse, read
 
 
 def test_values_and_their_lines() -> None:
     document = parse("model: a\ncameras:\n  front:\n    rate: 5\n    on_off: [yes, 'no', ~, 1.5]\n", "c.yaml")
     assert document.data == {"model": "a", "cameras": {"front": {"rate": 5, "on_off": [True, "no", None, 1.5]}}}
-    assert document.place(("cameras", "front", "rate")) == "c.yaml:4: cameras.front.rate"
-    assert document.place(("cameras", "front", "on_off", 1)) == "c.yaml:5: cameras.front.on_off[1]"
-    assert document.place(("cameras", "front", "missing")) == "c.yaml:3: cameras.front.missing"
+    assert str(document.place(("cameras", "front", "rate"))) == "c.yaml:4: cameras.front.rate"
+    assert str(document.place(("cameras", "front", "on_off", 1))) == "c.yaml:5: cameras.front.on_off[1]"
+    assert str(document.place(("cameras", "front", "missing"))) == "c.yaml:3: cameras.front.missing"
     assert document.words[("cameras", "front", "on_off", 0)] == "yes"
 
 
@@ -44,7 +44,7 @@ def test_values_and_their_lines() -> None:
     ],
 )
 def test_what_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         parse(text, "c.yaml")
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
@@ -52,28 +52,28 @@ def test_what_is_refused(text: str, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 900, "{a: " * 900, "- " * 900, "a: " + "[" * 100_000])
 def test_deep_nesting_is_refused_and_not_a_crash(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"nested more than 16 deep|not YAML"):
+    with pytest.raises(SettingsError, match=r"nested more than 16 deep|not YAML"):
         parse(text, "c.yaml")
 
 
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    with pytest.raises(ConfigError, match=r"c\.yaml: No such file"):
+    with pytest.raises(SettingsError, match=r"c\.yaml: No such file"):
         read(path)
-    with pytest.raises(ConfigError, match="Is a directory"):
+    with pytest.raises(SettingsError, match="Is a directory"):
         read(tmp_path)
     path.write_bytes(b"")
     assert read(path).data == {}
     path.write_bytes(b"\xef\xbb\xbfmodel: a\n")
     assert read(path).data == {"model": "a"}
     path.write_bytes(b"model: a\nname: \xff\n")
-    with pytest.raises(ConfigError, match=r"c\.yaml:2: not UTF-8"):
+    with pytest.raises(SettingsError, match=r"c\.yaml:2: not UTF-8"):
         read(path)
     path.write_bytes(b"#" * (MAX_BYTES + 1))
-    with pytest.raises(ConfigError, match="larger than 262144 bytes"):
+    with pytest.raises(SettingsError, match="larger than 262144 bytes"):
         read(path)
     path.write_bytes(b"a" * 10_000_000)
-    with pytest.raises(ConfigError, match="larger than"):
+    with pytest.raises(SettingsError, match="larger than"):
         read(path)
 
 
@@ -81,5 +81,5 @@ def test_files(tmp_path: Path) -> None:
 def test_any_text_is_data_or_one_line(text: str) -> None:
     try:
         parse(text, "c.yaml")
-    except ConfigError as error:
+    except SettingsError as error:
         assert "\n" not in str(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.settings.schema import TokenCredential, TokenFile
 from edge_segnet.sinks.access import MAX_TOKEN, MIN_TOKEN, is_loopback, load_token, same
 
@@ -36,7 +36,7 @@ def test_own_addresses_are_open(host: str) -> None:
 )
 def test_other_addresses_need_a_decision(host: str) -> None:
     assert not is_loopback(host)
-    with pytest.raises(ConfigError, match=r"rtsp\.auth is not set.*token_file.*auth: none") as caught:
+    with pytest.raises(SettingsError, match=r"rtsp\.auth is not set.*token_file.*auth: none") as caught:
         load_token(None, host, "rtsp")
     assert host in caught.value.message
     assert caught.value.exit_code == 2
@@ -53,7 +53,7 @@ def test_a_token_comes_from_a_credential(tmp_path: Path, monkeypatch: pytest.Mon
     secret(tmp_path / "token", GOOD)
     auth = TokenCredential(token_credential="token")
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    with pytest.raises(ConfigError, match="LoadCredential=token:"):
+    with pytest.raises(SettingsError, match="LoadCredential=token:"):
         load_token(auth, "0.0.0.0", "http")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert load_token(auth, "0.0.0.0", "http") == GOOD
@@ -74,7 +74,7 @@ def test_a_token_comes_from_a_credential(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_a_bad_token_is_named_without_being_shown(tmp_path: Path, content: str | bytes, says: str) -> None:
     path = secret(tmp_path / "token", content)
-    with pytest.raises(ConfigError, match=says) as caught:
+    with pytest.raises(SettingsError, match=says) as caught:
         load_token(TokenFile(token_file=path), "0.0.0.0", "http")
     assert "http.auth.token_file" in str(caught.value)
     assert str(path) in str(caught.value)
@@ -82,14 +82,14 @@ def test_a_bad_token_is_named_without_being_shown(tmp_path: Path, content: str |
 
 
 def test_a_token_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"No such file.*openssl rand -hex 32"):
+    with pytest.raises(SettingsError, match=r"No such file.*openssl rand -hex 32"):
         load_token(TokenFile(token_file=tmp_path / "token"), "0.0.0.0", "http")
-    with pytest.raises(ConfigError, match="Is a directory"):
+    with pytest.raises(SettingsError, match="Is a directory"):
         load_token(TokenFile(token_file=tmp_path), "0.0.0.0", "http")
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(SettingsError, match="is no file"):
         load_token(TokenFile(token_file=Path(os.devnull)), "0.0.0.0", "http")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(SettingsError, match="is no file"):
         load_token(TokenFile(token_file=tmp_path / "pipe"), "0.0.0.0", "http")
 
 

@@ -15,7 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.settings.schema import FoxgloveConfig, Tls
 from edge_segnet.sinks.foxglove import FoxgloveSink
@@ -89,7 +89,7 @@ def test_a_busy_port_is_tried_again() -> None:
 
 
 def test_other_machines_need_a_word() -> None:
-    with pytest.raises(ConfigError, match=r"foxglove\.host: 0\.0\.0\.0 can be reached from other machines"):
+    with pytest.raises(SettingsError, match=r"foxglove\.host: 0\.0\.0\.0 can be reached from other machines"):
         FoxgloveSink(FoxgloveConfig(host="0.0.0.0"), StreetService())
     FoxgloveSink(FoxgloveConfig(host="0.0.0.0", auth="none"), StreetService())
 

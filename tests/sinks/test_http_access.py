@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks.http import HttpSink
 from tests.support.service import StreetService, drive, serving
@@ -215,7 +215,7 @@ def test_every_answer_is_locked_down(open_url: str, path: str) -> None:
 
 def test_an_open_door_needs_plain_words(token: Path) -> None:
     for host in ("0.0.0.0", "192.168.1.20", "robot.local", "::"):
-        with pytest.raises(ConfigError, match=r"http\.auth is not set"):
+        with pytest.raises(SettingsError, match=r"http\.auth is not set"):
             HttpSink(HttpConfig(host=host), StreetService())
         HttpSink(HttpConfig(host=host, auth="none"), StreetService())
         HttpSink(HttpConfig.model_validate({"host": host, "auth": {"token_file": token}}), StreetService())
@@ -240,10 +240,10 @@ def test_tls(certificate: tuple[Path, Path], token: Path) -> None:
 
 def test_a_wrong_certificate_is_one_line(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     absent = {"certificate": tmp_path / "none.pem", "key": certificate[1]}
-    with pytest.raises(ConfigError, match=r"http\.tls: .*none\.pem: "):
+    with pytest.raises(SettingsError, match=r"http\.tls: .*none\.pem: "):
         HttpSink(HttpConfig.model_validate({"tls": absent}), StreetService())
     swapped = {"certificate": certificate[1], "key": certificate[0]}
-    with pytest.raises(ConfigError, match=r"http\.tls: .*no passphrase"):
+    with pytest.raises(SettingsError, match=r"http\.tls: .*no passphrase"):
         HttpSink(HttpConfig.model_validate({"tls": swapped}), StreetService())
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
@@ -188,7 +188,7 @@ def test_a_disk_that_fails_otherwise(tmp_path: Path, service: StreetService) -> 
 @pytest.mark.parametrize(("kind", "section"), [(JsonLinesSink, JsonLinesConfig), (VideoSink, VideoConfig)])
 def test_a_folder_that_cannot_be_written(tmp_path: Path, service: StreetService, kind: Any, section: Any) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"(jsonl|video)\.path: .*file/x can't be written \(Not a directory\)"):
+    with pytest.raises(SettingsError, match=r"(jsonl|video)\.path: .*file/x can't be written \(Not a directory\)"):
         kind(section(path=tmp_path / "file" / "x"), service)
 
 

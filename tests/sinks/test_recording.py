@@ -15,7 +15,7 @@ import pytest
 from mcap.reader import make_reader
 
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.files import read_labels
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_written_is_told_by_its_line(tmp_path: Path) -> 
     settings.write_text(f"http: null\nrecording:\n  path: {tmp_path}/file/x\n")
     config = load(settings)
     said = r"c\.yaml:3: recording\.path: .*/file/x can't be written \(Not a directory\)"
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(SettingsError, match=said):
         SinkManager(StreetService(), {}).check(config)
     assert isinstance(config, Config)
 

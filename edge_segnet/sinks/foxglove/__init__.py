@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core import threads
-from edge_segnet.core.errors import ConfigError, UsageError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import FoxgloveConfig
@@ -34,21 +34,22 @@ class FoxgloveSink:
     """A sink that serves ``config.host``:``config.port``."""
 
     def __init__(self, config: FoxgloveConfig, service: Service) -> None:
-        """Raises UsageError: an address that others can reach without ``auth: none`` (ConfigError), a certificate that
-        is unusable, or the extra is not installed.
+        """Raises SettingsError: an address that others can reach without ``auth: none``, an unusable certificate,
+        or the extra is not installed.
         """
         if config.auth is None and not is_loopback(config.host):
-            raise ConfigError(
-                f"foxglove.host: {config.host} can be reached from other machines, and Foxglove shows no token",
+            raise SettingsError(
+                f"{config.host} can be reached from other machines, and Foxglove shows no token",
                 hint="keep 127.0.0.1 and come through ssh -L 8765:127.0.0.1:8765, or say auth: none if all may watch",
+                key=("foxglove", "host"),
             )
         self._tls = tls_context(config.tls, "foxglove")
         try:
             from edge_segnet.sinks.foxglove.channels import Channels
             from edge_segnet.sinks.messages import LogTap
         except ImportError as error:
-            what = f"foxglove: foxglove-sdk is needed ({error})"
-            raise UsageError(what, hint="pip install 'edge-segnet[recording]'") from error
+            what, hint = f"foxglove-sdk is needed ({error})", "pip install 'edge-segnet[recording]'"
+            raise SettingsError(what, hint=hint, key=("foxglove",)) from error
         self._config, self._service = config, service
         self._channels: Channels = Channels(service, config.quality)
         self._turns = RateLimiter(config.rate)

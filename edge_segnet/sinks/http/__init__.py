@@ -34,7 +34,7 @@ class HttpSink:
         """Checks everything that can be wrong for good; ``start`` listens.
 
         Raises:
-            ConfigError: an address that others can reach without ``auth``, a token or certificate that is unusable.
+            SettingsError: an address that others can reach without ``auth``, a token or certificate that is unusable.
         """
         token = load_token(config.auth, config.host, "http")
         sessions = None if token is None else Sessions(token)

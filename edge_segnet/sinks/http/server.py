@@ -46,7 +46,7 @@ class Server:
         """``tasks``: what else shall run on the loop while the server lives.
 
         Raises:
-            ConfigError: TLS is configured and can't work.
+            SettingsError: TLS is configured and can't work.
         """
         self.limits = Limits(config.max_connections)
         self.error: str | None = None

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from edge_segnet.core import threads
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Result
 from edge_segnet.settings.messages import MqttConfig
@@ -33,11 +33,11 @@ class MqttSink:
         """Reads password and certificates; ``start`` connects.
 
         Raises:
-            ConfigError: they can't be used, or paho-mqtt is not installed.
+            SettingsError: they can't be used, or paho-mqtt is not installed.
         """
         if find_spec("paho") is None:
             hint = "pip install 'edge-segnet[mqtt]', or leave the section out"
-            raise ConfigError("mqtt: paho-mqtt is not installed", hint=hint)
+            raise SettingsError("paho-mqtt is not installed", hint=hint, key=("mqtt",))
         from edge_segnet.sinks.mqtt.messages import Messages
         from edge_segnet.sinks.mqtt.sender import Sender
 

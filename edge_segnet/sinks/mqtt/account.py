@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import Key, SettingsError
 from edge_segnet.core.uris import BrokerUri
 from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks.access import credential, read_secret
@@ -36,7 +36,7 @@ def account(config: MqttConfig) -> Account:
     """Read password and certificates.
 
     Raises:
-        ConfigError: one of them can't be used.
+        SettingsError: one of them can't be used.
     """
     broker = uris.parse_broker(config.url)
     tls = _context(config) if broker.tls else None
@@ -61,10 +61,10 @@ def _fingerprint(prefix: str) -> str:
 
 def _password(config: MqttConfig) -> str | None:
     if config.password_credential is not None:
-        key = "mqtt.password_credential"
+        key: Key = ("mqtt", "password_credential")
         path = credential(config.password_credential, key, "or use password_file")
     elif config.password_file is not None:
-        key, path = "mqtt.password_file", config.password_file
+        key, path = ("mqtt", "password_file"), config.password_file
     else:
         return None
     hint = "it holds the password and nothing else, in one line"
@@ -72,10 +72,10 @@ def _password(config: MqttConfig) -> str | None:
     try:
         password = data.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{key}: {path}: not UTF-8 text", hint=hint) from error
+        raise SettingsError(f"{path}: not UTF-8 text", hint=hint, key=key) from error
     if not password or not password.isprintable() or len(data) > MAX_PASSWORD + 2:
         what = "empty" if not password else f"not one line of at most {MAX_PASSWORD} bytes"
-        raise ConfigError(f"{key}: {path}: {what}", hint=hint)
+        raise SettingsError(f"{path}: {what}", hint=hint, key=key)
     return password
 
 
@@ -86,15 +86,17 @@ def _context(config: MqttConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=authority)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ConfigError(f"mqtt.tls.ca: {authority}: {_reason(error)}", hint="it must be a PEM file") from error
+        what = f"{authority}: {_reason(error)}"
+        raise SettingsError(what, hint="it must be a PEM file", key=("mqtt", "tls", "ca")) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if files is not None and files.certificate is not None and files.key is not None:
         # A key with a passphrase would make OpenSSL ask at the terminal.
         try:
             context.load_cert_chain(files.certificate, files.key, password="")
         except (OSError, ValueError) as error:
-            where = f"mqtt.tls: {files.certificate}, {files.key}: {_reason(error)}"
-            raise ConfigError(where, hint="PEM files that belong together, the key without a passphrase") from error
+            what = f"{files.certificate}, {files.key}: {_reason(error)}"
+            hint = "PEM files that belong together, the key without a passphrase"
+            raise SettingsError(what, hint=hint, key=("mqtt", "tls")) from error
     return context
 
 

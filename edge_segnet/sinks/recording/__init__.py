@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from edge_segnet.core.errors import UsageError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
@@ -34,17 +34,17 @@ class RecordingSink:
     """A sink; see the settings for what it records, and when."""
 
     def __init__(self, config: RecordingConfig, service: Service) -> None:
-        """Raises UsageError: the folder can't be written (ConfigError), or the extra is not installed."""
+        """Raises SettingsError: the folder can't be written, or the extra is not installed."""
         try:
             from edge_segnet.sinks.messages import LogTap, Messages
             from edge_segnet.sinks.recording.folder import Folder
             from edge_segnet.sinks.recording.recorder import Recorder
         except ImportError as error:
-            what = f"recording: mcap and foxglove-sdk are needed ({error})"
-            raise UsageError(what, hint="pip install 'edge-segnet[recording]'") from error
+            what, hint = f"mcap and foxglove-sdk are needed ({error})", "pip install 'edge-segnet[recording]'"
+            raise SettingsError(what, hint=hint, key=("recording",)) from error
         self._config, self._service = config, service
         self._messages: Messages = Messages(service, config.quality)
-        path = require_folder(config.path or state_folder() / "recordings", "recording.path")
+        path = require_folder(config.path or state_folder() / "recordings", ("recording", "path"))
         self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
         self._kinds: tuple[Kind, ...] = (*config.images, "regions", "result")

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from edge_segnet.core.errors import OutputError, UsageError
+from edge_segnet.core.errors import OutputError, SettingsError
 from edge_segnet.settings.schema import Ros2Config
 
 
@@ -44,7 +44,7 @@ class RclpyLink:
     """A node with a context of its own. Nobody spins it: it only publishes."""
 
     def __init__(self, config: Ros2Config) -> None:
-        """Raises UsageError: there is no ROS 2 in this environment."""
+        """Raises SettingsError: there is no ROS 2 in this environment."""
         self._config = config
         self._context: Any = None
         self._node: Any = None
@@ -53,9 +53,9 @@ class RclpyLink:
             self._qos: Any = importlib.import_module("rclpy.qos")
             self._signals: Any = importlib.import_module("rclpy.signals")
         except ImportError as error:
-            what = f"ros2: rclpy can't be imported ({error})"
+            what = f"rclpy can't be imported ({error})"
             hint = "source /opt/ros/DISTRO/setup.bash before the start, with the same Python as ROS has"
-            raise UsageError(what, hint=hint) from error
+            raise SettingsError(what, hint=hint, key=("ros2",)) from error
 
     def open(self) -> None:
         """As the protocol."""
@@ -75,13 +75,13 @@ class RclpyLink:
             raise OutputError(f"the node can't start ({' '.join(str(error).split())})") from error
 
     def kind(self, name: str) -> Any:
-        """As the protocol; raises UsageError when the package is not installed."""
+        """As the protocol; raises SettingsError when the package is not installed."""
         package, _, message = name.partition("/")
         try:
             return getattr(importlib.import_module(f"{package}.msg"), message)
         except (ImportError, AttributeError) as error:
             hint = f"apt install ros-$ROS_DISTRO-{package.replace('_', '-')}"
-            raise UsageError(f"ros2: there is no message {name} ({error})", hint=hint) from error
+            raise SettingsError(f"there is no message {name} ({error})", hint=hint, key=("ros2",)) from error
 
     def publisher(self, kind: str, topic: str, *, latched: bool = False) -> Publisher:
         """As the protocol. Reliable, so that it suits every subscriber; depth 1, so that old frames don't queue."""

@@ -36,7 +36,7 @@ class RtspSink:
     """A sink; its own thread serves, listens again, and keeps quiet streams alive."""
 
     def __init__(self, config: RtspConfig, service: Service) -> None:
-        """Raises UsageError: no token where one is needed, or GStreamer is not there."""
+        """Raises SettingsError: no token where one is needed, or GStreamer is not there."""
         self._service = service
         self._server = _server(config, load_token(config.auth, config.host, "rtsp"))
         self._where = f"{config.host}:{config.port}"
@@ -126,9 +126,10 @@ def _server(config: RtspConfig, token: str | None) -> RtspServer:
     try:
         from edge_segnet.sinks.rtsp.server import RtspServer
     except (ImportError, ValueError) as error:  # ValueError: gi found no such library
-        raise UsageError(
-            f"rtsp: GStreamer's RTSP server is not on this machine ({error})",
+        raise SettingsError(
+            f"GStreamer's RTSP server is not on this machine ({error})",
             hint="apt install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good "
             "gstreamer1.0-plugins-ugly, or leave the section rtsp out",
+            key=("rtsp",),
         ) from error
     return RtspServer(config.host, config.port, token, config.bitrate_kbps)

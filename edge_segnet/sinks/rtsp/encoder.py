@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gi
 
-from edge_segnet.core.errors import OutputError, UsageError
+from edge_segnet.core.errors import OutputError, SettingsError
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402 - the version is chosen first
@@ -59,18 +59,17 @@ def installed() -> list[Encoder]:
     """The encoders whose elements are there.
 
     Raises:
-        UsageError: none, or what every pipeline needs is missing.
+        SettingsError: none, or what every pipeline needs is missing.
     """
     Gst.init(None)
     for element, package in (("appsrc", "base"), ("videoconvert", "base"), ("rtph264pay", "good")):
         if Gst.ElementFactory.find(element) is None:
-            raise UsageError(
-                f"rtsp: no GStreamer element {element}", hint=f"apt install gstreamer1.0-plugins-{package}"
-            )
+            what, hint = f"no GStreamer element {element}", f"apt install gstreamer1.0-plugins-{package}"
+            raise SettingsError(what, hint=hint, key=("rtsp",))
     found = [encoder for encoder in ENCODERS if Gst.ElementFactory.find(encoder.element) is not None]
     if not found:
         names = ", ".join(encoder.element for encoder in ENCODERS)
-        raise UsageError(f"rtsp: no H.264 encoder (GStreamer elements {names})", hint=_INSTALL)
+        raise SettingsError(f"no H.264 encoder (GStreamer elements {names})", hint=_INSTALL, key=("rtsp",))
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.sinks.fanout import Fanout
 from edge_segnet.sinks.mqtt import MqttSink
@@ -131,7 +131,7 @@ def test_secrets_that_cannot_be_used(
     given = {key: placed(value) for key, value in settings.items()}
     if "url" not in settings:
         given["user"] = "robot"
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(SettingsError, match=said) as caught:
         MqttSink(config(1, **given), service)
     assert "\n" not in str(caught.value)
 

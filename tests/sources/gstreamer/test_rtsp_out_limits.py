@@ -12,7 +12,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from edge_segnet.core.errors import ConfigError, UsageError
+from edge_segnet.core.errors import SettingsError, UsageError
 from edge_segnet.settings.schema import RtspConfig, TokenFile
 from edge_segnet.sinks.rtsp import RtspSink
 from tests.support.halves import ROAD, halves
@@ -42,7 +42,7 @@ def test_who_may_watch(tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text(TOKEN)
     secret.chmod(0o600)
-    with pytest.raises(ConfigError, match=r"rtsp\.auth is not set"):
+    with pytest.raises(SettingsError, match=r"rtsp\.auth is not set"):
         RtspSink(RtspConfig(host="0.0.0.0"), StreetService("front"))
     with street(auth=TokenFile(token_file=secret)) as (_, sink):
         url = sink.urls[0]
