@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core import threads
-from edge_segnet.core.errors import OutputError, UsageError
+from edge_segnet.core.errors import OutputError, SettingsError
 from edge_segnet.core.types import Image, Result
 from edge_segnet.settings.schema import RtspConfig
 from edge_segnet.sinks import Service
