@@ -15,6 +15,7 @@ from edge_segnet.backends import open_backend
 from edge_segnet.core.types import Frame, Labels, Segmentation
 from edge_segnet.graph import bundle as bundles
 from edge_segnet.graph.bundle import resized
+from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.scene.interpreter import Network, Postprocessor
 from edge_segnet.settings.schema import Config
@@ -83,7 +84,8 @@ def _drive(model: str) -> tuple[Network, Drive]:
 def _refiner(network: Network, sections: dict[str, Any]) -> Postprocessor:
     mount = {"height_m": 1.4, "focal_px": 400}
     cameras = {"front": {"source": "synthetic://drive", "mount": mount}}
-    return Postprocessor("front", Config.model_validate({"cameras": cameras, **sections}), network, EventLog(None))
+    config = Config.model_validate({"cameras": cameras, **sections})
+    return Postprocessor("front", config, network, Alarms(EventLog(None)))
 
 
 def _cost_ms(network: Network, drive: Drive, **sections: Any) -> float:

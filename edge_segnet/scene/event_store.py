@@ -63,7 +63,7 @@ class EventStore:
         found = [document for line in lines if (document := _parsed(line)) is not None]
         if len(found) < sum(map(bool, lines)):
             logger.warning("%s: a damaged line was left out", self._folder / LOG)
-        return found[-self._keep :]
+        return found
 
     def append(self, document: dict[str, Any], everything: Callable[[], Iterable[dict[str, Any]]]) -> None:
         """Write an event through to the disk. ``everything``: all events to keep, this one included, for when the

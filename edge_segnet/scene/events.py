@@ -29,9 +29,13 @@ WAITING: Final = 256
 PICTURES_WAITING: Final = 32
 """Of those with a frame to draw; beyond that an event has no snapshot, so that memory stays bounded."""
 CLOSE_S: Final = 1.0
+MAX_STAMP: Final = (1 << 60) - (1 << 32)
+"""Of 60 bits: above it a damaged or hostile id would leave too few to come after it."""
 
 
 Measure = Literal["share", "metres", "rows"]
+AlarmKey = tuple[str, str]
+"""A rule's name and a camera's: what has a start and a clear."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class Event:
     snapshot: str | None = None
     id: str = ""
     seq: int = 0
+
+    @property
+    def alarm(self) -> AlarmKey:
+        """What it begins or ends."""
+        return self.rule, self.camera
 
     def to_document(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -93,6 +102,8 @@ def from_document(document: dict[str, Any]) -> Event:
     uuid.UUID(event.id)
     if type(event.seq) is not int or event.kind not in ("start", "clear"):
         raise ValueError("no event")
+    if _stamp(event.id) > MAX_STAMP:
+        raise ValueError("no id could follow")
     return event
 
 
@@ -121,7 +132,12 @@ class EventLog:
         """Events since the start, by (camera, rule, kind)."""
         self._store = EventStore(folder, keep)
         events = [event for data in self._store.documents() if (event := _read(data)) is not None]
-        self._events = deque(sorted(events, key=lambda event: event.id), maxlen=keep)
+        events.sort(key=lambda event: event.id)
+        self._events = deque(events, maxlen=keep)
+        self._open: dict[AlarmKey, Event] = {}
+        """Starts without a clear: kept however old they are, so that a restart knows what is on."""
+        for event in events:
+            self._note(event)
         self._store.keep_snapshots({event.snapshot for event in self._events if event.snapshot})
         self._waiting: deque[tuple[Event, Callable[[], bytes] | None]] = deque()
         self._changed = threading.Condition()
@@ -132,12 +148,34 @@ class EventLog:
         """Leave an event for the log's thread; never waits for it. ``snapshot`` gives a JPEG, on that thread."""
         with self._changed:
             if len(self._waiting) >= WAITING:
-                self._waiting.popleft()
-                self.lost += 1
+                self._drop_pair()
             self._waiting.append((event, snapshot if len(self._waiting) < PICTURES_WAITING else None))
             if self._thread is None:
                 self._thread = threads.start(self._run, "events")
             self._changed.notify_all()
+
+    def _drop_pair(self) -> None:
+        """A start goes with its clear, or neither: half of an alarm would never end. What waits of a single alarm is a
+        start and a clear by turns, so there is a pair unless every one that waits is another alarm's.
+        """
+        first: dict[AlarmKey, int] = {}
+        for index, (event, _) in enumerate(self._waiting):
+            if event.kind == "clear" and event.alarm in first:
+                del self._waiting[index], self._waiting[first[event.alarm]]
+                self.lost += 2
+                return
+            first[event.alarm] = index
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "start":
+            self._open[event.alarm] = event
+        else:
+            self._open.pop(event.alarm, None)
+
+    def open_alarms(self) -> dict[AlarmKey, Event]:
+        """The starts whose clear has not come."""
+        with self._changed:
+            return dict(self._open)
 
     def newest(self, limit: int = KEEP) -> list[Event]:
         """The last ``limit`` events, newest first."""
@@ -203,7 +241,11 @@ class EventLog:
                 if not self._waiting:
                     return
                 event, snapshot = self._waiting.popleft()
-            self._take(event, snapshot)
+            try:
+                self._take(event, snapshot)
+            except BaseException:
+                self.lost += 1
+                raise
 
     def _take(self, event: Event, snapshot: Callable[[], bytes] | None) -> None:
         last = self._events[-1] if self._events else None
@@ -212,10 +254,12 @@ class EventLog:
             named = replace(named, snapshot=self._keep_snapshot(f"{named.id}.jpg", snapshot))
         leaving = self._events[0] if len(self._events) == self._events.maxlen else None
         kept = [*self._events, named][-(self._events.maxlen or KEEP) :]
+        older = [each for each in self._open.values() if each.id < kept[0].id and each.alarm != named.alarm]
         _tell(named)
-        self._store.append(named.to_document(), lambda: [each.to_document() for each in kept])
+        self._store.append(named.to_document(), lambda: [each.to_document() for each in (*older, *kept)])
         with self._changed:
             self._events.append(named)
+            self._note(named)
             self.counts[named.camera, named.rule, named.kind] += 1
             self._changed.notify_all()
         if leaving is not None and leaving.snapshot is not None:
@@ -252,7 +296,12 @@ def _next_id(last: str) -> str:
     """
     stamp = int(time.time() * 1000) << 12
     if last:
-        before = uuid.UUID(last).int
-        stamp = max(stamp, ((before >> 80) << 12 | (before >> 64) & 0xFFF) + 1)
+        stamp = max(stamp, _stamp(last) + 1)
     value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62)
     return str(uuid.UUID(int=value))
+
+
+def _stamp(identifier: str) -> int:
+    """The 60 bits that order a UUID version 7."""
+    value = uuid.UUID(identifier).int
+    return (value >> 80) << 12 | (value >> 64) & 0xFFF

@@ -13,11 +13,12 @@ from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region,
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import blend, colourise, draw_outline
 from edge_segnet.pictures.shape import fit_image, seen_size
+from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.counting import class_counts, histogram
-from edge_segnet.scene.events import EventLog
+from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.ground import CameraGeometry
 from edge_segnet.scene.regions import RegionCounter, Smoothed
-from edge_segnet.scene.rules import RuleState, left_on, value_of
+from edge_segnet.scene.rules import RuleState, value_of
 from edge_segnet.scene.smoothing import FlickerMeter, TemporalFilter, make
 from edge_segnet.settings.regions import RegionConfig, faults_with_model
 from edge_segnet.settings.schema import Config
@@ -50,10 +51,10 @@ class Postprocessor:
     """For one camera's loop: called with every frame, on the loop's thread."""
 
     def __init__(
-        self, camera: str, config: Config, network: Network, events: EventLog, earlier: Postprocessor | None = None
+        self, camera: str, config: Config, network: Network, alarms: Alarms, earlier: Postprocessor | None = None
     ) -> None:
         """``config`` was checked with the network. What stays as it is in ``earlier`` settings goes on as it was."""
-        self._camera, self._config, self._network, self._events = camera, config, network, events
+        self._camera, self._config, self._network, self._alarms = camera, config, network, alarms
         self._mount = config.cameras[camera].mount
         self._view: CameraGeometry | None = None
         self._configs = {name: region for name, region in config.regions.items() if region.sees(camera)}
@@ -71,16 +72,19 @@ class Postprocessor:
             self._filter = make(config.steady)
 
     def _watched(self, earlier: Postprocessor | None) -> list[RuleState]:
+        """What stays as it is goes on counting; whether an alarm is on stands elsewhere."""
+        kept = {} if earlier is None else {watch.config.name: watch for watch in earlier._watches}
         rules = [rule for rule in self._config.rules if rule.region in self._configs]
-        kept = {watch.config.name: watch for watch in ([] if earlier is None else earlier._watches)}
-        past = self._events.newest() if earlier is None and rules else []
-        watches = []
-        for rule in rules:
-            watch = kept.get(rule.name)
-            if watch is None:
-                watch = RuleState(rule, self._camera, on=left_on(past, rule.name, self._camera))
-            watches.append(watch if watch.config == rule else watch.renewed(rule))
-        return watches
+        states = [(rule, kept.get(rule.name)) for rule in rules]
+        return [
+            state if state is not None and state.config == rule else RuleState(rule, self._camera, self._alarms)
+            for rule, state in states
+        ]
+
+    @property
+    def watched(self) -> frozenset[AlarmKey]:
+        """The alarms that may be on."""
+        return frozenset((watch.config.name, self._camera) for watch in self._watches)
 
     def __call__(self, frame: Frame, segmentation: Segmentation) -> Refined:
         raw = self._meters[0].observe(segmentation.labels, frame.captured_ns)
@@ -110,20 +114,9 @@ class Postprocessor:
     def _judge(self, frame: Frame, labels: Labels, regions: dict[str, Region]) -> None:
         for watch in self._watches:
             value = value_of(watch.config, regions[watch.config.region], self._network.classes)
-            event = watch.update(value, frame)
-            if event is not None:
-                region = self._configs[event.region]
-                picture = snapshot_of(frame, labels, self._network, region) if watch.config.snapshot else None
-                self._events.append(event, picture)
-
-    def retire(self, successor: Postprocessor | None = None) -> None:
-        """Its loop no longer calls it: what it watches and the ``successor`` does not ends."""
-        kept = set() if successor is None else {watch.config.name for watch in successor._watches}
-        for watch in self._watches:
-            if watch.config.name not in kept:
-                event = watch.retire()
-                if event is not None:
-                    self._events.append(event)
+            region = self._configs[watch.config.region]
+            picture = snapshot_of(frame, labels, self._network, region) if watch.config.snapshot else None
+            watch.update(value, frame, picture)
 
 
 def _smoothed(name: str, region: RegionConfig, earlier: Postprocessor | None) -> Smoothed:

@@ -11,7 +11,8 @@ from typing import Any
 from edge_segnet.core import threads, uris
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Fit, Result
-from edge_segnet.scene.events import EventLog
+from edge_segnet.scene.alarms import Alarms
+from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.interpreter import Postprocessor
 from edge_segnet.service.loop import Loop, Pace
 from edge_segnet.service.model import Loaded, network_of
@@ -37,7 +38,7 @@ class Surroundings:
 
     publish: Callable[[Result], None]
     failed: Callable[[Exception], None]
-    events: EventLog
+    alarms: Alarms
     opener: Opener
 
 
@@ -54,7 +55,7 @@ class Camera:
         self.fit = loaded.bundle.fit
         self._around = around
         before = None if earlier is None else earlier._refiner
-        self._refiner: Postprocessor = Postprocessor(name, settings, network_of(loaded), around.events, before)
+        self._refiner: Postprocessor = Postprocessor(name, settings, network_of(loaded), around.alarms, before)
         self._loop = Loop(
             self.supervisor, loaded.backend, loaded.bundle.name, around.publish, _pace(self.config), self.telemetry
         )
@@ -79,13 +80,13 @@ class Camera:
         """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
         self.supervisor.resize(loaded.bundle.size)
         before = self._refiner
-        self._refiner = Postprocessor(self.name, settings, network_of(loaded), self._around.events, before)
+        self._refiner = Postprocessor(self.name, settings, network_of(loaded), self._around.alarms, before)
         self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
-        before.retire(self._refiner)
 
-    def retire(self) -> None:
-        """Its alarms are over: it was stopped, and nothing takes its place."""
-        self._refiner.retire()
+    @property
+    def watched(self) -> frozenset[AlarmKey]:
+        """Its alarms that may be on."""
+        return self._refiner.watched
 
     def takes(self, config: CameraConfig) -> bool:
         """Take new settings while running; False: the source itself would be another one."""

@@ -16,6 +16,7 @@ from edge_segnet.board.notify import Notifier
 from edge_segnet.core.errors import EdgeSegnetError
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Sink
+from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import Camera, Opener, Surroundings
 from edge_segnet.service.changes import Watched
@@ -83,6 +84,7 @@ class Daemon:
         """``extra``: sinks beside those of the settings; ``opener`` opens the cameras' sources."""
         self.state = State()
         self.state.events = EventLog(state_folder() / "events")
+        self._alarms = Alarms(self.state.events)
         self._config, self._origin, self._notify = config, origin, notifier
         self._opener = opener
         self._outlets = SinkManager(self.state, extra or {})
@@ -197,15 +199,15 @@ class Daemon:
             old.backend.close()
         wanted = new.config.cameras
         fresh = {name: self._camera(name, new, gone.get(name)) for name in wanted if name not in kept}
-        for name in gone.keys() - wanted.keys():
-            gone[name].retire()
         self.state.running = {name: kept.get(name) or fresh[name] for name in wanted}
+        self._alarms.want(frozenset().union(*(camera.watched for camera in self.state.running.values())))
+        self._alarms.settle()
         for camera in fresh.values():
             camera.start()
         self._config = new.config
 
     def _camera(self, name: str, new: Prepared, earlier: Camera | None) -> Camera:
-        around = Surroundings(self._outlets.publish, self._fail, self.state.events, self._opener)
+        around = Surroundings(self._outlets.publish, self._fail, self._alarms, self._opener)
         return Camera(name, new.config, new.loaded, around, earlier)
 
     @staticmethod

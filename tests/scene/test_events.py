@@ -153,7 +153,7 @@ def test_append_never_waits_and_counts_what_it_loses(tmp_path: Path) -> None:
         assert log.lost == 10 and log.since("") == []
         gate.set()
         wait_until(lambda: log.status()["waiting"] == 0 and len(log.since("")) == WAITING + 1)
-        assert frames(log) == [0, *range(11, WAITING + 11)]
+        assert frames(log) == [0, 1, *range(12, WAITING + 11)], "a start goes with its clear"
         assert sum(event.snapshot is not None for event in log.since("")) <= PICTURES_WAITING + 1
 
 

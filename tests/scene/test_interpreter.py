@@ -15,6 +15,7 @@ from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.types import Frame, Labels, Refined, Segmentation
+from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.scene.interpreter import Network, Postprocessor, check
 from edge_segnet.settings.load import load
@@ -63,7 +64,7 @@ def noise(seed: int) -> Labels:
 
 def test_regions_are_counted_pixel_by_pixel(log: EventLog) -> None:
     regions = {"left": {"polygon": LEFT}, "slanted": {"polygon": SLANTED}}
-    refiner = Postprocessor("front", settings(regions=regions), NETWORK, log)
+    refiner = Postprocessor("front", settings(regions=regions), NETWORK, Alarms(log))
     for seed in range(5):
         labels = noise(seed)
         found = step(refiner, labels, seed).regions
@@ -73,7 +74,9 @@ def test_regions_are_counted_pixel_by_pixel(log: EventLog) -> None:
 
 
 def test_shares_follow_with_their_time_constant(log: EventLog) -> None:
-    refiner = Postprocessor("front", settings(regions={"left": {"polygon": LEFT, "smooth_s": 2.0}}), NETWORK, log)
+    refiner = Postprocessor(
+        "front", settings(regions={"left": {"polygon": LEFT, "smooth_s": 2.0}}), NETWORK, Alarms(log)
+    )
     assert step(refiner, filled(CAR), 0).regions["left"].smoothed[CAR] == 1.0
     for seq in range(1, 21):
         smoothed = step(refiner, filled(ROAD), seq).regions["left"].smoothed
@@ -86,12 +89,12 @@ def test_a_region_belongs_to_its_cameras(log: EventLog) -> None:
         regions={"left": {"polygon": LEFT, "cameras": ["rear"]}, "both": {"polygon": LEFT}},
         rules=[LOST],
     )
-    assert set(step(Postprocessor("front", config, NETWORK, log), filled(CAR), 0).regions) == {"both"}
-    assert set(step(Postprocessor("rear", config, NETWORK, log), filled(CAR), 0).regions) == {"left", "both"}
+    assert set(step(Postprocessor("front", config, NETWORK, Alarms(log)), filled(CAR), 0).regions) == {"both"}
+    assert set(step(Postprocessor("rear", config, NETWORK, Alarms(log)), filled(CAR), 0).regions) == {"left", "both"}
 
 
 def test_an_event_is_frame_exact_and_has_its_picture(log: EventLog) -> None:
-    refiner = Postprocessor("front", settings(rules=[LOST]), NETWORK, log)
+    refiner = Postprocessor("front", settings(rules=[LOST]), NETWORK, Alarms(log))
     alarms = [step(refiner, filled(label), seq).alarms for seq, label in enumerate([ROAD, CAR, CAR, ROAD])]
     assert alarms == [(), (), ("lost",), ()]
     wait_until(lambda: len(log.newest()) == 2)
@@ -106,7 +109,7 @@ def test_an_event_is_frame_exact_and_has_its_picture(log: EventLog) -> None:
 
 
 def test_a_snapshot_has_the_cameras_proportions(log: EventLog) -> None:
-    refiner = Postprocessor("front", settings(rules=[{**LOST, "frames": 1}]), NETWORK, log)
+    refiner = Postprocessor("front", settings(rules=[{**LOST, "frames": 1}]), NETWORK, Alarms(log))
     frame = dataclasses.replace(frame_of(0, size=SIZE), scaled_from=(1920, 1080))
     refiner(frame, segmented(frame, filled(CAR)))
     wait_until(lambda: log.newest())
@@ -115,7 +118,7 @@ def test_a_snapshot_has_the_cameras_proportions(log: EventLog) -> None:
 
 
 def test_the_filter_recounts_and_both_flickers_are_told(log: EventLog) -> None:
-    refiner = Postprocessor("front", settings(steady={"method": "majority", "frames": 3}), NETWORK, log)
+    refiner = Postprocessor("front", settings(steady={"method": "majority", "frames": 3}), NETWORK, Alarms(log))
     blinking = filled(ROAD)
     blinking[0] = CAR
     for seq in range(40):
@@ -126,7 +129,7 @@ def test_the_filter_recounts_and_both_flickers_are_told(log: EventLog) -> None:
     assert np.array_equal(refined.segmentation.counts, np.bincount(refined.segmentation.labels.ravel(), minlength=12))
     assert refined.flicker is not None and refined.flicker.steady is not None
     assert refined.flicker.raw > 0.01 and refined.flicker.steady <= refined.flicker.raw
-    off = Postprocessor("front", settings(), NETWORK, log)
+    off = Postprocessor("front", settings(), NETWORK, Alarms(log))
     untouched = step(off, blinking, 0)
     assert untouched.segmentation.labels is blinking and untouched.flicker is not None
     assert untouched.flicker.steady is None
@@ -135,11 +138,13 @@ def test_the_filter_recounts_and_both_flickers_are_told(log: EventLog) -> None:
 def test_a_reload_keeps_alarms_and_smoothing_and_ends_what_is_gone(log: EventLog) -> None:
     config = settings(rules=[LOST, {**LOST, "name": "gone"}])
     stricter = {**LOST, "frames": 1, "clear_frames": 2}
-    first = Postprocessor("front", config, NETWORK, log)
+    alarms = Alarms(log)
+    first = Postprocessor("front", config, NETWORK, alarms)
     for seq in range(3):
         step(first, filled(CAR), seq)
-    second = Postprocessor("front", settings(rules=[stricter]), NETWORK, log, first)
-    first.retire(second)
+    second = Postprocessor("front", settings(rules=[stricter]), NETWORK, alarms, first)
+    alarms.want(second.watched)
+    alarms.settle()
     refined = step(second, filled(ROAD), 3)
     assert refined.alarms == ("lost",) and 0 < refined.regions["left"].smoothed[ROAD] < 0.2
     assert step(second, filled(ROAD), 4).alarms == ()
@@ -156,12 +161,12 @@ def test_a_reload_keeps_alarms_and_smoothing_and_ends_what_is_gone(log: EventLog
 def test_a_restart_does_not_start_an_alarm_twice(tmp_path: Path) -> None:
     labels: Mapping[str, Labels] = {"bad": filled(CAR), "good": filled(ROAD)}
     log = EventLog(tmp_path)
-    refiner = Postprocessor("front", settings(rules=[LOST]), NETWORK, log)
+    refiner = Postprocessor("front", settings(rules=[LOST]), NETWORK, Alarms(log))
     for seq in range(3):
         step(refiner, labels["bad"], seq)
     log.close()
     log = EventLog(tmp_path)
-    refiner = Postprocessor("front", settings(rules=[LOST]), NETWORK, log)
+    refiner = Postprocessor("front", settings(rules=[LOST]), NETWORK, Alarms(log))
     assert step(refiner, labels["bad"], 0).alarms == ("lost",)
     step(refiner, labels["bad"], 1)
     step(refiner, labels["good"], 2)
@@ -175,7 +180,9 @@ def test_free_distance_of_a_region(log: EventLog) -> None:
     region = {"polygon": LEFT, "free": {"classes": ["Road"], "sectors": 2}}
     cameras = {"front": {"source": "0", "mount": {"height_m": 1.0, "focal_px": 32}}}
     rules = [{"name": "blocked", "region": "left", "free": "metres", "below": 3}]
-    refiner = Postprocessor("front", settings(regions={"left": region}, cameras=cameras, rules=rules), NETWORK, log)
+    refiner = Postprocessor(
+        "front", settings(regions={"left": region}, cameras=cameras, rules=rules), NETWORK, Alarms(log)
+    )
     labels = filled(ROAD)
     labels[:30, :16] = CAR
     refined = step(refiner, labels, 0)
