@@ -11,8 +11,9 @@ import cv2
 from benchmarks.figure import Figure
 from edge_segnet.backends import BackendOptions, open_backend
 from edge_segnet.backends.onnx import CpuOptions, make_session
-from edge_segnet.core.types import Image, Result
+from edge_segnet.core.types import Backend, Generation, Image, Result, View
 from edge_segnet.graph import bundle
+from edge_segnet.graph.bundle import Bundle
 from edge_segnet.graph.lower import lower
 from edge_segnet.offline.segment import segment
 from edge_segnet.pictures.overlay import RenderStyle
@@ -76,11 +77,18 @@ def _bare_fps(model: str) -> float:
     return CLIP_FRAMES / (time.perf_counter() - started)
 
 
+def generation_of(loaded: Bundle, backend: Backend) -> Generation:
+    """What ``segment`` works with."""
+    return Generation(backend, loaded.name, View(loaded.classes, loaded.fit))
+
+
 def _pipeline_fps(model: str, clip: Path, out: Path) -> float:
     loaded = bundle.load(model)
     backend = open_backend(loaded, "onnx", BackendOptions(spinning=True))
     source = open_source(describe(str(clip)), backend.input_size)
-    summary = segment(source, backend, loaded.name, video_file(out, 30.0), RenderStyle(), lambda _result: None)
+    summary = segment(
+        source, generation_of(loaded, backend), video_file(out, 30.0), RenderStyle(), lambda _result: None
+    )
     backend.close()
     return summary.fps
 
@@ -96,7 +104,7 @@ def memory(model: str, folder: Path) -> list[Figure]:
     def note(_result: Result) -> None:
         resident.append(_resident_mb())
 
-    segment(source, backend, loaded.name, video_file(folder / "long-out.mp4", 30.0), RenderStyle(), note)
+    segment(source, generation_of(loaded, backend), video_file(folder / "long-out.mp4", 30.0), RenderStyle(), note)
     backend.close()
     settled = resident[SETTLED:]
     growth = max(settled[-SETTLED:]) - max(settled[:SETTLED])

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from edge_segnet.bench.report import Agreement, Bare, Phase, distribution
 from edge_segnet.core.documents import to_document
-from edge_segnet.core.types import Backend, Frame, Result, Segmentation
+from edge_segnet.core.types import Backend, Frame, Result, Segmentation, View
 
 ROUND_S: Final = 0.5
 """The loop and the bare network run in turns of this length, so that a busy or hot machine treats both alike."""
@@ -66,6 +66,7 @@ class Loop:
 
     def __init__(self, backend: Backend, model: str, frames: Frames, advance: Advance = lambda: None) -> None:
         self._backend, self._model, self._frames, self._advance = backend, model, frames, advance
+        self._view = View(backend.classes)
 
     def warm_up(self, seconds: float) -> None:
         """Run unmeasured, at least once."""
@@ -145,8 +146,8 @@ class Loop:
     def _publish(self, frame: Frame, segmentation: Segmentation) -> None:
         """What every sink gets: the result as a line of JSON."""
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
-        result = Result(frame, segmentation, self._backend.name, self._model, age_ms, dropped=0)
-        json.dumps(to_document(result, self._backend.classes, "bench"))
+        result = Result(frame, segmentation, self._view, self._backend.name, self._model, age_ms)
+        json.dumps(to_document(result))
 
     def _bare(self, seconds: float) -> list[float]:
         backend: BareBackend = self._backend  # type: ignore[assignment]  # back_to_back asked

@@ -82,7 +82,7 @@ def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:
     """
     from edge_segnet.sinks.display import Display
 
-    window = Display(lambda: daemon().state.classes, lambda: daemon().state.fit, on_quit=lambda: daemon().stop())
+    window = Display(on_quit=lambda: daemon().stop())
     return {"display": window}
 
 

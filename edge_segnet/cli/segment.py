@@ -19,9 +19,8 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import class_document, to_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Backend, Counts, Result
+from edge_segnet.core.types import Counts, Generation, Origin, Result, View
 from edge_segnet.core.uris import without_credentials
-from edge_segnet.graph.bundle import Bundle
 from edge_segnet.offline import segment as segmenting
 from edge_segnet.offline.segment import Job, Summary
 from edge_segnet.pictures.overlay import RenderStyle, Visual
@@ -59,17 +58,17 @@ def run(
     if out is None and not counts and json_target is None:
         raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
     kind = choose("--backend", backend, BackendKind)
-    style = RenderStyle(choose("--visualize", visual, Visual), check_share("--alpha", alpha), legend)
+    style = RenderStyle(choose("--visualize", visual, Visual), alpha=check_share("--alpha", alpha), legend=legend)
     bad: list[str] = []
     sources = _describe(inputs, bad)
     jobs = segmenting.plan(sources, out, style)  # first, so that a wrong -o is known before the model is opened
     bundle = open_model(model, size, colours)
-    style = replace(style, fit=bundle.fit)
     engine = open_backend(bundle, kind, BackendOptions(threads=threads, spinning=True))
+    generation = Generation(engine, bundle.name, View(bundle.classes, bundle.fit))
     total = Summary(np.zeros(len(bundle.classes) + 1, np.int64), bad=bad)
     with json_lines(json_target) as emit:
         for job in jobs:
-            _run_job(job, engine, bundle, style, frames, emit, total, alone=len(inputs) == 1)
+            _run_job(job, generation, style, frames, emit, total, alone=len(inputs) == 1)
             if total.interrupted:
                 break
         emit({"summary": _summary(total, bundle.classes)})
@@ -101,8 +100,7 @@ def _skip(error: InputError, bad: list[str]) -> None:
 
 def _run_job(
     job: Job,
-    backend: Backend,
-    bundle: Bundle,
+    generation: Generation,
     style: RenderStyle,
     limit: int | None,
     emit: Emit,
@@ -110,7 +108,9 @@ def _run_job(
     alone: bool,
 ) -> None:
     try:
-        source = open_source(job.source, backend.input_size, bundle.fit, camera=job.source.kind, paced=False)
+        source = open_source(
+            job.source, generation.backend.input_size, generation.view.fit, camera=job.source.kind, paced=False
+        )
     except InputError as error:
         if alone:
             raise
@@ -121,11 +121,11 @@ def _run_job(
 
         def on_result(result: Result) -> None:
             uri = str(job.source.files[result.frame.seq]) if job.source.kind == "images" else job.source.uri
-            emit(to_document(result, bundle.classes, uri))
+            emit(to_document(replace(result, origin=Origin(without_credentials(uri)))))
             advance()
 
         try:
-            done = segmenting.segment(source, backend, bundle.name, job.writer(source.fps), style, on_result, limit)
+            done = segmenting.segment(source, generation, job.writer(source.fps), style, on_result, limit)
         except segmenting.NothingDecoded as error:
             if len(error.bad) == 1 and not alone:
                 logger.warning("skipped %s", error)

@@ -8,12 +8,11 @@ from typing import Any
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Counts, Flicker, Region, Result
-from edge_segnet.core.uris import without_credentials
 
 
-def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any]:
-    """A JSON-ready dict; ``source`` loses its credentials. Shares are rounded to 0.0001, times to 0.1 ms."""
-    frame, segmentation = result.frame, result.segmentation
+def to_document(result: Result) -> dict[str, Any]:
+    """A JSON-ready dict, as of now. Shares are rounded to 0.0001, times to 0.1 ms."""
+    frame, segmentation, classes = result.frame, result.segmentation, result.view.classes
     height, width = segmentation.labels.shape
     captured = datetime.fromtimestamp(frame.captured_at, timezone.utc)
     low_margin = segmentation.low_margin
@@ -21,10 +20,10 @@ def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any
         "seq": frame.seq,
         "camera": frame.camera,
         "captured_at": captured.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "age_ms": round(result.age_ms, 1),
+        "age_ms": round(result.age_now_ms, 1),
         "stale": result.stale,
         "synthetic": frame.synthetic,
-        "source": without_credentials(source),
+        "source": result.origin.shown,
         "model": result.model,
         "backend": result.backend,
         "network_size": [width, height],
@@ -37,7 +36,7 @@ def to_document(result: Result, classes: ClassMap, source: str) -> dict[str, Any
         "alarms": list(result.alarms),
         "flicker": None if result.flicker is None else _flicker(result.flicker),
         "stages_ms": {stage: round(time_ms, 1) for stage, time_ms in segmentation.stages_ms.items()},
-        "dropped": result.dropped,
+        "dropped": result.dropped.total,
     }
 
 

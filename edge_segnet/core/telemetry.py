@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_segnet.core.stats import percentile
-from edge_segnet.core.types import Result
+from edge_segnet.core.types import Drops, Result
 
 BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)
 RECENT: Final = 512
@@ -57,7 +57,7 @@ class CameraTelemetry:
 
     def __init__(self) -> None:
         self.frames = 0
-        self.dropped = 0
+        self.dropped = Drops()
         self.stale = 0
         self.age = Histogram()
         self.stages: dict[str, Histogram] = {}

@@ -7,15 +7,15 @@ Arrays are read-only once they are handed over: whoever makes one never writes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.classes import ClassMap
 
 Image = NDArray[np.uint8]
 """uint8 [H,W,3], BGR."""
@@ -34,6 +34,7 @@ class Frame:
     ``image`` is at network size; ``original`` is the picture as captured, where it differs and is still wanted.
     ``captured_ns`` is on the monotonic clock, ``captured_at`` is seconds since the epoch. ``scaled_from`` is the
     camera's (width, height) where the picture was scaled before it came here, on a Jetson by the video converter.
+    ``damaged``: pictures of this camera so far that were not whole and never came here; they have a ``seq`` each.
     """
 
     image: Image
@@ -44,6 +45,7 @@ class Frame:
     camera: str
     synthetic: bool = False
     scaled_from: tuple[int, int] | None = None
+    damaged: int = 0
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -107,25 +109,117 @@ class Refined:
     flicker: Flicker | None = None
 
 
+class RegionShape(Protocol):
+    """What is asked of a region of the settings (``settings.regions.RegionConfig``)."""
+
+    @property
+    def polygon(self) -> Sequence[Sequence[float]]:
+        """Corners [x, y], relative to what the network sees."""
+        ...
+
+    @property
+    def drivable(self) -> Sequence[str]:
+        """Classes that its free distance is about; none where it measures none."""
+        ...
+
+    def sees(self, camera: str) -> bool:
+        """Whether it is one of the region's cameras."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the settings have it."""
+        ...
+
+
+class RuleShape(Protocol):
+    """What is asked of a rule of the settings (``settings.regions.RuleConfig``)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def class_name(self) -> str | None:
+        """None: it is about free distance."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the settings have it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What results are to be read with: one object per model and generation of settings. It travels with them, so that
+    names, colours and outlines are always those that a result was made with.
+    """
+
+    classes: ClassMap
+    fit: Fit = "stretch"
+    regions: Mapping[str, RegionShape] = field(default_factory=dict)
+    rules: Sequence[RuleShape] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where results come from. ``shown``: the source without credentials. ``stale_after_s``: older results are not to
+    be acted on; None: those of a file, which don't age. ``working``: whether the camera still shows what it sees.
+    """
+
+    shown: str = ""
+    stale_after_s: float | None = None
+    working: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True)
+class Drops:
+    """Frames of a camera that nobody segmented since it was opened: ``late``, because a newer one was there before the
+    network was free; ``skipped``, more than the camera's rate asks for; ``damaged``, not whole.
+    """
+
+    late: int = 0
+    skipped: int = 0
+    damaged: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.late + self.skipped + self.damaged
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A frame with its segmentation, as every sink gets it.
+    """A frame with its segmentation, as every sink gets it: it needs nothing else to be read, drawn or told.
 
-    ``age_ms``: from capture to this result. ``dropped``: frames of this camera that nobody segmented since it was
-    opened, because newer ones were there. ``stale``: older than the camera's limit, so not to be acted on. ``regions``,
-    ``alarms`` and ``flicker`` as ``Refined`` has them.
+    ``age_ms``: from capture to this result. ``regions``, ``alarms`` and ``flicker`` as ``Refined`` has them.
     """
 
     frame: Frame
     segmentation: Segmentation
+    view: View
     backend: str
     model: str
     age_ms: float
-    dropped: int
-    stale: bool = False
+    dropped: Drops = Drops()
+    origin: Origin = Origin()
     regions: Mapping[str, Region] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
     flicker: Flicker | None = None
+
+    @property
+    def age_now_ms(self) -> float:
+        """From capture until now; of what does not age, ``age_ms``."""
+        if self.origin.stale_after_s is None:
+            return self.age_ms
+        return (time.monotonic_ns() - self.frame.captured_ns) / 1e6
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is not to be acted on, as of now: too old, or no longer what its camera shows."""
+        limit_s = self.origin.stale_after_s
+        return limit_s is not None and (self.age_now_ms > 1e3 * limit_s or not self.origin.working())
 
 
 @runtime_checkable
@@ -166,6 +260,23 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+Refine = Callable[[Frame, Segmentation], Refined]
+"""What a segmentation means; called frame by frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """What one model and one set of settings make of frames; exchanged as a whole, between two frames.
+
+    ``model``: the model's name.
+    """
+
+    backend: Backend
+    model: str
+    view: View
+    refine: Refine | None = None
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ import numpy as np
 from edge_segnet.core import threads
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, OutputError, UsageError
 from edge_segnet.core.files import output_error
-from edge_segnet.core.types import Backend, Counts, Frame, Result
+from edge_segnet.core.types import Counts, Frame, Generation, Result
 from edge_segnet.offline.outputs import image_files, numbered_files, picture_targets
 from edge_segnet.pictures.overlay import RenderStyle, draw
 from edge_segnet.pictures.video import Writer, video_file
@@ -67,8 +67,7 @@ class NothingDecoded(InputError):
 
 def segment(
     source: FiniteSource,
-    backend: Backend,
-    model: str,
+    generation: Generation,
     writer: AbstractContextManager[Writer | None],
     style: RenderStyle,
     on_result: OnResult,
@@ -84,12 +83,12 @@ def segment(
         NothingDecoded: not one frame was good.
         OutputError: a result can't be written.
     """
-    summary = Summary(np.zeros(len(backend.classes) + 1, np.int64))
+    summary = Summary(np.zeros(len(generation.view.classes) + 1, np.int64))
     started = time.perf_counter()
 
     def finish(result: Result, to: Writer | None) -> None:
         if to is not None:
-            to.write(result.frame.seq, draw(result, backend.classes, style))
+            to.write(result.frame.seq, draw(result, style))
         # Counted here, where Ctrl-C can't come between a frame and its number: what is counted is written.
         summary.counts += result.segmentation.counts
         summary.frames += 1
@@ -101,7 +100,7 @@ def segment(
             frames = _Frames(source, limit, summary)
             try:
                 for frame in frames:
-                    waiting.append(pool.submit(finish, _infer(backend, model, frame), sink))
+                    waiting.append(pool.submit(finish, _infer(generation, frame), sink))
                     if len(waiting) > AHEAD:
                         waiting.popleft().result()
             except KeyboardInterrupt:
@@ -118,10 +117,10 @@ def segment(
     return summary
 
 
-def _infer(backend: Backend, model: str, frame: Frame) -> Result:
-    segmentation = backend.infer(frame)
+def _infer(generation: Generation, frame: Frame) -> Result:
+    segmentation = generation.backend.infer(frame)
     age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
-    return Result(frame, segmentation, backend=backend.name, model=model, age_ms=age_ms, dropped=0)
+    return Result(frame, segmentation, generation.view, generation.backend.name, generation.model, age_ms)
 
 
 class _Frames(Iterator[Frame]):

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Fit, Image, Labels, Result
+from edge_segnet.core.types import Image, Labels, Result
 from edge_segnet.pictures.files import LEGEND_ROW
 from edge_segnet.pictures.shape import unfit_labels
 
@@ -70,13 +69,12 @@ class RenderStyle:
     visual: Visual = "overlay"
     alpha: float = 0.5
     legend: bool = False
-    fit: Fit = "stretch"
 
 
-def draw(result: Result, classes: ClassMap, style: RenderStyle) -> NDArray[np.uint8]:
+def draw(result: Result, style: RenderStyle) -> NDArray[np.uint8]:
     """The picture of a result at source size: uint8 [h,w,3] BGR, or [h,w] ids for ``labels``."""
-    frame, segmentation = result.frame, result.segmentation
-    labels = unfit_labels(segmentation.labels, frame.source_size, classes.void, style.fit)
+    frame, segmentation, classes = result.frame, result.segmentation, result.view.classes
+    labels = unfit_labels(segmentation.labels, frame.source_size, classes.void, result.view.fit)
     if style.visual == "labels":
         return labels
     picture = colourise(labels, classes.lut_bgr)

@@ -10,13 +10,14 @@ from typing import Any
 
 from edge_segnet.core import threads, uris
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Fit, Result
+from edge_segnet.core.types import Fit, Generation, Origin, Result
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.interpreter import Postprocessor
-from edge_segnet.service.loop import Loop, Pace
-from edge_segnet.service.model import Loaded, network_of
-from edge_segnet.settings.schema import CameraConfig, Config
+from edge_segnet.service.loop import Loop
+from edge_segnet.service.model import network_of
+from edge_segnet.service.preparing import Prepared
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.health import CameraStatus
 from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import Supervisor
@@ -45,25 +46,40 @@ class Surroundings:
 class Camera:
     """Runs from ``start`` to ``stop``."""
 
-    def __init__(
-        self, name: str, settings: Config, loaded: Loaded, around: Surroundings, earlier: Camera | None = None
-    ) -> None:
+    def __init__(self, name: str, new: Prepared, around: Surroundings, earlier: Camera | None = None) -> None:
         """``earlier``: the camera of that name, whose place this one takes; its alarms go on."""
-        self.name, self.config = name, settings.cameras[name]
+        self.name, self.config = name, new.config.cameras[name]
         self.telemetry = CameraTelemetry()
-        self.supervisor = Supervisor(self._open, name, loaded.bundle.size, self.config)
-        self.fit = loaded.bundle.fit
+        self.fit = new.loaded.bundle.fit
+        self.supervisor = Supervisor(self._open, name, new.loaded.bundle.size, self.config, self.fit)
         self._around = around
-        before = None if earlier is None else earlier._refiner
-        self._refiner: Postprocessor = Postprocessor(name, settings, network_of(loaded), around.alarms, before)
+        self._stopped = False
+        self._refiner: Postprocessor = self._postprocessor(new, None if earlier is None else earlier._refiner)
         self._loop = Loop(
-            self.supervisor, loaded.backend, loaded.bundle.name, around.publish, _pace(self.config), self.telemetry
+            self.supervisor,
+            self._generation(new),
+            around.publish,
+            self.telemetry,
+            self.config.rate,
+            self._origin(),
         )
-        self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
         self._thread = threads.Thread(self._run, f"loop-{name}")
 
     def _open(self, size: tuple[int, int]) -> LiveSource:
         return self._around.opener(self.config, self.name, size, self.fit)
+
+    def _postprocessor(self, new: Prepared, before: Postprocessor | None) -> Postprocessor:
+        return Postprocessor(self.name, new.config, network_of(new.loaded), self._around.alarms, before)
+
+    def _generation(self, new: Prepared) -> Generation:
+        return Generation(new.loaded.backend, new.loaded.bundle.name, new.view, self._refiner)
+
+    def _origin(self) -> Origin:
+        return Origin(self.shown_source, self.config.stale_after_s, self._shows)
+
+    def _shows(self) -> bool:
+        """Whether what its last frame showed is still so."""
+        return not self._stopped and self.supervisor.state in (*WORKING, "ended")
 
     def _run(self) -> None:
         try:
@@ -76,12 +92,12 @@ class Camera:
         self.supervisor.start()
         self._thread.start()
 
-    def swap(self, loaded: Loaded, settings: Config) -> None:
+    def swap(self, new: Prepared) -> None:
         """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
-        self.supervisor.resize(loaded.bundle.size)
+        self.supervisor.resize(new.loaded.bundle.size)
         before = self._refiner
-        self._refiner = Postprocessor(self.name, settings, network_of(loaded), self._around.alarms, before)
-        self._loop.swap(loaded.backend, loaded.bundle.name, self._refiner)
+        self._refiner = self._postprocessor(new, before)
+        self._loop.swap(self._generation(new))
 
     @property
     def watched(self) -> frozenset[AlarmKey]:
@@ -94,11 +110,12 @@ class Camera:
         if config.model_dump(exclude=kept) != self.config.model_dump(exclude=kept):
             return False
         self.config = config
-        self._loop.pace = _pace(config)
+        self._loop.rate, self._loop.origin = config.rate, self._origin()
         return True
 
     def ask_to_stop(self) -> None:
         """Finish the frame that is under way, then end."""
+        self._stopped = True
         self._loop.stop()
         self.supervisor.stop()
 
@@ -148,11 +165,6 @@ class Camera:
         """The source without credentials; a pipeline by that word, since nobody knows what stands in it."""
         return "pipeline" if self.config.source is None else uris.parse(self.config.source).shown
 
-    def is_stale(self, result: Result) -> bool:
-        """Whether a result is too old now, or no longer what the camera shows."""
-        age_s = (time.monotonic_ns() - result.frame.captured_ns) / 1e9
-        return age_s > self.config.stale_after_s or self.state.state not in (*WORKING, "ended")
-
     def status(self) -> dict[str, Any]:
         """JSON-ready, for ``/api/status``."""
         state, ages = self.state, self.telemetry.ages()
@@ -170,7 +182,7 @@ class Camera:
             "frames_per_second": round(self.telemetry.frames_per_second(), 1),
             "age_ms": percentiles,
             "frames": self.telemetry.frames,
-            "dropped": self.telemetry.dropped,
+            "dropped": self.telemetry.dropped.total,
             "stale": self.telemetry.stale,
             "captured": state.captured,
             "reconnects": state.reconnects,
@@ -178,7 +190,3 @@ class Camera:
 
 
 AGES = ("p50", "p95", "p99", "max")
-
-
-def _pace(config: CameraConfig) -> Pace:
-    return Pace(config.rate, 1e3 * config.stale_after_s)

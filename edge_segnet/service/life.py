@@ -192,9 +192,9 @@ class Daemon:
         kept = {name: camera for name, camera in self.state.running.items() if self._stays(camera, new)}
         gone = {name: camera for name, camera in self.state.running.items() if name not in kept}
         self._stop_cameras(list(gone.values()))
-        self.state.take(new.loaded, new.config)
+        self.state.take(new)
         for camera in kept.values():
-            camera.swap(new.loaded, new.config)
+            camera.swap(new)
         if old is not None and new.loaded is not old:
             old.backend.close()
         wanted = new.config.cameras
@@ -208,7 +208,7 @@ class Daemon:
 
     def _camera(self, name: str, new: Prepared, earlier: Camera | None) -> Camera:
         around = Surroundings(self._outlets.publish, self._fail, self._alarms, self._opener)
-        return Camera(name, new.config, new.loaded, around, earlier)
+        return Camera(name, new, around, earlier)
 
     @staticmethod
     def _stays(camera: Camera, new: Prepared) -> bool:

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from edge_segnet.core.errors import SettingsError
+from edge_segnet.core.types import View
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.service import model as models
 from edge_segnet.service.model import Loaded
@@ -24,6 +26,12 @@ class Prepared:
 
     config: Config
     loaded: Loaded
+
+    @cached_property
+    def view(self) -> View:
+        """What their results are to be read with."""
+        bundle, config = self.loaded.bundle, self.config
+        return View(bundle.classes, bundle.fit, config.regions, config.rules)
 
 
 class ModelLoader:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
 from edge_segnet.board import status as board
-from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.documents import to_document
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Fit, Result
+from edge_segnet.core.types import View
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import WORKING, Camera
 from edge_segnet.service.model import Loaded
-from edge_segnet.settings.regions import RegionConfig, RuleConfig
-from edge_segnet.settings.schema import Config
+from edge_segnet.service.preparing import Prepared
 
 HEALTHY_S = 10.0
 """A loop without progress for longer is ill; WatchdogSec of the unit is the same."""
@@ -30,8 +26,7 @@ class State:
     def __init__(self) -> None:
         self.started_ns = time.monotonic_ns()
         self.events = EventLog(None)
-        self.regions: Mapping[str, RegionConfig] = {}
-        self.rules: Sequence[RuleConfig] = ()
+        self.view: View | None = None
         self.loaded: Loaded | None = None
         self.running: Mapping[str, Camera] = {}
         self.waiting = "starting"
@@ -39,43 +34,14 @@ class State:
         self.ready = False
         self.reload: dict[str, Any] | None = None
         self.sinks: Callable[[], dict[str, Any]] = dict
-        self._earlier: Loaded | None = None
 
-    def take(self, loaded: Loaded, config: Config) -> None:
+    def take(self, new: Prepared) -> None:
         """A model and settings are at work."""
-        if loaded is not self.loaded:
-            self._earlier, self.loaded = self.loaded, loaded
-        self.regions, self.rules = config.regions, config.rules
+        self.loaded, self.view = new.loaded, new.view
 
     @property
     def cameras(self) -> Mapping[str, CameraTelemetry]:
         return {name: camera.telemetry for name, camera in self.running.items()}
-
-    @property
-    def classes(self) -> ClassMap | None:
-        return None if self.loaded is None else self.loaded.bundle.classes
-
-    @property
-    def fit(self) -> Fit:
-        return "stretch" if self.loaded is None else self.loaded.bundle.fit
-
-    def document(self, result: Result) -> dict[str, Any]:
-        """The contract's JSON, with age and staleness as of now.
-
-        Raises:
-            LookupError: the result is from a camera or a model that is gone.
-        """
-        camera = self.running[result.frame.camera]
-        age_ms = (time.monotonic_ns() - result.frame.captured_ns) / 1e6
-        now = dataclasses.replace(result, age_ms=age_ms, stale=camera.is_stale(result))
-        return to_document(now, self._classes_of(result), camera.shown_source)
-
-    def _classes_of(self, result: Result) -> ClassMap:
-        """Right after a reload, the last result may still be the earlier model's."""
-        for loaded in (self.loaded, self._earlier):
-            if loaded is not None and len(loaded.bundle.classes) + 1 == len(result.segmentation.counts):
-                return loaded.bundle.classes
-        raise LookupError("no class map for this result")
 
     @property
     def healthy(self) -> bool:
@@ -106,7 +72,7 @@ class State:
             "licence": None if bundle is None else bundle.licence,
             "backend": None if loaded is None else loaded.backend.name,
             "network_size": None if bundle is None else list(bundle.size),
-            "fit": self.fit,
+            "fit": "stretch" if bundle is None else bundle.fit,
             "cameras": {name: camera.status() for name, camera in self.running.items()},
             "sinks": self.sinks(),
             "events": self.events.status(),

@@ -66,6 +66,11 @@ class RegionConfig(Section):
         """Whether it is one of the region's cameras."""
         return self.cameras is None or camera in self.cameras
 
+    @property
+    def drivable(self) -> list[str]:
+        """Classes that its free distance is about."""
+        return [] if self.free is None else self.free.classes
+
 
 class RuleConfig(Section):
     """When to raise an alarm, and when it is over: a class's share of a region, or the region's free distance."""

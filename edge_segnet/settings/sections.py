@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -47,3 +47,7 @@ class Section(BaseModel):
     """A mapping in the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the file, with what was left out; JSON-ready."""
+        return self.model_dump(mode="json", by_alias=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Fit, Result
+from edge_segnet.core.types import View
 from edge_segnet.scene.events import EventLog
-from edge_segnet.settings.regions import RegionConfig, RuleConfig
 
 
 class Service(Protocol):
@@ -21,32 +19,13 @@ class Service(Protocol):
         ...
 
     @property
-    def classes(self) -> ClassMap | None:
-        """The model's class map; None while the model is waited for."""
-        ...
-
-    @property
-    def fit(self) -> Fit:
-        """How pictures come to the model's size, so that a sink can undo it; ``stretch`` while there is no model."""
+    def view(self) -> View | None:
+        """Classes, regions and rules at work now; None while the model is waited for. A result brings its own."""
         ...
 
     @property
     def events(self) -> EventLog:
         """What rules noticed; read it with a cursor of your own, from any thread."""
-        ...
-
-    @property
-    def regions(self) -> Mapping[str, RegionConfig]:
-        """The regions at work, by name; changes on a reload."""
-        ...
-
-    @property
-    def rules(self) -> Sequence[RuleConfig]:
-        """The rules at work; changes on a reload."""
-        ...
-
-    def document(self, result: Result) -> dict[str, Any]:
-        """The contract's JSON of a result; ``age_ms`` and ``stale`` are as of now."""
         ...
 
     def status(self) -> dict[str, Any]:

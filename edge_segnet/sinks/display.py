@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_segnet.core import threads
-from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import OutputError
-from edge_segnet.core.types import Fit, Result
+from edge_segnet.core.types import Result
 from edge_segnet.sinks.panel import compose
 from edge_segnet.sinks.window import HEADER
 
@@ -39,18 +38,16 @@ class Display:
 
     def __init__(
         self,
-        classes: Callable[[], ClassMap | None],
-        fit: Callable[[], Fit] = lambda: "stretch",
         *,
         on_quit: Callable[[], None] = lambda: None,
         title: str = "edge-segnet",
     ) -> None:
-        """Open the window. ``classes`` and ``fit`` are asked for every picture: a reload may change them.
+        """Open the window.
 
         Raises:
             OutputError: pygame is not installed, or there is no screen.
         """
-        self._classes, self._fit, self._on_quit = classes, fit, on_quit
+        self._on_quit = on_quit
         self._changed = threading.Condition()
         self._newest: dict[str, Result] = {}
         self._camera: str | None = None
@@ -106,18 +103,15 @@ class Display:
                     return
                 result = self._newest[self._camera or ""]
                 self._fresh = False
-            classes = self._classes()
-            if classes is None:
-                continue
             now = time.monotonic()
             self._per_second += 0.1 * (1.0 / max(now - before, 1e-3) - self._per_second)
             before = now
-            if not self._show(result, classes):
+            if not self._show(result):
                 return
 
-    def _show(self, result: Result, classes: ClassMap) -> bool:
+    def _show(self, result: Result) -> bool:
         """Hand one picture to the window; False when that is gone."""
-        picture = compose(result, classes, self._fit(), self._per_second)
+        picture = compose(result, self._per_second)
         stream = self._window.stdin
         assert stream is not None
         try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.overlay import blend, colourise
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 from edge_segnet.settings.sections import Picture
@@ -14,9 +13,9 @@ from edge_segnet.sinks.proportions import seen_size
 ALPHA: Final = 0.5
 
 
-def draw(kind: Picture, result: Result, classes: ClassMap, fit: Fit) -> Image:
+def draw(kind: Picture, result: Result) -> Image:
     """uint8 [H,W,3] BGR: the camera's picture, the classes' colours, or the colours over the picture."""
-    size = seen_size(result, fit)
+    size, classes = seen_size(result), result.view.classes
     if kind == "camera":
         return fit_image(result.frame.image, size)
     if kind == "mask":

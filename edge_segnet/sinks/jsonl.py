@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from edge_segnet.core.documents import to_document
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
@@ -22,12 +23,12 @@ SPARE: Final = 65_536
 class JsonLinesSink:
     """Whole lines only, whatever happens: a file can be read while it grows, and after a crash."""
 
-    def __init__(self, config: JsonLinesConfig, service: Service) -> None:
+    def __init__(self, config: JsonLinesConfig, _service: Service) -> None:
         """Raises SettingsError: the folder can't be written."""
         shelf = Retention(
             require_folder(config.path or state_folder() / "results", ("jsonl", "path")), config, ".jsonl"
         )
-        self._service, self._turns = service, RateLimiter(config.rate)
+        self._turns = RateLimiter(config.rate)
         self._files: RollingWriter[bytes] = RollingWriter("jsonl", config, shelf, LinesFile, SPARE)
 
     def start(self) -> None:
@@ -37,11 +38,7 @@ class JsonLinesSink:
         """Write it, if it is its camera's turn."""
         if not self._turns.mine(result.frame.camera):
             return
-        try:
-            document = self._service.document(result)
-        except LookupError:
-            return  # of a camera or a model that a reload took away
-        self._files.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
+        self._files.write(json.dumps(to_document(result), separators=(",", ":")).encode() + b"\n")
 
     def status(self) -> dict[str, Any]:
         """As ``RollingWriter``."""

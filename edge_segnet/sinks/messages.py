@@ -37,12 +37,12 @@ from foxglove.messages import (
 
 from edge_segnet.core import schemas
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Result
+from edge_segnet.core.documents import to_document
+from edge_segnet.core.types import RegionShape, Result
 from edge_segnet.pictures.containers import grey_as_palette
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.shape import unfit_labels
 from edge_segnet.scene.events import Event
-from edge_segnet.settings.regions import RegionConfig
 from edge_segnet.settings.sections import Picture
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
@@ -133,20 +133,19 @@ class Messages:
         """``quality``: of JPEG."""
         self._service, self._quality = service, quality
         self._topics: dict[tuple[str, ClassMap | None], Topic] = {}
-        self._makers: dict[Kind, Callable[[Result, ClassMap], bytes]] = {
+        self._makers: dict[Kind, Callable[[Result], bytes]] = {
             "camera": partial(self._jpeg, "camera"),
             "mask": self._mask,
             "overlay": partial(self._jpeg, "overlay"),
             "regions": self._regions,
-            "result": lambda result, _classes: _json(service.document(result)),
+            "result": lambda result: _json(to_document(result)),
         }
 
-    def topic(self, camera: str, kind: Kind) -> Topic | None:
-        """The topic of a camera; None while there is no model, or no region that sees it."""
-        classes = self._service.classes
-        if classes is None or (kind == "regions" and not self._seen_by(camera)):
+    def topic(self, result: Result, kind: Kind) -> Topic | None:
+        """The topic of one view of a camera; None where no region sees it."""
+        classes, name = result.view.classes, f"/{result.frame.camera}/{kind}"
+        if kind == "regions" and not _seen(result):
             return None
-        name = f"/{camera}/{kind}"
         if kind == "regions":
             return self._known(name, None, lambda: _protobuf_topic(name, ImageAnnotations))
         if kind == "result":
@@ -154,15 +153,11 @@ class Messages:
         return self._known(name, None, lambda: _protobuf_topic(name, CompressedImage))
 
     def of(self, result: Result, kind: Kind) -> Message | None:
-        """One view of a result; None: its model or its camera is gone, right after a reload."""
-        classes = self._service.classes
-        topic = self.topic(result.frame.camera, kind)
-        if classes is None or topic is None or len(classes) + 1 != len(result.segmentation.counts):
-            return None
-        try:
-            return Message(topic, int(result.frame.captured_at * 1e9), self._makers[kind](result, classes))
-        except LookupError:
-            return None
+        """One view of a result; None: there is none."""
+        topic = self.topic(result, kind)
+        return (
+            None if topic is None else Message(topic, int(result.frame.captured_at * 1e9), self._makers[kind](result))
+        )
 
     def status(self) -> Message:
         """The daemon's state, as of now."""
@@ -197,19 +192,16 @@ class Messages:
         found = self._topics.get(key)
         return found if found is not None else self._topics.setdefault(key, make())
 
-    def _jpeg(self, kind: Picture, result: Result, classes: ClassMap) -> bytes:
-        data = encode(draw(kind, result, classes, self._service.fit), ".jpg", self._quality)
+    def _jpeg(self, kind: Picture, result: Result) -> bytes:
+        data = encode(draw(kind, result), ".jpg", self._quality)
         return _image(data, "jpeg", result.frame.camera, int(result.frame.captured_at * 1e9))
 
-    def _seen_by(self, camera: str) -> dict[str, RegionConfig]:
-        return {name: region for name, region in tuple(self._service.regions.items()) if region.sees(camera)}
-
-    def _regions(self, result: Result, _classes: ClassMap) -> bytes:
-        size = seen_size(result, self._service.fit)
-        alarmed = {rule.region for rule in self._service.rules if rule.name in result.alarms}
+    def _regions(self, result: Result) -> bytes:
+        size = seen_size(result)
+        alarmed = {rule.region for rule in result.view.rules if rule.name in result.alarms}
         at = _timestamp(int(result.frame.captured_at * 1e9))
         lines, names = [], []
-        for name, region in self._seen_by(result.frame.camera).items():
+        for name, region in _seen(result).items():
             colour = ALARMED if name in alarmed else CALM
             points = [Point2(x=x * size[0], y=y * size[1]) for x, y in region.polygon]
             loop = PointsAnnotationType.LineLoop
@@ -219,10 +211,15 @@ class Messages:
             )
         return ImageAnnotations(timestamp=at, points=lines, texts=names).encode()
 
-    def _mask(self, result: Result, classes: ClassMap) -> bytes:
-        labels = unfit_labels(result.segmentation.labels, seen_size(result, self._service.fit), classes.void)
+    def _mask(self, result: Result) -> bytes:
+        classes = result.view.classes
+        labels = unfit_labels(result.segmentation.labels, seen_size(result), classes.void)
         data = grey_as_palette(encode(labels, ".png"), _palette(classes))
         return _image(data, "png", result.frame.camera, int(result.frame.captured_at * 1e9))
+
+
+def _seen(result: Result) -> dict[str, RegionShape]:
+    return {name: region for name, region in result.view.regions.items() if region.sees(result.frame.camera)}
 
 
 def _palette(classes: ClassMap) -> bytes:

@@ -7,9 +7,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.overlay import draw_legend
 from edge_segnet.sinks.drawing import draw
 
@@ -20,17 +19,17 @@ LEAST_HEIGHT: Final = 270
 """Pixels; smaller networks' pictures are enlarged, so that the legend's letters fit beside them."""
 
 
-def compose(result: Result, classes: ClassMap, fit: Fit, per_second: float) -> Image:
+def compose(result: Result, per_second: float) -> Image:
     """Input and colours side by side, legend at the right, times below: uint8 [H,W,3] BGR.
 
     ``per_second``: pictures shown per second.
     """
-    sides = draw("camera", result, classes, fit), draw("mask", result, classes, fit)
+    sides = draw("camera", result), draw("mask", result)
     pictures = np.concatenate(sides, axis=1)
     if pictures.shape[0] < LEAST_HEIGHT:
         factor = -(-LEAST_HEIGHT // pictures.shape[0])
         pictures = pictures.repeat(factor, axis=0).repeat(factor, axis=1)
-    counts = result.segmentation.counts
+    counts, classes = result.segmentation.counts, result.view.classes
     rows = [
         (name, f"{int(count):,}  {100 * share:4.1f} %", (colour[2], colour[1], colour[0]))
         for name, colour, count, share in zip(classes.names, classes.colours, counts, shares(counts), strict=False)
@@ -47,7 +46,7 @@ def _times(result: Result, per_second: float) -> tuple[str, str]:
     notes = "  SYNTHETIC" * result.frame.synthetic + "  STALE" * result.stale
     about = (
         f"{result.frame.camera}: {result.model} on {result.backend},  {per_second:.1f} frames/s,  "
-        f"age {result.age_ms:.0f} ms,  dropped {result.dropped}{notes}    ESC quits"
+        f"age {result.age_now_ms:.0f} ms,  dropped {result.dropped.total}{notes}    ESC quits"
     )
     plain = about.encode("ascii", "replace").decode("ascii")  # the font has no other letters
     return stages.encode("ascii", "replace").decode("ascii"), plain

@@ -38,9 +38,9 @@ class Shot:
 class VideoSink:
     """MPEG-4 in Matroska, by OpenCV's FFmpeg."""
 
-    def __init__(self, config: VideoConfig, service: Service) -> None:
+    def __init__(self, config: VideoConfig, _service: Service) -> None:
         """Raises SettingsError: the folder can't be written."""
-        self._config, self._service = config, service
+        self._config = config
         self._shelf = Retention(
             require_folder(config.path or state_folder() / "videos", ("video", "path")), config, SUFFIX
         )
@@ -51,9 +51,7 @@ class VideoSink:
 
     def publish(self, result: Result) -> None:
         """Draw and write the picture, if the video has a place for it."""
-        classes, frame = self._service.classes, result.frame
-        if classes is None or len(classes) + 1 != len(result.segmentation.counts):
-            return  # the last frame of a model that a reload has just replaced
+        frame = result.frame
         reel = self._reel(frame.camera)
         file = reel.file
         if isinstance(file, VideoFile):
@@ -61,7 +59,7 @@ class VideoSink:
                 reel.finish()
             elif file.due(frame.captured_ns) < 1:
                 return
-        image = even(draw(self._config.kind, result, classes, self._service.fit))
+        image = even(draw(self._config.kind, result))
         if isinstance(file, VideoFile) and file.shape != image.shape:
             reel.finish()  # a video has one size
         reel.write(Shot(image, frame.captured_ns), frame.camera)

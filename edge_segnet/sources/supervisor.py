@@ -18,10 +18,10 @@ from typing import Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
-from edge_segnet.core.types import Frame
+from edge_segnet.core.types import Fit, Frame
 from edge_segnet.core.uris import without_credentials
 from edge_segnet.pictures.files import read_only
-from edge_segnet.pictures.shape import fit_image
+from edge_segnet.pictures.shape import fit_image, middle
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.health import CameraStatus, Health, State, Tally
 from edge_segnet.sources.live import LiveSource
@@ -76,9 +76,11 @@ class Supervisor:
         name: str,
         size: tuple[int, int],
         camera: CameraConfig,
+        fit: Fit = "stretch",
         on_change: Callable[[CameraStatus], None] | None = None,
     ) -> None:
         self._open, self._name, self._size, self._camera, self._on_change = open, name, size, camera, on_change
+        self._fit = fit
         self._news = threading.Condition()
         self._stop = threading.Event()
         self._capture = _Capture()
@@ -105,28 +107,47 @@ class Supervisor:
             EndOfStream: a file is at its end, and all its frames were read or replaced.
         """
         deadline = time.monotonic() + timeout_s
+        while (frame := self._newest(deadline)) is not None:
+            fitted = self._fitted(frame)
+            if fitted is not None:
+                return fitted
+        return None
+
+    def _newest(self, deadline: float) -> Frame | None:
         while True:
             self._look_after()
             with self._news:
                 frame, self._slot = self._slot, None
                 if frame is not None:
-                    break
+                    return frame
                 if self._state == "ended":
                     raise EndOfStream(self._message)
                 left_s = deadline - time.monotonic()
                 if left_s <= 0.0 or self._stop.is_set():
                     return None
                 self._news.wait(min(left_s, POLL_S))
-        size = self._size
-        if frame.image.shape[1::-1] == size:
+
+    def _fitted(self, frame: Frame) -> Frame | None:
+        """The frame at the size asked for; None: it does not show what is to be seen there."""
+        size, had = self._size, (frame.image.shape[1], frame.image.shape[0])
+        if had == size:
             return frame
         # The source has not followed a resize yet.
-        picture = frame.image if frame.original is None else frame.original
-        return replace(frame, image=read_only(fit_image(picture, size)), scaled_from=frame.source_size)
+        whole, shape = frame.original, frame.source_size[::-1]
+        if whole is None and self._fit == "crop" and middle(shape, had) != middle(shape, size):
+            return None
+        image = fit_image(frame.image, size) if whole is None else fit_image(whole, size, self._fit)
+        return replace(frame, image=read_only(image), scaled_from=frame.source_size)
 
     def resize(self, size: tuple[int, int]) -> None:
         """From the next ``read`` on, frames have this (width, height)."""
         self._size = size
+
+    @property
+    def state(self) -> State:
+        """In one word, as of now."""
+        self._look_after()
+        return self._state
 
     def status(self) -> CameraStatus:
         """How the camera is now."""
@@ -238,7 +259,8 @@ class Supervisor:
             if capture is not self._capture:
                 return
             self._overwritten += self._slot is not None
-            self._slot = replace(frame, seq=self._tally.number(frame.seq), camera=self._name)
+            number = self._tally.number(frame.seq)
+            self._slot = replace(frame, seq=number, camera=self._name, damaged=self._tally.bad)
             self._source_size, self._synthetic = frame.source_size, frame.synthetic
             self._news.notify_all()
         width, height = frame.source_size

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.documents import to_document
-from edge_segnet.core.types import Flicker, Frame, FreeSpace, Region, Result, Segmentation
+from edge_segnet.core.types import Drops, Flicker, Frame, FreeSpace, Origin, Region, Result, Segmentation, View
 
 
 def make_result(low_margin: float | None = 0.02149) -> Result:
@@ -27,10 +27,12 @@ def make_result(low_margin: float | None = 0.02149) -> Result:
     return Result(
         frame,
         segmentation,
+        View(CAMVID_11),
         "onnx",
         "segnet-lite",
         age_ms=41.66,
-        dropped=3,
+        dropped=Drops(late=3),
+        origin=Origin("rtsp://cam/stream"),
         regions=regions,
         alarms=("road-lost",),
         flicker=Flicker(0.0123456, 0.001),
@@ -38,7 +40,7 @@ def make_result(low_margin: float | None = 0.02149) -> Result:
 
 
 def test_the_document_is_the_contracts() -> None:
-    document = to_document(make_result(), CAMVID_11, "rtsp://me:secret@cam/stream")
+    document = to_document(make_result())
     absent = {name: {"id": index, "pixels": 0, "share": 0.0} for index, name in enumerate(CAMVID_11.names)}
     present = {
         "Sky": {"id": 0, "pixels": 100, "share": 0.3333},
@@ -82,7 +84,7 @@ def test_the_document_is_the_contracts() -> None:
 
 
 def test_order_and_missing_margin() -> None:
-    document = to_document(make_result(None), CAMVID_11, "x")
+    document = to_document(make_result(None))
     assert document["low_margin"] is None
     assert " ".join(document) == (
         "seq camera captured_at age_ms stale synthetic source model backend network_size source_size classes "

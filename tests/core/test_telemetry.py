@@ -22,10 +22,10 @@ def test_nothing_yet() -> None:
 
 def test_frames_ages_and_stages() -> None:
     telemetry = CameraTelemetry()
-    results = [result_of(seq, age_ms=float(seq + 1), dropped=seq // 2, stale=seq == 9) for seq in range(10)]
+    results = [result_of(seq, age_ms=float(seq + 1), late=seq // 2, stale=seq == 9) for seq in range(10)]
     for result in results:
         telemetry.observe(result)
-    assert telemetry.frames == 10 and telemetry.dropped == 4 and telemetry.stale == 1
+    assert telemetry.frames == 10 and telemetry.dropped.total == 4 and telemetry.stale == 1
     assert telemetry.last is results[-1]
     ages = telemetry.ages()
     assert ages is not None and (ages.p50_ms, ages.p95_ms, ages.max_ms, ages.count) == (6.0, 10.0, 10.0, 10)

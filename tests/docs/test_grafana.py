@@ -16,7 +16,8 @@ import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_segnet.core.types import Flicker, FreeSpace, Region
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.types import Flicker, FreeSpace, Region, View
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from tests.support.recordings import event_now
 from tests.support.service import StreetService, drive, serving
@@ -37,8 +38,9 @@ def targets() -> Iterator[tuple[str, dict[str, Any]]]:
 def metrics() -> dict[str, set[str]]:
     """Sample name -> its labels, of a service that has everything."""
     service = StreetService()
-    service.regions = {"ahead": RegionConfig(polygon=[[0.3, 0.9], [0.7, 0.9], [0.5, 0.5]])}
-    service.rules = [RuleConfig.model_validate({"name": "lost", "region": "ahead", "class": "Road", "below": 0.4})]
+    ahead = RegionConfig(polygon=[[0.3, 0.9], [0.7, 0.9], [0.5, 0.5]])
+    lost = RuleConfig.model_validate({"name": "lost", "region": "ahead", "class": "Road", "below": 0.4})
+    service.view = View(CAMVID_11, regions={"ahead": ahead}, rules=[lost])
     (result,) = drive(1)
     free = FreeSpace((9, 4), (12.5, 3.5), (-4.0, 4.0))
     region = Region(result.segmentation.counts, np.full(12, 0.5), free)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Frame, Result, Segmentation
-from edge_segnet.service.loop import Loop, Pace
-from tests.support.results import SIZE, ListSource, PlainBackend, frame_of
+from edge_segnet.core.types import Drops, Frame, Generation, Origin, Result, Segmentation, View
+from edge_segnet.service.loop import Loop
+from tests.support.results import SIZE, VIEW, ListSource, PlainBackend, frame_of
 from tests.support.waiting import wait_until
 
+OTHER = View(VIEW.classes, "crop")
 
-def loop_of(source: ListSource, backend: PlainBackend, pace: Pace | None = None) -> tuple[Loop, list[Result]]:
+
+def loop_of(source: ListSource, backend: PlainBackend, **given: Any) -> tuple[Loop, list[Result]]:
     results: list[Result] = []
-    return Loop(source, backend, "tiny", results.append, pace or Pace(), CameraTelemetry()), results
+    return Loop(source, Generation(backend, "tiny", VIEW), results.append, CameraTelemetry(), **given), results
 
 
 def test_every_frame_becomes_a_result_with_its_numbers() -> None:
@@ -27,7 +30,7 @@ def test_every_frame_becomes_a_result_with_its_numbers() -> None:
     loop.run()
     assert [result.frame.seq for result in results] == [0, 1, 2, 3, 4] == backend.seen
     first = results[0]
-    assert (first.model, first.backend, first.stale, first.dropped) == ("tiny", "double", False, 0)
+    assert (first.model, first.backend, first.stale, first.dropped) == ("tiny", "double", False, Drops())
     assert list(first.segmentation.stages_ms) == ["capture", "network"]
     assert first.age_ms >= first.segmentation.stages_ms["capture"] >= 0.0
     assert loop.telemetry.frames == 5 and loop.telemetry.last is results[-1]
@@ -36,15 +39,51 @@ def test_every_frame_becomes_a_result_with_its_numbers() -> None:
 def test_gaps_in_seq_are_drops_and_the_start_is_none() -> None:
     loop, results = loop_of(ListSource([frame_of(seq) for seq in (7, 8, 11, 12, 20)]), PlainBackend())
     loop.run()
-    assert [result.dropped for result in results] == [0, 0, 2, 2, 9]
+    assert [result.dropped for result in results] == [Drops(late) for late in (0, 0, 2, 2, 9)]
+
+
+def test_skipped_is_what_the_rate_does_not_ask_for_and_late_what_the_network_missed() -> None:
+    class Camera(ListSource):
+        """Numbers its frames by the clock, 1000 a second."""
+
+        def read(self, timeout_s: float) -> Frame | None:
+            if time.monotonic() > ends:
+                return super().read(timeout_s)
+            return frame_of(int(1000 * (time.monotonic() - began)))
+
+    began = time.monotonic()
+    ends = began + 0.6
+    loop, results = loop_of(Camera([]), PlainBackend(), rate=20.0)
+    loop.run()
+    assert results[-1].dropped.skipped >= 400 > 5 * results[-1].dropped.late
+
+    class Slow(PlainBackend):
+        def infer(self, frame: Frame) -> Segmentation:
+            time.sleep(0.1)
+            return super().infer(frame)
+
+    began = time.monotonic()
+    ends = began + 0.6
+    loop, results = loop_of(Camera([]), Slow(), rate=100.0)
+    loop.run()
+    assert results[-1].dropped.late >= 300 > 5 * results[-1].dropped.skipped
+
+
+def test_damaged_pictures_are_counted_for_themselves() -> None:
+    frames = [replace(frame_of(seq), damaged=damaged) for seq, damaged in ((3, 0), (4, 0), (8, 2), (9, 2))]
+    loop, results = loop_of(ListSource(frames), PlainBackend())
+    loop.run()
+    assert [result.dropped for result in results] == [Drops(), Drops(), Drops(1, 0, 2), Drops(1, 0, 2)]
 
 
 def test_old_frames_are_stale() -> None:
     frames = [frame_of(0, age_ms=300), frame_of(1)]
-    loop, results = loop_of(ListSource(frames), PlainBackend(), Pace(stale_after_ms=200))
+    loop, results = loop_of(ListSource(frames), PlainBackend(), origin=Origin("x", 0.2))
     loop.run()
     assert [result.stale for result in results] == [True, False]
     assert results[0].age_ms >= 300
+    wait_until(lambda: results[1].stale)  # judged when it is read
+    assert results[1].age_now_ms > 200 > results[1].age_ms
 
 
 def test_frames_of_another_size_are_skipped() -> None:
@@ -85,7 +124,7 @@ def test_the_pace_is_kept_and_late_turns_are_not_caught_up() -> None:
             self.taken = getattr(self, "taken", -1) + 1
             return frame_of(self.taken)
 
-    loop, results = loop_of(Endless([]), PlainBackend(), Pace(rate=100.0))
+    loop, results = loop_of(Endless([]), PlainBackend(), rate=100.0)
     thread = threading.Thread(target=loop.run)
     started = time.monotonic()
     thread.start()
@@ -106,7 +145,7 @@ def test_a_swap_takes_effect_between_frames() -> None:
     thread = threading.Thread(target=loop.run)
     thread.start()
     wait_until(lambda: len(source.frames) == 2)
-    swapping = threading.Thread(target=loop.swap, args=(new, "better"))
+    swapping = threading.Thread(target=loop.swap, args=(Generation(new, "better", OTHER),))
     swapping.start()
     swapping.join(0.1)
     assert swapping.is_alive()  # the old one is still at work
@@ -117,6 +156,7 @@ def test_a_swap_takes_effect_between_frames() -> None:
     thread.join(20)
     assert results[0].model == "tiny"
     assert results[-1].model == "better" and results[-1].backend == "new"
+    assert results[0].view is VIEW and results[-1].view is OTHER
     assert sorted(old.seen + new.seen) == [0, 1, 2]
 
 

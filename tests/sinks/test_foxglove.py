@@ -8,22 +8,25 @@ import re
 import socket
 import ssl
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.sync.client import connect
 
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.telemetry import CameraTelemetry
+from edge_segnet.core.types import Result, View
 from edge_segnet.settings.schema import FoxgloveConfig, Tls
 from edge_segnet.sinks.foxglove import FoxgloveSink
 from edge_segnet.sinks.messages import COMMON, KINDS, Messages
 from tests.support.foxglove import PROTOCOL, Viewer, driving, opened, serving
 from tests.support.models import save_tiny
 from tests.support.program import program
-from tests.support.recordings import event_now
+from tests.support.recordings import event_now, street
 from tests.support.service import StreetService, drive, renumbered
 from tests.support.tls import self_signed
 from tests.support.waiting import wait_until
@@ -50,9 +53,17 @@ def test_a_viewer_gets_what_it_subscribes_to_and_nothing_else_is_made() -> None:
     wait_until(lambda: sink.status()["clients"] == 0)
 
 
+def of_cityscapes(result: Result) -> Result:
+    """The same picture, segmented by another model."""
+    counts = np.bincount(result.segmentation.labels.ravel(), minlength=20).astype(np.int64)
+    segmentation = replace(result.segmentation, counts=counts)
+    return replace(result, segmentation=segmentation, view=View(CITYSCAPES_19))
+
+
 def test_topics_follow_cameras_and_models() -> None:
     service = StreetService("front", "rear")
-    with serving(service) as sink, driving(sink), opened(sink) as socket:
+    results = list(street())
+    with serving(service) as sink, driving(sink, results), opened(sink) as socket:
         viewer = Viewer(socket)
         sink.publish(renumbered(drive(1, camera="rear")[0], 1))
         viewer.subscribe("/front/result", "/rear/result")
@@ -60,7 +71,7 @@ def test_topics_follow_cameras_and_models() -> None:
         while "/rear/result" in viewer.offered:
             viewer.read()
         before = viewer.offered["/front/result"]["id"]
-        service.classes = CITYSCAPES_19
+        results[:] = [of_cityscapes(result) for result in results]
         while viewer.offered.get("/front/result", {}).get("id", before) == before:
             viewer.read()
         assert "traffic light" in viewer.offered["/front/result"]["schema"]
@@ -125,7 +136,7 @@ def test_the_layout_asks_for_what_there_is() -> None:
     messages = Messages(StreetService(), 80)
     views = {f"/front/{kind}" for kind in KINDS}
     assert topics <= views | COMMON.keys() and {"/front/camera", "/front/mask", "/events", "/log"} <= topics
-    result = messages.topic("front", "result")
+    result = messages.topic(drive(1)[0], "result")
     assert result is not None
     schema = json.loads(result.schema)["properties"]
     for path in re.findall(r'"/front/result\.([\w.]+)"', text):

@@ -6,6 +6,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Frame, Result
+from edge_segnet.core.types import Frame, Origin, Result, View
 from edge_segnet.sinks.http import HttpSink
 from tests.support.service import SIZE, StreetService, drive, driving, renumbered, segmented, serving
 from tests.support.waiting import wait_until
@@ -110,8 +111,7 @@ def test_pictures_have_the_cameras_proportions_again(client: httpx.Client, servi
     assert decoded(client.get("/frame/overlay.jpg").content).shape[:2] == (120, 213)
     assert decoded(client.get("/frame/mask.jpg").content).shape[:2] == (120, 213)
     assert decoded(client.get("/frame/labels.png").content).shape[:2] == (120, 160), "ids stay as they are counted"
-    service.fit = "crop"
-    service.publish(renumbered(result, 2))
+    service.publish(replace(renumbered(result, 2), view=View(CAMVID_11, "crop")))
     assert decoded(client.get("/frame/overlay.jpg").content).shape[:2] == (120, 160), "nothing was stretched"
 
 
@@ -200,6 +200,26 @@ def test_result_is_the_contracts_json(client: httpx.Client, service: StreetServi
     assert sum(row["pixels"] for row in document["classes"].values()) + document["void_pixels"] == SIZE[0] * SIZE[1]
 
 
+def test_a_lost_cameras_picture_is_stale_wherever_it_is_asked_for(
+    client: httpx.Client, service: StreetService, street: list[Result]
+) -> None:
+    works = [True]
+    service.publish(replace(renumbered(street[0], 1), origin=Origin("rtsp://cam/1", 60.0, lambda: works[0])))
+    assert client.get("/frame/mask.jpg").headers["x-stale"] == "0"
+    with client.stream("GET", "/stream/mask.mjpg") as answer:
+        assert parts(answer, 1)[0][0]["X-Stale"] == "0"
+    works[0] = False
+    time.sleep(0.2)
+    assert client.get("/frame/mask.jpg").headers["x-stale"] == "1"
+    assert client.get("/api/result").json()["stale"]
+    with client.stream("GET", "/stream/mask.mjpg") as answer:
+        headers = parts(answer, 1)[0][0]
+        assert headers["X-Stale"] == "1" and float(headers["X-Age-Ms"]) >= 200
+    with client.stream("GET", "/api/stream") as answer:
+        (told,) = [data for name, data in events(answer, 2) if name == "result"]
+        assert told["stale"] and told["age_ms"] >= 200
+
+
 def test_events_carry_results_and_status(client: httpx.Client, service: StreetService, street: list[Result]) -> None:
     with driving(service, street), client.stream("GET", "/api/stream") as answer:
         found = events(answer, 40)
@@ -244,7 +264,7 @@ def test_classes_and_a_model_that_is_waited_for(client: httpx.Client, service: S
     document = client.get("/api/classes").json()
     assert document["classes"][0] == {"id": 0, "name": "Sky", "colour": [128, 128, 128]}
     assert document["void"]["id"] == 11
-    service.classes = None
+    service.view = None
     assert client.get("/api/classes").status_code == 503
 
 

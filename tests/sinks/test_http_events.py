@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.types import Flicker, FreeSpace, Region, Result
+from edge_segnet.core.types import Flicker, FreeSpace, Region, Result, View
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from edge_segnet.sinks.http import HttpSink
 from tests.scene.test_events import event_of
@@ -26,7 +27,7 @@ LOST = RuleConfig.model_validate({"name": "lost", "region": "ahead", "class": "R
 @pytest.fixture
 def service() -> StreetService:
     service = StreetService("front", "rear")
-    service.regions, service.rules = {"ahead": AHEAD}, [LOST]
+    service.view = View(CAMVID_11, regions={"ahead": AHEAD}, rules=[LOST])
     return service
 
 
@@ -120,8 +121,7 @@ def with_regions(result: Result, alarms: tuple[str, ...]) -> Result:
     counts = np.zeros(len(CAMVID_11) + 1, np.int64)
     counts[[CAMVID_11.index("Road"), CAMVID_11.index("Car")]] = [25, 75]
     region = Region(counts, np.full(12, 0.5), FreeSpace((9, 4), (12.5, 3.25), (-4.0, 4.0)))
-    given = {name: getattr(result, name) for name in ("frame", "segmentation", "backend", "model", "age_ms", "dropped")}
-    return Result(**given, regions={"ahead": region}, alarms=alarms, flicker=Flicker(0.01, 0.002))
+    return replace(result, regions={"ahead": region}, alarms=alarms, flicker=Flicker(0.01, 0.002))
 
 
 def test_metrics_of_regions_alarms_and_events(client: httpx.Client, service: StreetService) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_segnet.core.documents import to_document
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import fit_image
@@ -26,7 +27,6 @@ from edge_segnet.sinks.video import VideoSink
 from tests.conftest import read_video
 from tests.support.results import result_of
 from tests.support.service import StreetService, drive, renumbered
-from tests.support.waiting import wait_until
 
 
 def lines_in(folder: Path) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def test_lines_are_the_results(tmp_path: Path, service: StreetService) -> None:
     sink.close()
     lines = lines_in(tmp_path / "new" / "folder")
     assert [line["seq"] for line in lines] == list(range(20))
-    wanted = service.document(result_of(3))
+    wanted = to_document(result_of(3))
     assert lines[3].keys() == wanted.keys() and lines[3]["classes"] == wanted["classes"]
     assert "secret" not in json.dumps(lines)
 
@@ -246,13 +246,3 @@ def test_a_killed_video_plays_up_to_its_last_seconds(tmp_path: Path) -> None:
     process.communicate()
     (file,) = tmp_path.glob("*.mkv")
     assert len(read_video(file)[0]) >= 450 - 10 * 30
-
-
-def test_results_of_a_model_that_is_gone_are_left_out(
-    tmp_path: Path, service: StreetService, street: list[Result]
-) -> None:
-    sink = VideoSink(VideoConfig(path=tmp_path, free_mb=0), service)
-    service.classes = None
-    sink.publish(street[0])
-    sink.close()
-    wait_until(lambda: not list(tmp_path.glob("*.mkv")))

@@ -6,8 +6,8 @@ import json
 import logging
 import random
 import signal
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from mcap.reader import make_reader
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.pace import RateLimiter
-from edge_segnet.core.types import Result
+from edge_segnet.core.types import View
 from edge_segnet.pictures.files import read_labels
 from edge_segnet.service.sinks import SinkManager
 from edge_segnet.settings.load import load
@@ -36,8 +36,8 @@ from tests.support.waiting import wait_until
 
 def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     service = StreetService()
-    service.regions = {"ahead": RegionConfig(polygon=[[0.25, 1.0], [0.75, 1.0], [0.5, 0.5]])}
-    shown = street()[0]
+    ahead = RegionConfig(polygon=[[0.25, 1.0], [0.75, 1.0], [0.5, 0.5]])
+    shown = replace(street()[0], view=View(CAMVID_11, regions={"ahead": ahead}))
     with recording(tmp_path, service, images=["camera", "mask", "overlay"]) as sink:
         sink.publish(shown)
         logging.getLogger("edge_segnet.test").warning("a %s line", "log")
@@ -73,17 +73,13 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     assert json.loads(metadata.metadata["classes"])["name"] == "camvid-11"
 
 
-def test_what_a_reload_took_away_is_left_out() -> None:
-    class Gone(StreetService):
-        def document(self, result: Result) -> dict[str, Any]:
-            raise KeyError(result.frame.camera)
-
-    assert Messages(Gone(), 80).of(street()[0], "result") is None
+def test_a_result_is_told_by_its_own_model_whatever_is_at_work_now() -> None:
     service = StreetService()
-    service.classes = CITYSCAPES_19
-    assert Messages(service, 80).of(street()[0], "mask") is None
-    service.classes = None
-    assert Messages(service, 80).of(street()[0], "mask") is None
+    service.view = View(CITYSCAPES_19)
+    message = Messages(service, 80).of(street()[0], "result")
+    assert message is not None and list(json.loads(message.data)["classes"]) == list(CAMVID_11.names)
+    assert list(json.loads(message.topic.schema)["properties"]["classes"]["properties"]) == list(CAMVID_11.names)
+    assert Messages(service, 80).of(street()[0], "regions") is None
 
 
 def test_a_flight_recorder_writes_what_was_before_and_after_an_event(tmp_path: Path) -> None:

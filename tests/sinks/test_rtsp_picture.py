@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.types import View
 from edge_segnet.sinks.rtsp.picture import notice, overlay
 from tests.support.halves import halves
 
@@ -25,17 +27,17 @@ from tests.support.halves import halves
 def test_the_cameras_proportions(
     size: tuple[int, int], source: tuple[int, int], fit: Any, seen: tuple[int, int]
 ) -> None:
-    picture = overlay(halves(size, scaled_from=source), CAMVID_11, fit)
+    picture = overlay(replace(halves(size, scaled_from=source), view=View(CAMVID_11, fit)))
     assert picture.shape[1::-1] == seen
 
 
 def test_a_synthetic_picture_says_so() -> None:
-    real, made = (overlay(halves((320, 240), synthetic=synthetic), CAMVID_11, "stretch") for synthetic in (False, True))
+    real, made = (overlay(halves((320, 240), synthetic=synthetic)) for synthetic in (False, True))
     assert not np.array_equal(real[:40], made[:40])
     assert np.array_equal(real[60:], made[60:])
 
 
 def test_a_long_message_stays_in_the_picture() -> None:
-    picture = notice(halves((320, 240)), CAMVID_11, "stretch", "front: lost", "tür " * 200)
+    picture = notice(halves((320, 240)), "front: lost", "tür " * 200)
     assert picture.shape == (240, 320, 3)
     assert (picture[:, -4:] < 60).all()

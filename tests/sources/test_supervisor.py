@@ -12,6 +12,7 @@ import pytest
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLost, UsageError
 from edge_segnet.core.types import Frame
+from edge_segnet.pictures.shape import fit_image
 from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import Supervisor
 from tests.support.scripted import SIZE, File, Script, camera, frame, state_of, supervised, take
@@ -44,6 +45,36 @@ def test_gaps_in_the_sources_own_numbers_count_as_dropped() -> None:
         assert (frames[2].seq - frames[1].seq) % 10 == 0 and frames[0].seq % 10 == 0
         assert status.captured + status.dropped - 1 >= frames[2].seq - 2
         assert status.dropped >= frames[2].seq - 2
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with the whole picture", "cut already"])
+def test_after_a_resize_a_crop_is_a_crop(whole: bool) -> None:
+    scene = np.zeros((90, 160, 3), np.uint8)
+    scene[:, 40:120] = 200
+
+    def cut(seq: int) -> Frame:
+        part = fit_image(scene, (80, 60), "crop")
+        original = scene if whole else None
+        return Frame(part, original, seq, time.monotonic_ns(), time.time(), "double", scaled_from=(160, 90))
+
+    class Deaf(Script):
+        """It does not follow."""
+
+        def resize(self, size: tuple[int, int]) -> None: ...
+
+    supervisor = Supervisor(lambda _: Deaf(cut), "front", (80, 60), camera(), "crop")
+    supervisor.start()
+    try:
+        take(supervisor, 1)
+        supervisor.resize((60, 60))
+        got = supervisor.read(0.3)
+        assert (got is not None) == whole  # of what was cut for another shape the right part can't be had
+        if got is not None:
+            assert np.array_equal(got.image, fit_image(scene, (60, 60), "crop"))
+        supervisor.resize((40, 30))
+        assert take(supervisor, 1)[0].image.shape == (30, 40, 3)
+    finally:
+        supervisor.close()
 
 
 def test_a_flood_is_bounded() -> None:

@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from mcap.records import Schema
 from mcap_protobuf.decoder import DecoderFactory
 from websockets.sync.client import ClientConnection, connect
 
+from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks.foxglove import FoxgloveSink
 from tests.support.recordings import street
@@ -36,14 +37,14 @@ def serving(service: StreetService, **settings: Any) -> Iterator[FoxgloveSink]:
 
 
 @contextmanager
-def driving(sink: FoxgloveSink, period_s: float = 0.03) -> Iterator[None]:
-    """Publish frames while the block runs."""
+def driving(sink: FoxgloveSink, results: Sequence[Result] | None = None, period_s: float = 0.03) -> Iterator[None]:
+    """Publish frames while the block runs; ``results`` may change meanwhile."""
     stop = threading.Event()
 
     def run() -> None:
         seq = 0
         while not stop.wait(period_s):
-            sink.publish(renumbered(street()[seq % 2], seq))
+            sink.publish(renumbered((results or street())[seq % 2], seq))
             seq += 1
 
     thread = threading.Thread(target=run)

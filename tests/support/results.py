@@ -11,9 +11,10 @@ import numpy as np
 
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import EndOfStream
-from edge_segnet.core.types import Frame, Result, Segmentation
+from edge_segnet.core.types import Drops, Frame, Origin, Result, Segmentation, View
 
 SIZE = (32, 24)
+VIEW = View(CAMVID_11)
 
 
 def frame_of(seq: int, camera: str = "front", size: tuple[int, int] = SIZE, age_ms: float = 0.0) -> Frame:
@@ -30,10 +31,11 @@ def segmentation_of(frame: Frame, classes: ClassMap = CAMVID_11) -> Segmentation
     return Segmentation(labels, counts, None, {"network": 1.0})
 
 
-def result_of(seq: int, camera: str = "front", *, age_ms: float = 5.0, dropped: int = 0, stale: bool = False) -> Result:
+def result_of(seq: int, camera: str = "front", *, age_ms: float = 5.0, late: int = 0, stale: bool = False) -> Result:
     """A result as a loop makes it."""
     frame = frame_of(seq, camera)
-    return Result(frame, segmentation_of(frame), "double", "double", age_ms, dropped, stale)
+    origin = Origin("double", 0.0 if stale else 60.0)
+    return Result(frame, segmentation_of(frame), VIEW, "double", "double", age_ms, Drops(late), origin)
 
 
 class ListSource:

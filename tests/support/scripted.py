@@ -63,7 +63,7 @@ def supervised(
     open_source: Callable[[tuple[int, int]], LiveSource], config: CameraConfig | None = None
 ) -> Iterator[tuple[Supervisor, list[CameraStatus]]]:
     changes: list[CameraStatus] = []
-    supervisor = Supervisor(open_source, "front", SIZE, config or camera(), changes.append)
+    supervisor = Supervisor(open_source, "front", SIZE, config or camera(), on_change=changes.append)
     supervisor.start()
     try:
         yield supervisor, changes

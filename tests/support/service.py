@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from edge_segnet.core.classes import CAMVID_11, ClassMap
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Fit, Frame, Result, Segmentation
+from edge_segnet.core.types import Drops, Frame, Origin, Result, Segmentation, View
 from edge_segnet.scene.events import EventLog
-from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks.http import HttpSink
 from edge_segnet.sources.synthetic import SyntheticSource
 
 SIZE = (160, 120)
+VIEW = View(CAMVID_11)
+CAMERA = Origin("rtsp://cam/1", stale_after_s=60.0)
 
 
 def drive(frames: int = 3, size: tuple[int, int] = SIZE, camera: str = "front") -> list[Result]:
@@ -39,8 +39,8 @@ def segmented(frame: Frame, labels: Any, **changes: Any) -> Result:
     """A result as the loop makes them."""
     counts = np.bincount(np.minimum(labels, len(CAMVID_11)).ravel(), minlength=len(CAMVID_11) + 1)
     segmentation = Segmentation(labels, counts.astype(np.int64), 0.02, {"capture": 1.5, "network": 20.25})
-    given: dict[str, Any] = {"backend": "onnx", "model": "tiny", "age_ms": 41.7, "dropped": 3, **changes}
-    return Result(frame, segmentation, **given)
+    given: dict[str, Any] = {"view": VIEW, "backend": "onnx", "model": "tiny", "age_ms": 41.7, "origin": CAMERA}
+    return Result(frame, segmentation, **{**given, "dropped": Drops(late=3), **changes})
 
 
 class StreetService:
@@ -48,11 +48,8 @@ class StreetService:
 
     def __init__(self, *cameras: str) -> None:
         self.cameras: Mapping[str, CameraTelemetry] = {name: CameraTelemetry() for name in cameras or ("front",)}
-        self.classes: ClassMap | None = CAMVID_11
-        self.fit: Fit = "stretch"
+        self.view: View | None = VIEW
         self.events = EventLog(None)
-        self.regions: Mapping[str, RegionConfig] = {}
-        self.rules: Sequence[RuleConfig] = ()
         self.ready = self.healthy = True
         self.changes: dict[str, Any] = {}
         self.camera_changes: dict[str, dict[str, Any]] = {}
@@ -64,9 +61,6 @@ class StreetService:
         self.cameras[result.frame.camera].observe(result)
         if self.sink is not None:
             self.sink.publish(result)
-
-    def document(self, result: Result) -> dict[str, Any]:
-        return to_document(result, CAMVID_11, "rtsp://user:secret@cam/1")
 
     def status(self) -> dict[str, Any]:
         """The daemon's keys."""
@@ -81,7 +75,7 @@ class StreetService:
             "licence": "",
             "backend": "onnx",
             "network_size": list(SIZE),
-            "fit": self.fit,
+            "fit": "stretch",
             "cameras": {name: self._camera(name, numbers) for name, numbers in self.cameras.items()},
             "sinks": {} if self.sink is None else {"http": self.sink.status()},
             "events": self.events.status(),
@@ -106,7 +100,7 @@ class StreetService:
             "camera_frames_per_second": 30.0,
             "age_ms": None if ages is None else {"p50": ages.p50_ms, "p95": ages.p95_ms, "p99": ages.p99_ms},
             "frames": numbers.frames,
-            "dropped": numbers.dropped,
+            "dropped": numbers.dropped.total,
             "reconnects": 0,
             "synthetic": True,
             **self.camera_changes.get(name, {}),
@@ -149,4 +143,4 @@ def driving(service: StreetService, results: list[Result], period_s: float = 0.0
 def renumbered(result: Result, seq: int) -> Result:
     """The same picture, captured just now."""
     fresh = replace(result.frame, seq=seq, captured_ns=time.monotonic_ns(), captured_at=time.time())
-    return replace(result, frame=fresh, dropped=seq // 10)
+    return replace(result, frame=fresh, dropped=Drops(late=seq // 10))

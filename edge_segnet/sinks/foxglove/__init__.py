@@ -81,7 +81,7 @@ class FoxgloveSink:
         if self._gate is not None and self._gate.clients and self._turns.mine(result.frame.camera):
             self._channels.send_result(result)
         else:
-            self._channels.announce(result.frame.camera)
+            self._channels.announce(result)
 
     def status(self) -> dict[str, Any]:
         """What ``/api/status`` shows."""

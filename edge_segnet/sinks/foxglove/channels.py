@@ -36,18 +36,20 @@ class Channels:
         )
         return self._server.port
 
-    def announce(self, camera: str) -> None:
+    def announce(self, result: Result) -> None:
         """Have a camera's topics offered before its first message."""
         for kind in KINDS:
-            topic = self._messages.topic(camera, kind)
+            topic = self._messages.topic(result, kind)
             if topic is not None:
                 self._channel(topic)
 
     def send_result(self, result: Result) -> None:
         """Send the views of a result that somebody watches."""
         self._forget_cameras()
+        if result.frame.camera not in self._service.cameras:
+            return  # a reload has just taken it away
         for kind in KINDS:
-            topic = self._messages.topic(result.frame.camera, kind)
+            topic = self._messages.topic(result, kind)
             if topic is None or not self._channel(topic).has_sinks():
                 continue
             message = self._messages.of(result, kind)

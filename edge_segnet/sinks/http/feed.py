@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.documents import to_document
 from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import pictures
@@ -22,54 +23,61 @@ from edge_segnet.sinks.http.connection import Connection
 
 EVENT: Final = "event"
 BOUNDARY: Final = b"frame"
+FRESH_MS: Final = 100.0
+"""A client that comes later than this gets a frame with its age of then, not of when it was made."""
 
 
 class Shot:
     """One result, and what was made of it so far."""
 
-    def __init__(self, result: Result, classes: ClassMap, hub: Hub) -> None:
-        self.result, self._classes, self._hub = result, classes, hub
-        self._made: dict[str, bytes] = {}
+    def __init__(self, result: Result, hub: Hub) -> None:
+        self.result, self._hub = result, hub
+        self._pictures: dict[str, bytes] = {}
+        self._pieces: dict[str, tuple[float, bytes]] = {}
+        """By kind: the frame's age when it was made, and what was made."""
         self._lock = threading.Lock()
 
     @property
     def age_ms(self) -> float:
         """From capture until now."""
-        return (time.monotonic_ns() - self.result.frame.captured_ns) / 1e6
+        return self.result.age_now_ms
 
     def has(self, kind: str) -> bool:
-        """Whether ``piece`` costs nothing any more."""
-        return f"piece {kind}" in self._made
+        """Whether ``piece`` costs nothing."""
+        return kind in self._pieces
 
     def picture(self, kind: str) -> bytes:
         """A JPEG, PNG or both layers (``pictures.KINDS``)."""
         with self._lock:
-            return self._once(kind, lambda: self._drawn(kind))
+            return self._drawn(kind)
 
     def piece(self, kind: str) -> bytes:
-        """What a stream of that kind sends for this frame: a part of a multipart answer, or an event."""
+        """What a stream of that kind sends for this frame: a part of a multipart answer, or an event. What it says of
+        the frame's age and whether it is stale is as of now, give or take ``FRESH_MS``.
+        """
         with self._lock:
-            make = self._event if kind == EVENT else lambda: self._part(kind)
-            return self._once(f"piece {kind}", make)
-
-    def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
-        if name not in self._made:
-            self._made[name] = make()
-        return self._made[name]
+            age_ms = self.age_ms
+            made_at_ms, piece = self._pieces.get(kind, (-math.inf, b""))
+            if age_ms - made_at_ms > FRESH_MS:
+                piece = self._event() if kind == EVENT else self._part(kind)
+                self._pieces[kind] = age_ms, piece
+            return piece
 
     def _drawn(self, kind: str) -> bytes:
-        self._hub.encoded[kind] += 1
-        return pictures.KINDS[kind].make(self.result, self._classes, self._hub.service.fit)
+        if kind not in self._pictures:
+            self._hub.encoded[kind] += 1
+            self._pictures[kind] = pictures.KINDS[kind].make(self.result)
+        return self._pictures[kind]
 
     def _part(self, kind: str) -> bytes:
-        picture = self._once(kind, lambda: self._drawn(kind))
+        picture = self._drawn(kind)
         head = {**picture_headers(self), "Content-Type": pictures.KINDS[kind].media_type}
         lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
         # The next boundary comes with this part: some browsers show a picture only when they have seen it.
         return b"%sContent-Length: %d\r\n\r\n%s\r\n--%s\r\n" % (lines.encode(), len(picture), picture, BOUNDARY)
 
     def _event(self) -> bytes:
-        document = json.dumps(self._hub.service.document(self.result), separators=(",", ":"))
+        document = json.dumps(to_document(self.result), separators=(",", ":"))
         return b"event: result\ndata: %s\n\n" % document.encode()
 
 
@@ -141,11 +149,8 @@ class Hub:
 
     def publish(self, result: Result, call: Callable[..., None]) -> None:
         """Take a result: on the publishing thread. ``call`` runs a function on the event loop."""
-        classes = self.service.classes
-        if classes is None or len(classes) + 1 != len(result.segmentation.counts):
-            return  # the last frame of a model that a reload has just replaced
         camera, now = result.frame.camera, time.monotonic()
-        shot = self.latest[camera] = Shot(result, classes, self)
+        shot = self.latest[camera] = Shot(result, self)
         takers = [taker for taker in tuple(self.subscribers) if taker.wants(camera, now)]
         if takers:
             for kind in {taker.kind for taker in takers}:

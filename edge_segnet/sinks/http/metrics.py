@@ -17,15 +17,16 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from edge_segnet.core.stats import shares
-from edge_segnet.core.telemetry import Histogram
+from edge_segnet.core.telemetry import CameraTelemetry, Histogram
 from edge_segnet.sinks import Service
 
 STATES: Final = ("starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended")
-COUNTERS: Final = {
-    "frames": "frames segmented and handed out",
-    "dropped": "frames that nobody segmented, because a newer one was there",
-    "stale": "results older than the camera's limit",
+COUNTERS: Final[dict[str, tuple[str, Callable[[CameraTelemetry], int]]]] = {
+    "frames": ("frames segmented and handed out", lambda telemetry: telemetry.frames),
+    "dropped": ("frames that nobody segmented, whatever the reason", lambda telemetry: telemetry.dropped.total),
+    "stale": ("results older than the camera's limit", lambda telemetry: telemetry.stale),
 }
+DROPPED: Final = ("late", "skipped", "damaged")
 
 SINK_COUNTERS: Final = {
     "published": "results that the sink took",
@@ -72,11 +73,16 @@ class Metrics(Collector):
         yield from self._own()
 
     def _counts(self) -> Iterator[Metric]:
-        for name, text in COUNTERS.items():
+        for name, (text, value) in COUNTERS.items():
             family = CounterMetricFamily(f"edge_segnet_{name}", text, labels=["camera"])
             for camera, telemetry in self._service.cameras.items():
-                family.add_metric([camera], float(getattr(telemetry, name)))
+                family.add_metric([camera], float(value(telemetry)))
             yield family
+        by_reason = CounterMetricFamily("edge_segnet_dropped_frames", "by reason", labels=["camera", "reason"])
+        for camera, telemetry in self._service.cameras.items():
+            for reason in DROPPED:
+                by_reason.add_metric([camera, reason], float(getattr(telemetry.dropped, reason)))
+        yield by_reason
         rate = GaugeMetricFamily("edge_segnet_frames_per_second", "over the last seconds", labels=["camera"])
         for camera, telemetry in self._service.cameras.items():
             rate.add_metric([camera], telemetry.frames_per_second())
@@ -96,13 +102,12 @@ class Metrics(Collector):
         family = GaugeMetricFamily(
             "edge_segnet_class_share", "share of the newest frame's pixels, 0 to 1", labels=["camera", "class"]
         )
-        classes = self._service.classes
         for camera, telemetry in self._service.cameras.items():
             last = telemetry.last
-            if last is None or classes is None:
+            if last is None:
                 continue
-            names = (*classes.names, "void")
-            for name, share in zip(names, shares(last.segmentation.counts), strict=False):
+            names = (*last.view.classes.names, "void")
+            for name, share in zip(names, shares(last.segmentation.counts), strict=True):
                 family.add_metric([camera, name], float(share))
         return family
 
@@ -121,13 +126,13 @@ class Metrics(Collector):
             "share of pixels that blink; raw, and steady after the filter",
             labels=["camera", "of"],
         )
-        classes = self._service.classes
         for camera, telemetry in self._service.cameras.items():
             last = telemetry.last
-            if last is None or classes is None:
+            if last is None:
                 continue
+            names = last.view.classes.names
             for name, region in last.regions.items():
-                for entry, of, later in zip(classes.names, shares(region.counts), region.smoothed, strict=False):
+                for entry, of, later in zip(names, shares(region.counts), region.smoothed, strict=False):
                     share.add_metric([camera, name, entry], float(of))
                     smoothed.add_metric([camera, name, entry], float(later))
                 for family, values in (
@@ -144,11 +149,11 @@ class Metrics(Collector):
 
     def _alarms(self) -> Iterator[Metric]:
         alarm = GaugeMetricFamily("edge_segnet_alarm", "1: the rule is on", labels=["camera", "rule"])
+        view = self._service.view
         for camera, telemetry in self._service.cameras.items():
             on = telemetry.last.alarms if telemetry.last is not None else ()
-            for rule in self._service.rules:
-                region = self._service.regions.get(rule.region)
-                if region is not None and region.sees(camera):
+            for rule in view.rules if view is not None else ():
+                if view is not None and view.regions[rule.region].sees(camera):
                     alarm.add_metric([camera, rule.name], float(rule.name in on))
         yield alarm
         log = self._service.events

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import blend, colourise
 from edge_segnet.pictures.shape import fit_image, unfit_labels
@@ -25,28 +24,29 @@ class Kind:
     """A picture's media type, and how it is made."""
 
     media_type: str
-    make: Callable[[Result, ClassMap, Fit], bytes]
+    make: Callable[[Result], bytes]
 
 
-def _overlay(result: Result, classes: ClassMap, fit: Fit) -> bytes:
-    colours = colourise(result.segmentation.labels, classes.lut_bgr)
-    return _jpeg(fit_image(blend(result.frame.image, colours, ALPHA), seen_size(result, fit)))
+def _overlay(result: Result) -> bytes:
+    colours = colourise(result.segmentation.labels, result.view.classes.lut_bgr)
+    return _jpeg(fit_image(blend(result.frame.image, colours, ALPHA), seen_size(result)))
 
 
-def _mask(result: Result, classes: ClassMap, fit: Fit) -> bytes:
-    labels = unfit_labels(result.segmentation.labels, seen_size(result, fit), classes.void)
+def _mask(result: Result) -> bytes:
+    classes = result.view.classes
+    labels = unfit_labels(result.segmentation.labels, seen_size(result), classes.void)
     return _jpeg(colourise(labels, classes.lut_bgr))
 
 
-def _camera(result: Result, _classes: ClassMap, fit: Fit) -> bytes:
-    return _jpeg(fit_image(result.frame.image, seen_size(result, fit)))
+def _camera(result: Result) -> bytes:
+    return _jpeg(fit_image(result.frame.image, seen_size(result)))
 
 
-def _labels(result: Result, _classes: ClassMap, _fit: Fit) -> bytes:
+def _labels(result: Result) -> bytes:
     return encode(result.segmentation.labels, ".png")
 
 
-def _layers(result: Result, _classes: ClassMap, _fit: Fit) -> bytes:
+def _layers(result: Result) -> bytes:
     """uint32 (big endian) length of the JPEG, the JPEG of the camera, the ids [H,W] as zlib data; network size."""
     picture = _jpeg(result.frame.image)
     ids = zlib.compress(result.segmentation.labels.tobytes(), 1)

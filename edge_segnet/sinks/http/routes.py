@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from edge_segnet.core.documents import to_document
 from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import assets, pictures
@@ -123,10 +124,7 @@ class Routes:
         return Response(data, media_type=pictures.KINDS[kind].media_type, headers=picture_headers(shot))
 
     async def result(self, request: Request) -> Response:
-        try:
-            return JSONResponse(self._service.document(self._latest(request).result))
-        except LookupError as error:  # a reload took its camera or model away
-            raise _not_yet("the service was reloaded, and has no frame yet") from error
+        return JSONResponse(to_document(self._latest(request).result))
 
     async def happened(self, request: Request) -> Response:
         limit, camera = _count(request, "limit"), request.query_params.get("camera")
@@ -143,14 +141,16 @@ class Routes:
         return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
     async def regions(self, _request: Request) -> Response:
-        regions = {name: region.model_dump() for name, region in self._service.regions.items()}
-        rules = [rule.model_dump(by_alias=True) for rule in self._service.rules]
+        view = self._service.view
+        regions = {} if view is None else {name: region.to_dict() for name, region in view.regions.items()}
+        rules = [] if view is None else [rule.to_dict() for rule in view.rules]
         return JSONResponse({"regions": regions, "rules": rules})
 
     async def classes(self, _request: Request) -> Response:
-        found = self._service.classes
-        if found is None:
+        view = self._service.view
+        if view is None:
             raise _not_yet("the model is not there yet")
+        found = view.classes
         rows = zip(found.names, found.colours, strict=True)
         classes = [{"id": index, "name": name, "colour": list(rgb)} for index, (name, rgb) in enumerate(rows)]
         void = {"id": found.void, "colour": list(found.void_colour)}

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.types import View
 from edge_segnet.settings.messages import HomeAssistant
-from edge_segnet.settings.regions import RegionConfig, RuleConfig
 
 Component = dict[str, Any]
 SILENT_AFTER_S: Final = 30
@@ -22,11 +21,9 @@ class Device:
 
     prefix: str
     identity: str
-    classes: ClassMap
+    view: View
     cameras: Sequence[str]
     pictures: Mapping[str, str]
-    regions: Mapping[str, RegionConfig]
-    rules: Sequence[RuleConfig]
 
 
 def discovery(settings: HomeAssistant, device: Device, status: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -98,17 +95,17 @@ def _state(prefix: str, camera: str) -> dict[str, Component]:
 def _classes(device: Device, camera: str) -> dict[str, Component]:
     return {
         name: _share(device, camera, f"{camera} {name}", f"value_json.classes[{_quoted(name)}].share")
-        for name in device.classes.names
+        for name in device.view.classes.names
     }
 
 
 def _regions(device: Device, camera: str) -> dict[str, Component]:
     """The classes of each region that rules, or its free distance, are about."""
     components = {}
-    for region, config in device.regions.items():
-        wanted = {rule.class_name.lower() for rule in device.rules if rule.region == region and rule.class_name}
-        wanted |= {name.lower() for name in (config.free.classes if config.free else [])}
-        for name in device.classes.names:
+    for region, config in device.view.regions.items():
+        wanted = {rule.class_name.lower() for rule in device.view.rules if rule.region == region and rule.class_name}
+        wanted |= {name.lower() for name in config.drivable}
+        for name in device.view.classes.names:
             if config.sees(camera) and name.lower() in wanted:
                 value = f"value_json.regions[{_quoted(region)}][{_quoted(name)}]"
                 components[f"{region}_{name}"] = _share(device, camera, f"{camera} {region} {name}", value)
@@ -142,8 +139,8 @@ def _rules(device: Device, camera: str) -> dict[str, Component]:
                 device, camera, f"('ON' if {_quoted(rule.name)} in value_json.alarms else 'OFF')", f"({kept})"
             ),
         }
-        for rule in device.rules
-        if rule.region in device.regions and device.regions[rule.region].sees(camera)
+        for rule in device.view.rules
+        if rule.region in device.view.regions and device.view.regions[rule.region].sees(camera)
     }
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Result
+from edge_segnet.core.documents import to_document
+from edge_segnet.core.types import Result, View
 from edge_segnet.pictures.files import encode
 from edge_segnet.scene.events import Event, utc
 from edge_segnet.settings.messages import MqttConfig
@@ -25,7 +25,7 @@ LEFT_OUT: Final = frozenset({"sinks"})
 
 
 class Messages:
-    """Makes them; a result or picture that belongs to a model or camera that is gone raises LookupError."""
+    """Makes them."""
 
     def __init__(self, config: MqttConfig, service: Service, client_id: str) -> None:
         self._config, self._service, self._identity = config, service, identity(client_id)
@@ -52,16 +52,14 @@ class Messages:
 
     def result(self, result: Result) -> Message:
         """The contract's JSON; cameras share the topic."""
-        document = _json(self._service.document(result))
+        document = _json(to_document(result))
         return Message(self.topic("result"), document, self._config.qos.result, expiry_s=EXPIRY_S)
 
     def frame(self, result: Result) -> Message:
         """A JPEG; what JSON would say stands in the user properties."""
-        settings, frame, classes = self._config.frame, result.frame, self._service.classes
+        settings, frame = self._config.frame, result.frame
         assert settings is not None
-        if classes is None or len(classes) + 1 != len(result.segmentation.counts):
-            raise LookupError("an earlier model's")
-        picture = encode(draw(settings.kind, result, classes, self._service.fit), ".jpg", settings.quality)
+        picture = encode(draw(settings.kind, result), ".jpg", settings.quality)
         facts = {
             "camera": frame.camera,
             "seq": str(frame.seq),
@@ -76,14 +74,14 @@ class Messages:
         """A JPEG does not say whose it is."""
         return f"frame/{camera}" if len(self._service.cameras) > 1 else "frame"
 
-    def discovery(self, classes: ClassMap, told: Mapping[str, Any]) -> Message | None:
+    def discovery(self, view: View, told: Mapping[str, Any]) -> Message | None:
         """For Home Assistant; None: it is not wanted."""
         settings = self._config.home_assistant
         if settings is None:
             return None
-        service, prefix, cameras = self._service, self._config.prefix, list(self._service.cameras)
+        prefix, cameras = self._config.prefix, list(self._service.cameras)
         pictures = {name: self.topic(self._frame_name(name)) for name in cameras} if self._config.frame else {}
-        device = Device(prefix, self._identity, classes, cameras, pictures, service.regions, service.rules)
+        device = Device(prefix, self._identity, view, cameras, pictures)
         topic, document = discovery(settings, device, told)
         return Message(topic, _json(document), 1, retain=True)
 

@@ -141,8 +141,8 @@ class Sender:
 
     def _announce(self, told: Mapping[str, Any]) -> None:
         """Tell Home Assistant what there is, when there is something new; before the status, which it needs then."""
-        classes = self._service.classes
-        message = None if classes is None else self._messages.discovery(classes, told)
+        view = self._service.view
+        message = None if view is None else self._messages.discovery(view, told)
         if message is not None and message != self._announced and self._link.room:
             self._link.send(message)
             self._announced = message
@@ -156,8 +156,6 @@ class Sender:
             return
         try:
             stream.flying = self._link.send(make(result))
-        except LookupError:
-            return  # of a camera or a model that a reload took away
         except ValueError as error:
             self._note(stream.name, str(error))
             return

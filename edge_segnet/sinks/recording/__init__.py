@@ -103,6 +103,6 @@ class RecordingSink:
 
     def _metadata(self) -> Mapping[str, str]:
         """What stands at the head of every file."""
-        status, classes = self._service.status(), self._service.classes
+        status, view = self._service.status(), self._service.view
         words = {key: str(status.get(key)) for key in ("version", "model", "backend", "network_size", "licence")}
-        return {**words, "classes": json.dumps(None if classes is None else classes.to_dict())}
+        return {**words, "classes": json.dumps(None if view is None else view.classes.to_dict())}

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.documents import to_document
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import Ros2Config
@@ -72,27 +72,22 @@ class Ros2Sink:
 
     def publish(self, result: Result) -> None:
         """Publish what somebody has subscribed to."""
-        classes, camera = self._service.classes, result.frame.camera
-        if (
-            self._common is None
-            or classes is None
-            or len(classes) + 1 != len(result.segmentation.counts)
-            or not self._turns.mine(camera)
-        ):
+        classes, camera = result.view.classes, result.frame.camera
+        if self._common is None or not self._turns.mine(camera):
             return
         self._forget_cameras()
+        if camera not in self._service.cameras:
+            return  # a reload has just taken it away
         topics = self._topics.get(camera) or self._advertised(camera)
         frame_id = self._config.frame_ids.get(camera, f"{camera}_optical_frame")
         if topics.told is not classes:
             topics.labels.publish(self._maker.labels(classes, result.frame.captured_at, frame_id))
             topics.told = classes
-        size, fit = self._size(result), self._service.fit
-        make = self._maker
-        self._send(topics.mask, lambda: make.mask(result, classes, size, fit, frame_id))
-        self._send(topics.overlay, lambda: make.overlay(result, classes, size, fit, frame_id))
-        self._send(topics.shares, lambda: make.shares(result, classes))
-        with contextlib.suppress(LookupError):  # a reload has just taken the camera away
-            self._send(topics.result, lambda: make.text(self._service.document(result)))
+        size, make = self._size(result), self._maker
+        self._send(topics.mask, lambda: make.mask(result, size, frame_id))
+        self._send(topics.overlay, lambda: make.overlay(result, size, frame_id))
+        self._send(topics.shares, lambda: make.shares(result))
+        self._send(topics.result, lambda: make.text(to_document(result)))
 
     def _size(self, result: Result) -> tuple[int, int]:
         if self._config.size == "camera":

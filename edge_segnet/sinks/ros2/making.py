@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Fit, Result
+from edge_segnet.core.types import Result
 from edge_segnet.pictures.overlay import blend, colourise
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 
@@ -52,18 +52,18 @@ class Maker:
         )
         return self._make("std_msgs/Header", stamp=stamp, frame_id=frame_id)
 
-    def overlay(self, result: Result, classes: ClassMap, size: tuple[int, int], fit: Fit, frame_id: str) -> Any:
+    def overlay(self, result: Result, size: tuple[int, int], frame_id: str) -> Any:
         """The colours over the picture: sensor_msgs/Image bgr8 of ``size`` (width, height)."""
-        frame, labels = result.frame, result.segmentation.labels
+        frame, labels, view = result.frame, result.segmentation.labels, result.view
         shown = frame.image if frame.original is None or size != frame.source_size else frame.original
         if shown.shape[1::-1] != size:
             shown = fit_image(shown, size)
-        colours = colourise(unfit_labels(labels, size, classes.void, fit), classes.lut_bgr)
+        colours = colourise(unfit_labels(labels, size, view.classes.void, view.fit), view.classes.lut_bgr)
         return self._image(blend(shown, colours, ALPHA), "bgr8", result, frame_id)
 
-    def mask(self, result: Result, classes: ClassMap, size: tuple[int, int], fit: Fit, frame_id: str) -> Any:
+    def mask(self, result: Result, size: tuple[int, int], frame_id: str) -> Any:
         """Class ids: sensor_msgs/Image mono8 of ``size`` (width, height)."""
-        labels = unfit_labels(result.segmentation.labels, size, classes.void, fit)
+        labels = unfit_labels(result.segmentation.labels, size, result.view.classes.void, result.view.fit)
         return self._image(labels, "mono8", result, frame_id)
 
     def _image(self, image: NDArray[np.uint8], encoding: str, result: Result, frame_id: str) -> Any:
@@ -89,10 +89,10 @@ class Maker:
         ]
         return self._make("vision_msgs/LabelInfo", header=self.header(at_s, frame_id), class_map=entries, threshold=0.0)
 
-    def shares(self, result: Result, classes: ClassMap) -> Any:
+    def shares(self, result: Result) -> Any:
         """Share of every class, in the order of LabelInfo: std_msgs/Float32MultiArray."""
         values = [float(share) for share in shares(result.segmentation.counts)]
-        names = ",".join((*classes.names, "void"))
+        names = ",".join((*result.view.classes.names, "void"))
         row = self._make("std_msgs/MultiArrayDimension", label=names, size=len(values), stride=len(values))
         layout = self._make("std_msgs/MultiArrayLayout", dim=[row], data_offset=0)
         return self._make("std_msgs/Float32MultiArray", layout=layout, data=array.array("f", values))

@@ -57,10 +57,10 @@ class RtspSink:
 
     def publish(self, result: Result) -> None:
         """Draw and hand over, if someone watches this camera."""
-        stream, classes = self._server.streams.get(result.frame.camera), self._service.classes
-        if stream is not None and classes is not None and stream.watched:
+        stream = self._server.streams.get(result.frame.camera)
+        if stream is not None and stream.watched:
             self._shown[stream.name] = time.monotonic()
-            stream.push(overlay(result, classes, self._service.fit))
+            stream.push(overlay(result))
 
     def status(self) -> dict[str, Any]:
         """What ``/api/status`` shows."""
@@ -110,16 +110,14 @@ class RtspSink:
     def _quiet(self, name: str) -> Image:
         """Of a camera without new results: its last picture if it is merely slow, else what is wrong."""
         service = self._service
-        status, telemetry, classes = service.status(), service.cameras.get(name), service.classes
+        status, telemetry = service.status(), service.cameras.get(name)
         last = None if telemetry is None else telemetry.last
         camera = status.get("cameras", {}).get(name, {})
-        if last is not None and classes is not None and camera.get("state") in WORKING:
-            return overlay(last, classes, service.fit)
-        if classes is None:
-            return notice(last, None, service.fit, f"{name}: no model yet", str(status.get("message") or ""))
-        return notice(
-            last, classes, service.fit, f"{name}: {camera.get('state', 'starting')}", str(camera.get("message") or "")
-        )
+        if last is not None and camera.get("state") in WORKING:
+            return overlay(last)
+        if service.view is None:
+            return notice(last, f"{name}: no model yet", str(status.get("message") or ""))
+        return notice(last, f"{name}: {camera.get('state', 'starting')}", str(camera.get("message") or ""))
 
 
 def _server(config: RtspConfig, token: str | None) -> RtspServer:

@@ -7,8 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Fit, Image, Result
+from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.overlay import blend, colourise
 
 ALPHA: Final = 0.5
@@ -18,32 +17,32 @@ FIRST: Final = (480, 360)
 _WHITE, _AMBER = (240, 240, 240), (60, 190, 255)
 
 
-def overlay(result: Result, classes: ClassMap, fit: Fit) -> Image:
+def overlay(result: Result) -> Image:
     """Colours over the picture, uint8 [H,W,3] BGR; a synthetic picture says so."""
-    colours = colourise(result.segmentation.labels, classes.lut_bgr)
-    picture = _resized(blend(result.frame.image, colours, ALPHA), _size(result, fit))
+    colours = colourise(result.segmentation.labels, result.view.classes.lut_bgr)
+    picture = _resized(blend(result.frame.image, colours, ALPHA), _size(result))
     if result.frame.synthetic:
         _write(picture, "SYNTHETIC", 0.08, _AMBER)
     return picture
 
 
-def notice(result: Result | None, classes: ClassMap | None, fit: Fit, title: str, detail: str) -> Image:
+def notice(result: Result | None, title: str, detail: str) -> Image:
     """The last picture, if there is one, so dark that nobody takes it for a live one, with two lines of text."""
-    if result is None or classes is None:
+    if result is None:
         picture = np.full((FIRST[1], FIRST[0], 3), 32, np.uint8)
     else:
-        picture = np.asarray(overlay(result, classes, fit) // 4, np.uint8)
+        picture = np.asarray(overlay(result) // 4, np.uint8)
     _write(picture, title, 0.48, _AMBER)
     _write(picture, detail, 0.58, _WHITE)
     return picture
 
 
-def _size(result: Result, fit: Fit) -> tuple[int, int]:
+def _size(result: Result) -> tuple[int, int]:
     """(width, height) with the camera's proportions, at least the network's resolution, as encoders like it: multiples
     of four, so that rows of BGR need no padding.
     """
     height, width = result.frame.image.shape[:2]
-    if fit == "stretch":
+    if result.view.fit == "stretch":
         source_width, source_height = result.frame.source_size
         ratio = source_width / source_height
         width, height = max(width, round(height * ratio)), max(height, round(width / ratio))

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.types import View
 from edge_segnet.sinks.http import HttpSink
 from tests.sinks.browser.look import OpenPage, halves, live, wait_for_pixel
 from tests.support.service import StreetService, drive, driving, serving
@@ -133,12 +134,12 @@ def test_a_camera_that_was_never_there(open_page: OpenPage, service: StreetServi
 
 
 def test_a_model_that_is_waited_for(open_page: OpenPage, service: StreetService) -> None:
-    service.classes = None
+    service.view = None
     service.changes = {"state": "waiting", "message": "segnet.engine: no such file", "model": None, "backend": None}
     with serving(service) as sink:
         page = open_page(sink.url)
         page.locator("#trouble", has_text="segnet.engine").wait_for()
-        service.classes, service.changes = CAMVID_11, {}
+        service.view, service.changes = View(CAMVID_11), {}
         with driving(service, [halves()]):
             live(page)
             page.locator(".entry", has_text="Road").get_by_text("50.0").wait_for()

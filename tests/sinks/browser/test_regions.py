@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.types import FreeSpace, Region, Result
+from edge_segnet.core.types import FreeSpace, Region, Result, View
 from edge_segnet.pictures.files import encode
 from edge_segnet.settings.load import load
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
@@ -36,14 +37,13 @@ def with_region(*alarms: str) -> Result:
     counts = np.zeros(len(CAMVID_11) + 1, np.int64)
     counts[[CAMVID_11.index("Road"), CAMVID_11.index("Car")]] = [25, 75]
     region = Region(counts, np.full(12, 0.5), FreeSpace((9, 4), (12.5, 3.25), (-4.0, 4.0)))
-    given = {name: getattr(result, name) for name in ("frame", "segmentation", "backend", "model", "age_ms", "dropped")}
-    return Result(**given, regions={"ahead": region}, alarms=alarms)
+    return replace(result, regions={"ahead": region}, alarms=alarms)
 
 
 @pytest.fixture
 def service() -> StreetService:
     service = StreetService("front", "rear")
-    service.regions, service.rules = {"ahead": AHEAD, "behind": REAR_ONLY}, [LOST]
+    service.view = View(CAMVID_11, regions={"ahead": AHEAD, "behind": REAR_ONLY}, rules=[LOST])
     return service
 
 
@@ -99,7 +99,7 @@ def test_events_are_listed_as_they_happen(open_page: OpenPage, service: StreetSe
 
 
 def test_without_rules_and_events_there_is_no_list(open_page: OpenPage, sink: HttpSink, service: StreetService) -> None:
-    service.regions, service.rules = {}, []
+    service.view = View(CAMVID_11)
     with driving(service, [halves()]):
         page = live(open_page(sink.url))
         assert not page.locator("#events").is_visible() and not page.locator("#outlines").is_visible()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jinja2
 import pytest
 
-from edge_segnet.core.types import Region, Result
+from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.types import Region, Result, View
 from edge_segnet.settings.regions import FreeConfig, RegionConfig, RuleConfig
 from tests.sinks.mqtt.mosquitto import Mosquitto
 from tests.sinks.mqtt.receiver import Receiver
@@ -57,8 +59,9 @@ def judged(result: Result, seq: int, camera: str, alarms: tuple[str, ...]) -> Re
 
 @pytest.fixture
 def ruled(service: StreetService) -> StreetService:
-    service.regions = {"ahead": RegionConfig(polygon=POLYGON, free=FreeConfig(classes=["pavement"]))}
-    service.rules = (RuleConfig.model_validate({"name": "no-road", "region": "ahead", "class": "road", "below": 0.4}),)
+    ahead = RegionConfig(polygon=POLYGON, free=FreeConfig(classes=["pavement"]))
+    rule = RuleConfig.model_validate({"name": "no-road", "region": "ahead", "class": "road", "below": 0.4})
+    service.view = View(CAMVID_11, regions={"ahead": ahead}, rules=(rule,))
     return service
 
 
@@ -102,7 +105,7 @@ def test_sensors(broker: Mosquitto, ruled: StreetService, street: list[Result]) 
 
 def test_another_cameras_result_changes_nothing(broker: Mosquitto, street: list[Result], ruled: StreetService) -> None:
     two = StreetService("front", "rear")
-    two.regions, two.rules = ruled.regions, ruled.rules
+    two.view = ruled.view
     with Receiver(broker.port) as receiver, sending(two, broker.port, home_assistant={}) as sink:
         wait_until(lambda: connected(sink) and receiver.states())
         sink.publish(judged(street[0], 1, "rear", ("no-road",)))
@@ -120,7 +123,8 @@ def test_a_reload_is_told(broker: Mosquitto, ruled: StreetService) -> None:
     with Receiver(broker.port) as receiver, sending(ruled, broker.port, home_assistant={"prefix": "ha"}):
         wait_until(lambda: receiver.states())
         topic = next(message.topic for message in receiver.messages if message.topic.startswith("ha/device/"))
-        ruled.rules = ()
+        assert ruled.view is not None
+        ruled.view = replace(ruled.view, rules=())
         ruled.changes["reload"] = {"at": "now", "ok": True, "message": ""}
         wait_until(lambda: len(receiver.of(topic)) == 2)
         assert "no-road" not in receiver.of(topic)[-1].payload.decode()

@@ -46,7 +46,7 @@ def watched(url: str, opener: Opener = by_gstreamer, **fields: float) -> Iterato
         states.append(status.state)
 
     camera = CameraConfig.model_validate({"source": url} | fields)
-    supervisor = Supervisor(lambda size: opener(camera, size), "front", SIZE, camera, note)
+    supervisor = Supervisor(lambda size: opener(camera, size), "front", SIZE, camera, on_change=note)
     supervisor.start()
     try:
         yield supervisor, states

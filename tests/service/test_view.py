@@ -1,0 +1,84 @@
+"""What a result is told by, when a reload has changed everything around it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from edge_segnet.core.classes import CAMVID_11, ClassMap
+from edge_segnet.core.documents import to_document
+from edge_segnet.core.errors import SourceLost
+from edge_segnet.core.types import Fit, Frame
+from edge_segnet.settings.load import load
+from edge_segnet.settings.schema import CameraConfig
+from tests.service.test_life import Steady, running, settings
+from tests.support.models import save_tiny
+from tests.support.waiting import wait_until
+
+OTHER = ClassMap("others", tuple(f"other {number}" for number in range(11)), CAMVID_11.colours)
+FEWER = ClassMap("fewer", OTHER.names[:5], OTHER.colours[:5])
+
+
+class Torn(Steady):
+    """A camera that breaks off when it is told to, and does not come back."""
+
+    torn = False
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next one, until then."""
+        if Torn.torn:
+            raise SourceLost("unplugged")
+        return super().read(timeout_s)
+
+
+def torn(_config: CameraConfig, _name: str, size: tuple[int, int], _fit: Fit) -> Torn:
+    return Torn(size)
+
+
+@pytest.mark.parametrize("classes", [OTHER, FEWER], ids=["as many", "fewer"])
+def test_a_lost_cameras_last_result_keeps_its_names_over_a_reload(
+    tmp_path: Path, model: Path, classes: ClassMap
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(settings(model))
+    Torn.torn = False
+    with running(lambda: load(file), opener=torn) as stage:
+        wait_until(lambda: stage.seen("front") >= 3)
+        Torn.torn = True
+        wait_until(lambda: stage.daemon.state.status()["cameras"]["front"]["state"] == "lost")
+        file.write_text(settings(save_tiny(tmp_path / "other.onnx", classes)))
+        stage.daemon.reload()
+        wait_until(lambda: (stage.daemon.state.reload or {}).get("ok"))
+        view = stage.daemon.state.view
+        assert view is not None and view.classes.names == classes.names
+        last = stage.daemon.state.cameras["front"].last
+        assert last is not None and list(to_document(last)["classes"]) == list(CAMVID_11.names)
+
+
+def test_staleness_is_judged_when_it_is_read(tmp_path: Path, model: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(settings(model, "front: {source: 0, stale_after_s: 600}"))
+    Torn.torn = False
+    with running(lambda: load(file), opener=torn) as stage:
+        wait_until(lambda: stage.seen("front") >= 3)
+        last = stage.sink.results[-1]
+        assert not last.stale and not to_document(last)["stale"]
+        Torn.torn = True
+        wait_until(lambda: last.stale)
+        age_ms = to_document(last)["age_ms"]
+        time.sleep(0.05)
+        assert to_document(last)["stale"] and to_document(last)["age_ms"] >= age_ms + 45
+
+
+def test_a_camera_that_was_taken_away_shows_nothing_any_more(tmp_path: Path, model: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(settings(model, "front: {source: 0, stale_after_s: 600}\n  rear: {source: 1}"))
+    with running(lambda: load(file)) as stage:
+        wait_until(lambda: stage.seen("front") >= 3 and stage.seen("rear") >= 1)
+        last = next(result for result in reversed(stage.sink.results) if result.frame.camera == "front")
+        file.write_text(settings(model, "rear: {source: 1}"))
+        stage.daemon.reload()
+        wait_until(lambda: (stage.daemon.state.reload or {}).get("ok"))
+        assert last.stale
