@@ -56,6 +56,7 @@ class MemoryCamera:
     """Shows pictures in turn, one each ``period_s``; loses its connection after ``lasts`` frames."""
 
     live = True
+    damaged = 0
 
     def __init__(self, images: Sequence[Image], period_s: float, lasts: int | None = None) -> None:
         self._images, self._period_s, self._lasts = images, period_s, lasts

@@ -11,6 +11,7 @@ from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, gst_plan
+from edge_segnet.sources.live import Terms
 
 SIZE: Final = (640, 480)
 DECODED: Final = ("video/x-h264", "video/x-h265")
@@ -65,7 +66,7 @@ def _elements(name: str, camera: CameraConfig) -> Finding:
             return green("elements", "the pipeline is sound, and all its elements are installed", name)
         source = uris.parse(camera.source or "")
         nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
-        head = gst_plan.head(source, camera)
+        head = gst_plan.head(source, Terms.of(camera))
         steps = [*head, *gst_plan.tail(SIZE, "stretch", camera.turn, nvidia=nvidia)]
     except UsageError as error:
         return red("elements", SETTINGS, error.message, error.hint, name)

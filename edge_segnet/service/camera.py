@@ -185,6 +185,7 @@ class Camera:
             "dropped": self.telemetry.dropped.total,
             "stale": self.telemetry.stale,
             "captured": state.captured,
+            "damaged": state.damaged,
             "reconnects": state.reconnects,
         }
 

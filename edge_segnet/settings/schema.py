@@ -54,8 +54,18 @@ class CameraConfig(Section):
         None, description="frames per second to segment at most; left out: every new frame"
     )
     loop: bool = Field(False, description="start a file or folder again at its end")
-    transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP")
+    transport: Literal["auto", "tcp", "udp"] = Field("auto", description="of RTSP; auto: TCP, or UDP where it must be")
     latency_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(50, description="jitter buffer of RTSP")
+    connect_s: Annotated[float, Field(ge=0.5, le=120.0)] = Field(
+        2.5, description="a network camera that takes longer to answer one request is absent"
+    )
+    on_damage: Literal["drop", "flag"] = Field(
+        "drop", description="a picture that is not whole: not segmented, or segmented and marked as damaged"
+    )
+    max_megapixels: Annotated[float, Field(gt=0.0, le=1000.0)] = Field(100.0, description="larger pictures are refused")
+    memory_mb: Annotated[int, Field(ge=64, le=65_536)] = Field(
+        256, description="of the process that reads the camera; one that takes more is ended, and started again"
+    )
     stale_after_s: Seconds = Field(1.0, description="older results are marked stale")
     stall_after_s: Seconds = Field(1.5, description="no frame for so long: the source is opened again")
     static_after_s: Seconds = Field(30.0, description="the same bytes for so long: shown as static")

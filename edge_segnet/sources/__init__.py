@@ -13,7 +13,7 @@ from edge_segnet.core.types import Fit
 from edge_segnet.core.uris import SourceUri
 from edge_segnet.pictures.files import IMAGE_SUFFIXES, pictures_in
 from edge_segnet.sources.finite import FiniteSource as FiniteSource
-from edge_segnet.sources.live import FrameFormat, LiveSource
+from edge_segnet.sources.live import FrameFormat, LiveSource, Terms
 
 if TYPE_CHECKING:
     from edge_segnet.settings.schema import CameraConfig
@@ -112,13 +112,13 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     from edge_segnet.sources.gstreamer import open_pipeline, open_uri, usable
 
     if camera.pipeline is not None:
-        return open_pipeline(camera.pipeline, FrameFormat(size, fit, camera.flip, name))
+        return open_pipeline(camera.pipeline, Terms.of(camera), FrameFormat(size, fit, camera.flip, name))
     source = uris.parse(camera.source or "")
     wish = FrameFormat(size, fit, camera.turn, name)
     if not source.live:
         return _play(camera, wish)
-    if source.kind == "csi" or usable(source, camera):
-        return open_uri(source, camera, wish)
+    if source.kind == "csi" or usable(source, Terms.of(camera)):
+        return open_uri(source, Terms.of(camera), wish)
     from edge_segnet.sources.child import ChildSource
 
     return ChildSource(source, camera, wish)

@@ -35,7 +35,7 @@ FFMPEG: Final = "fpsprobesize;0|flags;low_delay|max_delay;{delay_us}|rtsp_transp
 
 
 def _options(source: SourceUri, camera: CameraConfig) -> str:
-    options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport=camera.transport)
+    options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport="udp" if camera.transport == "udp" else "tcp")
     if source.url.startswith(("rtsps:", "https:")):
         # Left to itself, FFmpeg accepts any certificate.
         options += f"|tls_verify;1|ca_file;{ssl.get_default_verify_paths().cafile or ''}"
@@ -46,6 +46,7 @@ class ChildSource:
     """A camera that another process reads; its newest frame wins here as well. ``original`` is not kept."""
 
     live = True
+    damaged = 0
 
     def __init__(self, source: SourceUri, camera: CameraConfig, wish: FrameFormat) -> None:
         """Start the process; whether there is a camera comes out of ``read``."""

@@ -15,11 +15,9 @@ from typing import Final
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.types import Fit
 from edge_segnet.core.uris import Flip, SourceUri
-from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sources.live import Terms
 
 Value = str | int | float | bool
-CONNECT_S: Final = 2.5
-"""A camera that takes longer to answer one request counts as absent; a picture shall be back within 3 s."""
 COMFORTABLE: Final = (640, 480, 24.0)
 """Without a wish: the smallest picture and rate of a USB camera that are at least this."""
 
@@ -50,7 +48,7 @@ class Step:
     name: str = ""
 
 
-def head(source: SourceUri, camera: CameraConfig) -> list[Step]:
+def head(source: SourceUri, terms: Terms) -> list[Step]:
     """From the camera to decoded video."""
     match source.kind:
         case "csi":
@@ -68,7 +66,7 @@ def head(source: SourceUri, camera: CameraConfig) -> list[Step]:
             ]
         case "rtsp":
             return [
-                Step("rtspsrc", _rtsp(source, camera), name="camera"),
+                Step("rtspsrc", _rtsp(source, terms), name="camera"),
                 Step("decodebin"),
             ]
         case "http":
@@ -80,13 +78,13 @@ def head(source: SourceUri, camera: CameraConfig) -> list[Step]:
     raise ValueError(source.kind)
 
 
-def _rtsp(source: SourceUri, camera: CameraConfig) -> dict[str, Value]:
+def _rtsp(source: SourceUri, terms: Terms) -> dict[str, Value]:
     properties: dict[str, Value] = {
         "location": source.url,
-        "protocols": camera.transport,
-        "latency": camera.latency_ms,
-        "drop-on-latency": True,
-        "tcp-timeout": int(CONNECT_S * 1e6),
+        "protocols": "udp" if terms.transport == "udp" else "tcp",
+        # Never "drop-on-latency": it takes B-frames, whose timestamps go back, for late ones.
+        "latency": terms.latency_ms,
+        "tcp-timeout": int(terms.connect_s * 1e6),
         # Zero: never change to TCP by itself. That nothing comes is for the supervisor to notice.
         "timeout": 0,
     }

@@ -15,9 +15,9 @@ from edge_segnet.core.types import Frame, Image
 from edge_segnet.core.uris import SourceUri, without_credentials
 from edge_segnet.pictures.files import read_only
 from edge_segnet.pictures.shape import fit_image
-from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, gst_plan, usb
-from edge_segnet.sources.live import FrameFormat
+from edge_segnet.sources.gst_damage import DamageWatch
+from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.reach import why_unreachable
 
 BELIEVED_S: Final = 10.0
@@ -34,7 +34,9 @@ class GStreamerSource:
 
     live = True
 
-    def __init__(self, elements: list[Any], wish: FrameFormat, source: SourceUri | None, *, nvidia: bool) -> None:
+    def __init__(
+        self, elements: list[Any], wish: FrameFormat, source: SourceUri | None, terms: Terms, *, nvidia: bool
+    ) -> None:
         self._gst = gst.load()
         self._wish, self._source, self._nvidia = wish, source, nvidia
         self._shown = "pipeline" if source is None else source.shown
@@ -44,8 +46,10 @@ class GStreamerSource:
         # The system's clock is the monotonic one, so timestamps can be compared with time.monotonic_ns().
         self._pipeline.use_clock(self._gst.SystemClock.obtain())
         self._bus = self._pipeline.get_bus()
+        self._watch = DamageWatch(self._pipeline, terms)
         gst.chain(self._pipeline, [*elements, *map(gst.make, self._tail())])
         self._sink, self._first = (self._pipeline.get_by_name(name) for name in ("sink", "first"))
+        self._watch.after_decoding(self._first.get_static_pad("sink"))
 
     def _tail(self) -> list[gst_plan.Step]:
         return gst_plan.tail(self._wish.size, self._wish.fit, self._wish.flip, nvidia=self._nvidia)
@@ -71,6 +75,8 @@ class GStreamerSource:
             BadFrame: one could not be decoded.
             SourceLost: the stream broke or ended, in GStreamer's own words.
         """
+        if self._watch.trouble:
+            self._raise_trouble()
         sample = self._sink.try_pull_sample(max(0, int(timeout_s * 1e9)))
         if sample is None:
             self._raise_trouble()
@@ -88,9 +94,15 @@ class GStreamerSource:
             captured_at=now - (now_ns - captured_ns) / 1e9,
             camera=self._wish.camera,
             scaled_from=self._source_size() or (image.shape[1], image.shape[0]),
+            whole=self._watch.whole(sample.get_buffer().pts),
         )
         self._seq += 1
         return frame
+
+    @property
+    def damaged(self) -> int:
+        """Pictures that did not come whole."""
+        return self._watch.damaged
 
     def resize(self, size: tuple[int, int]) -> None:
         """Frames come at ``size`` (width, height) from the next one on."""
@@ -146,6 +158,8 @@ class GStreamerSource:
 
     def _raise_trouble(self) -> None:
         """Raise what the bus tells, if it tells of any."""
+        if self._watch.trouble:
+            raise SourceLost(f"{self._shown}: {self._watch.trouble}", hint="is it the camera that it should be?")
         kinds = self._gst.MessageType
         while message := self._bus.pop_filtered(kinds.ERROR | kinds.EOS | kinds.WARNING):
             if message.type == kinds.EOS:
@@ -164,12 +178,12 @@ class GStreamerSource:
         return why_unreachable(source) if source is not None and source.kind in ("rtsp", "http") else ""
 
 
-def usable(source: SourceUri, camera: CameraConfig) -> bool:
+def usable(source: SourceUri, terms: Terms) -> bool:
     """Does this machine have all elements for a source?"""
-    return gst_plan.first_missing(gst_plan.head(source, camera), gst.has) is None
+    return gst_plan.first_missing(gst_plan.head(source, terms), gst.has) is None
 
 
-def open_uri(source: SourceUri, camera: CameraConfig, wish: FrameFormat) -> GStreamerSource:
+def open_uri(source: SourceUri, terms: Terms, wish: FrameFormat) -> GStreamerSource:
     """A CSI or USB camera, an RTSP or HTTP stream. Streams connect in the background: trouble comes out of ``read``.
 
     Raises:
@@ -177,12 +191,12 @@ def open_uri(source: SourceUri, camera: CameraConfig, wish: FrameFormat) -> GStr
     """
     if source.kind == "v4l2":
         usb.check_device(source)
-    elements = [gst.make(step) for step in gst_plan.head(source, camera)]
+    elements = [gst.make(step) for step in gst_plan.head(source, terms)]
     if source.kind == "v4l2":
         elements = _with_mode(elements, source)
     # Its decoder leaves pictures in memory that only its own converter reads.
     nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
-    opened = GStreamerSource(elements, wish, source, nvidia=nvidia)
+    opened = GStreamerSource(elements, wish, source, terms, nvidia=nvidia)
     opened.start()
     return opened
 
@@ -203,7 +217,7 @@ def _with_mode(elements: list[Any], source: SourceUri) -> list[Any]:
     return [camera, mode_filter, decoder] if mode.is_jpeg else [camera, mode_filter]
 
 
-def open_pipeline(description: str, wish: FrameFormat) -> GStreamerSource:
+def open_pipeline(description: str, terms: Terms, wish: FrameFormat) -> GStreamerSource:
     """The config file's raw pipeline.
 
     Raises:
@@ -212,6 +226,6 @@ def open_pipeline(description: str, wish: FrameFormat) -> GStreamerSource:
     """
     made = gst.parse_bin(description)
     caps = made.get_static_pad("src").query_caps(None).to_string()
-    opened = GStreamerSource([made], wish, None, nvidia="memory:NVMM" in caps)
+    opened = GStreamerSource([made], wish, None, terms, nvidia="memory:NVMM" in caps)
     opened.start()
     return opened

@@ -26,8 +26,9 @@ _GRID: Final = 16
 class CameraStatus:
     """How a camera is. ``since_ns``: when that began (monotonic clock). ``message`` is one line without credentials.
 
-    ``captured``, ``dropped``, ``bad`` count frames since the start: all that came, those that newer ones replaced or
-    that the source itself skipped, those that could not be used. ``reconnects``: how often the picture came back.
+    ``captured``, ``dropped``, ``damaged``, ``bad`` count frames since the start: all that came, those that newer ones
+    replaced or that the source itself skipped, those that were not whole, those that could not be used.
+    ``reconnects``: how often the picture came back.
     """
 
     state: State
@@ -36,6 +37,7 @@ class CameraStatus:
     reconnects: int
     captured: int
     dropped: int
+    damaged: int
     bad: int
     frames_per_second: float
     source_size: tuple[int, int] | None
@@ -45,20 +47,39 @@ class CameraStatus:
 class Health:
     """Judges one opening of a source; make a new one at every reopening."""
 
-    def __init__(self, stall_after_s: float, static_after_s: float, *, live: bool) -> None:
-        self._stall_s, self._static_s, self._live = stall_after_s, static_after_s, live
+    def __init__(
+        self, stall_after_s: float, static_after_s: float, *, live: bool, first_s: float = FIRST_FRAME_S
+    ) -> None:
+        self._stall_s, self._static_s, self._live, self._first_s = stall_after_s, static_after_s, live, first_s
         self._fresh_ns = time.monotonic_ns()
         self._stamp: int | None = None
         self._repeats = 0
         self._image: Image | None = None
         self._same_since_ns = 0
         self._bad = ""
+        self._damaged = 0
+        self._damaged_ns = 0
 
     @property
     def patience_s(self) -> float:
         """For how much longer no frame is no fault; negative once it is one."""
-        whole_s = self._stall_s if self._stamp is not None else max(FIRST_FRAME_S, self._stall_s)
-        return whole_s - self._silent_s()
+        patient = self._stamp is None or self._is_healing()
+        return (max(self._first_s, self._stall_s) if patient else self._stall_s) - self._silent_s()
+
+    def _is_healing(self) -> bool:
+        """Damaged pictures come, so a whole one will, at the next key frame."""
+        return time.monotonic_ns() - self._damaged_ns <= self._stall_s * 1e9 and self._damaged > 0
+
+    def note_damaged(self, count: int) -> None:
+        """So many pictures of this opening were damaged."""
+        if count != self._damaged:
+            self._damaged, self._damaged_ns = count, time.monotonic_ns()
+
+    def healing(self) -> str:
+        """In words, when nothing but damaged pictures comes for longer than is usual; else empty."""
+        if not self._live or not self._is_healing() or self._silent_s() <= self._stall_s:
+            return ""
+        return f"every picture is damaged for {self._silent_s():.1f} s; waits for a key frame"
 
     def is_new(self, frame: Frame) -> bool:
         """Take note of a frame; False: it has the timestamp of the one before.
@@ -91,6 +112,8 @@ class Health:
             return "frozen", f"the same frame again and again for {silent_s:.1f} s"
         if self._bad:
             return "stalled", f"no good frame for {silent_s:.1f} s: {self._bad}"
+        if self._is_healing():
+            return "stalled", f"every picture is damaged for {silent_s:.1f} s"
         return "stalled", f"no frame for {silent_s:.1f} s"
 
     def _silent_s(self) -> float:
@@ -115,6 +138,8 @@ class Tally:
         self.captured = 0
         self.skipped = 0
         self.bad = 0
+        self.damaged = 0
+        self._damaged_here = 0
         self._offset: int | None = None
         self._last = -1
         self._recent: deque[int] = deque(maxlen=512)
@@ -123,6 +148,12 @@ class Tally:
         """The source numbers its frames from its own start again."""
         self._offset = None
         self._recent.clear()
+        self._damaged_here = 0
+
+    def note_damaged(self, count: int) -> None:
+        """The source counts so many damaged pictures since it was opened."""
+        self.damaged += count - self._damaged_here
+        self._damaged_here = count
 
     def number(self, seq: int) -> int:
         """Count a frame that the source calls ``seq``; its number over all openings. Gaps stay gaps, and count."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.core.uris import Flip
+
+if TYPE_CHECKING:
+    from edge_segnet.settings.schema import CameraConfig
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,22 @@ class FrameFormat:
     camera: str
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How a camera is dealt with: its settings, as far as they matter to what reads it."""
+
+    transport: Literal["auto", "tcp", "udp"] = "auto"
+    latency_ms: int = 50
+    connect_s: float = 2.5
+    on_damage: Literal["drop", "flag"] = "drop"
+    max_pixels: int = 100_000_000
+
+    @classmethod
+    def of(cls, camera: CameraConfig) -> Terms:
+        pixels = int(1e6 * camera.max_megapixels)
+        return cls(camera.transport, camera.latency_ms, camera.connect_s, camera.on_damage, pixels)
+
+
 @runtime_checkable
 class LiveSource(Protocol):
     """A ``Source`` that can change the size of its frames while it runs."""
@@ -26,6 +45,11 @@ class LiveSource(Protocol):
     @property
     def live(self) -> bool:
         """A camera or stream, which may be lost, stall or freeze; a file or a drawn street does neither."""
+        ...
+
+    @property
+    def damaged(self) -> int:
+        """Pictures since it was opened that did not come whole; they are not handed out, or are marked."""
         ...
 
     def read(self, timeout_s: float) -> Frame | None:

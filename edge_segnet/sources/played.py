@@ -24,6 +24,7 @@ class PlayedSource:
     """
 
     live = False
+    damaged = 0
 
     def __init__(
         self, open_source: Callable[[tuple[int, int]], FiniteSource], wish: FrameFormat, *, loop: bool, paced: bool

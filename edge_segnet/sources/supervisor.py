@@ -244,6 +244,8 @@ class Supervisor:
                     source.resize(size)
                 frame = source.read(POLL_S)
                 capture.leave()
+                self._tally.note_damaged(source.damaged)
+                health.note_damaged(source.damaged)
                 if frame is not None and health.is_new(frame):
                     self._publish(capture, frame, health)
             except BadFrame as error:
@@ -252,6 +254,8 @@ class Supervisor:
             if fault := health.fault():
                 self._set(*fault, capture)
                 return
+            if words := health.healing():
+                self._set("stalled", words, capture)
             time.sleep(max(0.0, began + SHORTEST_PERIOD_S - time.monotonic()))
 
     def _publish(self, capture: _Capture, frame: Frame, health: Health) -> None:
@@ -259,8 +263,9 @@ class Supervisor:
             if capture is not self._capture:
                 return
             self._overwritten += self._slot is not None
-            number = self._tally.number(frame.seq)
-            self._slot = replace(frame, seq=number, camera=self._name, damaged=self._tally.bad)
+            # Damaged pictures have a number each, though nobody sees them.
+            number, damaged = self._tally.number(frame.seq) + self._tally.damaged, self._tally.damaged + self._tally.bad
+            self._slot = replace(frame, seq=number, camera=self._name, damaged=damaged)
             self._source_size, self._synthetic = frame.source_size, frame.synthetic
             self._news.notify_all()
         width, height = frame.source_size
@@ -316,6 +321,7 @@ class Supervisor:
             reconnects=self._reconnects,
             captured=self._tally.captured,
             dropped=self._overwritten + self._tally.skipped,
+            damaged=self._tally.damaged,
             bad=self._tally.bad,
             frames_per_second=self._tally.frames_per_second() if comes else 0.0,
             source_size=self._source_size,

@@ -31,6 +31,7 @@ class Steady:
     """A camera of 100 frames per second that notices how it is treated."""
 
     live = True
+    damaged = 0
 
     def __init__(self, size: tuple[int, int], limit: int | None = None) -> None:
         self.size, self.limit, self.seq, self.closed = size, limit, 0, False

@@ -8,6 +8,7 @@ from edge_segnet.core.errors import InputError
 from edge_segnet.core.uris import parse
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.gst_plan import Step, choose_mode, first_missing, head, tail
+from edge_segnet.sources.live import Terms
 
 OFFERED = (
     "video/x-raw, format=(string)YUY2, width=(int)640, height=(int)480, pixel-aspect-ratio=(fraction)1/1, "
@@ -22,7 +23,7 @@ OFFERED = (
 
 
 def steps(text: str, **fields: object) -> list[Step]:
-    return head(parse(text), CameraConfig.model_validate({"source": text} | fields))
+    return head(parse(text), Terms.of(CameraConfig.model_validate({"source": text} | fields)))
 
 
 def test_a_csi_camera_is_scaled_and_turned_by_the_jetsons_converter() -> None:

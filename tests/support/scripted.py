@@ -24,6 +24,7 @@ class Script:
     """A source that does what ``act`` says at each read: return a frame, None, or raise; ``act`` gets the number."""
 
     live = True
+    damaged = 0
 
     def __init__(self, act: Callable[[int], Frame | None], fps: float = 200.0) -> None:
         self.act, self.fps = act, fps

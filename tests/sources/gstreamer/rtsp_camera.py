@@ -12,7 +12,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 
 ENCODERS = {
@@ -42,8 +42,12 @@ class Picture:
 class RtspCamera:
     """Starts at once; ``with`` stops it."""
 
-    def __init__(self, picture: Picture | None = None, *, user: str = "", password: str = "") -> None:
-        self._picture, self._user, self._password = picture or Picture(), user, password
+    def __init__(
+        self, picture: Picture | None = None, *, user: str = "", password: str = "", launch: str = "", udp: bool = False
+    ) -> None:
+        """``launch``: another pipeline, instead of a picture; ``udp``: it offers nothing else."""
+        self._launch, self._udp = launch or (picture or Picture()).launch, udp
+        self._user, self._password = user, password
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
@@ -56,7 +60,7 @@ class RtspCamera:
 
     def start(self) -> None:
         """Start it, again on the same port."""
-        settings = json.dumps([self.port, asdict(self._picture), self._user, self._password])
+        settings = json.dumps([self.port, self._launch, self._user, self._password, self._udp])
         command = [sys.executable, "-m", "tests.sources.gstreamer.rtsp_camera", settings]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -86,19 +90,23 @@ class RtspCamera:
         self.stop()
 
 
-def _serve(port: int, picture: Picture, user: str, password: str) -> None:
+def _serve(port: int, launch: str, user: str, password: str, udp: bool) -> None:
     import gi
 
     gi.require_version("Gst", "1.0")
     gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer
+    gi.require_version("GstRtsp", "1.0")
+    from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
     Gst.init(None)
     server = GstRtspServer.RTSPServer.new()
     server.set_address("127.0.0.1")
     server.set_service(str(port))
     factory = GstRtspServer.RTSPMediaFactory.new()
-    factory.set_launch(picture.launch)
+    factory.set_launch(launch)
+    factory.set_profiles(GstRtsp.RTSPProfile.AVP | GstRtsp.RTSPProfile.AVPF)
+    if udp:
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     factory.set_shared(True)
     if user:
         auth = GstRtspServer.RTSPAuth.new()
@@ -120,5 +128,4 @@ def _serve(port: int, picture: Picture, user: str, password: str) -> None:
 
 
 if __name__ == "__main__":
-    _port, _picture, _user, _password = json.loads(sys.argv[1])
-    _serve(_port, Picture(**_picture), _user, _password)
+    _serve(*json.loads(sys.argv[1]))
