@@ -47,6 +47,13 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     return work
 
 
+def is_prepared(model: onnx.ModelProto) -> bool:
+    """Whether ``prepared`` would only copy it."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    plain = not model.functions and not any(value.name in weights for value in model.graph.input)
+    return plain and opset(model) >= MIN_OPSET and model.ir_version >= MIN_IR
+
+
 def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
     """Give a tensor of the main graph another name, wherever it is mentioned."""
     for node in all_nodes(graph):

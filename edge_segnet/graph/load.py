@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -21,8 +23,19 @@ _INVALID = (onnx.checker.ValidationError, ArithmeticError, LookupError, RuntimeE
 """What onnx and NumPy raise on content that contradicts itself."""
 
 
-def load_model(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file with its external data.
+@dataclass(frozen=True, eq=False)
+class OnnxFile:
+    """A file that was read and found sound. ``sha256``: of the file, and of its weights where they lie in other files;
+    ``view``: its shapes.
+    """
+
+    proto: onnx.ModelProto
+    sha256: str
+    view: View
+
+
+def read_file(path: Path) -> OnnxFile:
+    """Read an ONNX file with its external data: one read, one check, one shape inference.
 
     External data is read only from regular files inside the model's own folder: no absolute place, no "..", no
     symbolic link, no more bytes than the file has.
@@ -31,7 +44,10 @@ def load_model(path: Path) -> onnx.ModelProto:
         ModelError: missing, unreadable, too large, damaged, with external data elsewhere, with operators that are not
             ONNX's own, or not valid ONNX. The message is one line that names the file.
     """
-    model = _parse(path, _read(path))
+    data = _read(path)
+    model = _parse(path, data)
+    digest = hashlib.sha256(data)
+    del data
     external = [tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL]
     folder = path.resolve().parent
     room = MAX_BYTES - path.stat().st_size
@@ -44,19 +60,24 @@ def load_model(path: Path) -> onnx.ModelProto:
             load_external_data_for_model(model, str(folder))
         except (OSError, ValueError, onnx.checker.ValidationError) as error:
             raise ModelError(f"{path}: external data can't be read ({first_line(error)})") from None
+        for tensor in model.graph.initializer:
+            digest.update(tensor.raw_data)
+    return OnnxFile(model, digest.hexdigest(), _checked(path, model))
+
+
+def _checked(path: Path, model: onnx.ModelProto) -> View:
     try:
         _check_operators(path, model)
         onnx.checker.check_model(model)
         # The checker believes names and sizes that only fail when somebody reads them.
         for tensor in _tensors(model):
             numpy_helper.to_array(tensor)
-        View(model)
+        return View(model)
     except ModelError as error:
         prefix = "" if error.message.startswith(str(path)) else f"{path}: "
         raise ModelError(f"{prefix}{error.message}", hint=error.hint) from None
     except _INVALID as error:
         raise ModelError(f"{path}: not valid ONNX ({first_line(error)})", hint="export the model again") from None
-    return model
 
 
 def _read(path: Path) -> bytes:

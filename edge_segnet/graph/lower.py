@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.edit import drop_unread, prepared
+from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
 from edge_segnet.graph.precision import to_half
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.unpool import rewrite
@@ -38,6 +38,7 @@ def lower(
     precision: Precision = "fp32",
     head: Head = "logits",
     size: tuple[int, int] | None = None,
+    view: View | None = None,
 ) -> Lowered:
     """Write ``model`` for ``target``.
 
@@ -49,6 +50,8 @@ def lower(
         head: "labels" replaces the logits [1,C,H,W] by an output ``labels`` uint8 [1,H,W]: their argmax over C, the
             first class winning a tie.
         size: (width, height) that a canonical model is re-derived for first (see ``resize``).
+        view: of ``model``, where it was checked and its shapes inferred a moment ago: for "onnxruntime", which does
+            both itself, neither is then done again.
 
     Returns:
         The checked model; names of inputs and outputs and the metadata are those of ``model`` (but for ``labels``).
@@ -57,16 +60,18 @@ def lower(
         ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid.
     """
     lines: list[str] = []
-    work = prepared(model)
+    known = view is not None and is_prepared(model)
+    if view is None or not known:
+        view = View(prepared(model))
     if size is not None:
-        work = resize(work, size)
+        view = resize(view, size)
         lines.append(f"shapes re-derived for {size[0]}x{size[1]}")
-    _check_static(work)
-    work, pooling = rewrite(work, "native" if target == "onnxruntime" else "operators")
+    _check_static(view.model)
+    work, pooling = rewrite(view.model, "native" if target == "onnxruntime" else "operators", view)
     counts = {"pools": pooling.pools, "unpools": pooling.unpools, "padded": pooling.padded}
     lines += _describe_pooling(target, counts)
     if head == "labels":
-        _append_labels(work)
+        _append_labels(work, view)
         lines.append("argmax over the classes appended: output 'labels' uint8")
     if precision == "fp16":
         work, half = to_half(work)
@@ -75,7 +80,9 @@ def lower(
         if half.islands:
             kept = ", ".join(f"{count} {kind}" for kind, count in sorted(half.islands.items()))
             lines.append(f"kept in float32: {kept}")
-    _finish(work)
+    drop_unread(work.graph)
+    if not (known and target == "onnxruntime"):
+        _check(work)
     return Lowered(work, target, tuple(lines), counts)
 
 
@@ -99,14 +106,13 @@ def _check_static(model: onnx.ModelProto) -> None:
             )
 
 
-def _append_labels(model: onnx.ModelProto) -> None:
-    """Put ArgMax -> uint8 in the place of the logits output."""
+def _append_labels(model: onnx.ModelProto, view: View) -> None:
+    """Put ArgMax -> uint8 in the place of the logits output; ``view`` knows its shape, which no rewriting changes."""
     graph = model.graph
     outputs = [value for value in graph.output if value.name == "logits"] or list(graph.output)
     if len(outputs) != 1:
         names = [value.name for value in outputs]
         raise ModelError(f"which of the outputs {names} are the logits?", hint="call it 'logits', or keep one output")
-    view = View(model)
     name = outputs[0].name
     shape = view.shape(name)
     if (
@@ -123,13 +129,12 @@ def _append_labels(model: onnx.ModelProto) -> None:
     outputs[0].CopyFrom(helper.make_tensor_value_info("labels", TensorProto.UINT8, [shape[0], *shape[2:]]))
 
 
-def _finish(model: onnx.ModelProto) -> None:
-    """Remove what nobody reads, write the inferred shapes of the outputs' maps, and check everything.
+def _check(model: onnx.ModelProto) -> None:
+    """Check everything, and write the inferred shapes of all maps into the model.
 
     Raises:
         ModelError: the result is not valid ONNX.
     """
-    drop_unread(model.graph)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:

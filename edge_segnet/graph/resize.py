@@ -28,14 +28,14 @@ _ANY_SIZE: Final = frozenset((
 """Operators whose attributes and constants say nothing about the map's size."""
 
 
-def resize(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelProto:
-    """Re-derive every static shape of a canonical model.
+def resize(old: View, size: tuple[int, int]) -> View:
+    """Re-derive every static shape of a canonical model; the new model, with its shapes.
 
     The input, the logits, the exact sizes that MaxUnpool restores, a cut to the network's size (Slice) and a Resize to
     the network's size follow the new size; weights stay.
 
     Args:
-        model: canonical (``frame`` uint8 [1,H,W,3] -> ``logits`` [1,C,H,W]); it is not changed.
+        old: of a canonical model (``frame`` uint8 [1,H,W,3] -> ``logits`` [1,C,H,W]), which is not changed.
         size: (width, height), each at least 32.
 
     Raises:
@@ -45,12 +45,11 @@ def resize(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelProto:
     width, height = size
     if min(size) < MIN_SIZE:
         raise ModelError(f"network size {width}x{height} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
-    old = View(model)
     frame, logits = _interface(old)
-    work = onnx.ModelProto()
-    work.CopyFrom(model)
     if (frame[1], frame[2]) == (height, width):
-        return work
+        return old
+    model, work = old.model, onnx.ModelProto()
+    work.CopyFrom(model)
     edit = _Resizing(old, (frame[1], frame[2]), (height, width))
     for node in model.graph.node:
         edit.add(node)
@@ -62,8 +61,7 @@ def resize(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelProto:
     work.graph.output[0].CopyFrom(
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, logits[1], height, width])
     )
-    View(work)
-    return work
+    return View(work)
 
 
 def _interface(view: View) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -38,12 +38,15 @@ class UnpoolCounts:
     padded: int
 
 
-def rewrite(model: onnx.ModelProto, form: Form) -> tuple[onnx.ModelProto, UnpoolCounts]:
+def rewrite(
+    model: onnx.ModelProto, form: Form, view: View | None = None
+) -> tuple[onnx.ModelProto, UnpoolCounts]:
     """Put every pairing of ``model`` into ``form``; names of inputs, outputs and replaced maps stay.
 
     Args:
         model: any ONNX model of opset 11 or later with static shapes; it is not changed.
         form: "native" or "operators", see the module.
+        view: of ``model``, if somebody has made one.
 
     Returns:
         A new model without value_info, and the counts.
@@ -51,7 +54,7 @@ def rewrite(model: onnx.ModelProto, form: Form) -> tuple[onnx.ModelProto, Unpool
     Raises:
         ModelError: see ``pairing.find_pairings``.
     """
-    view = View(model)
+    view = view or View(model)
     pairings = find_pairings(view)
     result = onnx.ModelProto()
     result.CopyFrom(model)

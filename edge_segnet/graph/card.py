@@ -1,4 +1,6 @@
-"""What travels inside the .onnx: class map, input fit, provenance and licence, as metadata; checked at every load."""
+"""A model file and its card: class map, input fit, provenance and licence travel inside the .onnx, and are checked at
+every load.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,17 @@ from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Fit
-from edge_segnet.graph.load import load_model
+from edge_segnet.graph.load import read_file
+from edge_segnet.graph.view import View
 
 KEY: Final = "edge_segnet."
 ENGINE_SUFFIX: Final = ".engine"
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """A canonical model and what it says about itself."""
+class ModelCard:
+    """What a model says about itself, whatever file it lies in."""
 
-    model: onnx.ModelProto
     name: str
     classes: ClassMap
     size: tuple[int, int]
@@ -34,24 +36,36 @@ class Bundle:
     licence: str
     provenance: dict[str, Any]
     """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """A canonical model. ``path`` and ``sha256`` are of the file that it was read from (its weights in other files
+    included); empty for one that was just made. ``view``: the shapes as they were inferred when it was checked.
+    """
+
+    card: ModelCard
+    proto: onnx.ModelProto
     path: Path | None = None
-    """The file that it was loaded from; a TensorRT engine's ``model`` is empty."""
+    sha256: str = ""
+    view: View | None = None
 
     @property
-    def is_engine(self) -> bool:
-        return self.path is not None and self.path.suffix == ENGINE_SUFFIX
+    def shapes(self) -> View:
+        """The view; inferred now if nobody needed it before."""
+        return self.view or View(self.proto)
 
 
 def attach(
-    model: onnx.ModelProto,
+    proto: onnx.ModelProto,
     *,
     name: str,
     classes: ClassMap,
     fit: Fit = "stretch",
     licence: str = "",
     provenance: dict[str, Any] | None = None,
-) -> Bundle:
-    """Write the metadata into ``model`` (in place) and check that both agree.
+) -> OnnxModel:
+    """Write the card into ``proto`` (in place) and check that both agree.
 
     Raises:
         ModelError: the model is not canonical, or has another number of classes.
@@ -63,24 +77,24 @@ def attach(
         "licence": licence,
         "provenance": json.dumps(provenance or {}),
     }
-    others = {entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith(KEY)}
-    helper.set_model_props(model, others | {KEY + key: value for key, value in described.items()})
-    return read(model, name)
+    others = {entry.key: entry.value for entry in proto.metadata_props if not entry.key.startswith(KEY)}
+    helper.set_model_props(proto, others | {KEY + key: value for key, value in described.items()})
+    return OnnxModel(read(proto, name), proto)
 
 
-def read(model: onnx.ModelProto, where: str) -> Bundle:
-    """Check a canonical model and its metadata; ``where`` names it in errors.
+def read(proto: onnx.ModelProto, where: str) -> ModelCard:
+    """The card of a canonical model, checked against it; ``where`` names it in errors.
 
     Raises:
         ModelError: no metadata, wrong input or output, or a class map of another length than the logits.
     """
-    found = {entry.key.removeprefix(KEY): entry.value for entry in model.metadata_props if entry.key.startswith(KEY)}
+    found = {entry.key.removeprefix(KEY): entry.value for entry in proto.metadata_props if entry.key.startswith(KEY)}
     if missing := {"name", "classes", "fit", "licence", "provenance"} - found.keys():
         raise ModelError(
             f"{where}: this ONNX file carries no {sorted(missing)[0]!r} of its own",
             hint="make it a model of this project with: edge-segnet convert --spec FILE.yaml",
         )
-    size, channels = _interface(model, where)
+    size, channels = _interface(proto, where)
     try:
         classes = from_dict(json.loads(found["classes"]), where)
         provenance = json.loads(found["provenance"])
@@ -94,14 +108,12 @@ def read(model: onnx.ModelProto, where: str) -> Bundle:
     if found["fit"] not in get_args(Fit) or not isinstance(provenance, dict):
         raise ModelError(f"{where}: damaged metadata (fit {found['fit']!r})")
     fit: Fit = "crop" if found["fit"] == "crop" else "stretch"
-    return Bundle(model, found["name"], classes, size, fit, found["licence"], provenance)
-
-
-def _interface(model: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int]:
+    return ModelCard(found["name"], classes, size, fit, found["licence"], provenance)
+def _interface(proto: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int]:
     """((width, height), channels) of a canonical model."""
-    weights = {initializer.name for initializer in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    outputs = list(model.graph.output)
+    weights = {initializer.name for initializer in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in weights]
+    outputs = list(proto.graph.output)
     hint = "the form is frame uint8 [1,H,W,3] -> logits [1,C,H,W]; 'convert --spec' makes it"
     if [value.name for value in inputs] != ["frame"] or [value.name for value in outputs] != ["logits"]:
         names = f"{[value.name for value in inputs]} -> {[value.name for value in outputs]}"
@@ -122,8 +134,8 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
     return [int(dimension.dim_value) for dimension in value.type.tensor_type.shape.dim]
 
 
-def load(model: str) -> Bundle:
-    """Open a shipped model by name, or a file.
+def load(model: str) -> OnnxModel:
+    """Open a shipped model by name, or a file: read once, checked once, its shapes inferred once.
 
     Raises:
         ModelError: there is no such model, or it is damaged or not one of this project's.
@@ -131,26 +143,23 @@ def load(model: str) -> Bundle:
     path = find_model(model)
     if path.suffix == ENGINE_SUFFIX:
         raise ModelError(f"{model}: a TensorRT engine, not a model file", hint="give its .onnx file")
-    return replace(read(load_model(path), str(path)), path=path)
+    file = read_file(path)
+    return OnnxModel(read(file.proto, str(path)), file.proto, path, file.sha256, file.view)
 
 
-def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
+def resized(model: OnnxModel, size: tuple[int, int]) -> OnnxModel:
     """The same model at another network size (width, height); raises ModelError."""
-    if size == bundle.size:
-        return bundle
-    if bundle.is_engine:
-        raise ModelError(
-            "{} is built for {}x{}".format(bundle.path, *bundle.size),
-            hint="build another: edge-segnet build-engine --size {}x{}".format(*size),
-        )
+    if size == model.card.size:
+        return model
     from edge_segnet.graph.resize import resize  # only who asks for another size waits for it
 
-    return replace(bundle, model=resize(bundle.model, size), size=size)
+    view = resize(model.shapes, size)
+    return replace(model, proto=view.model, card=replace(model.card, size=size), view=view)
 
 
-def save(bundle: Bundle, path: Path) -> None:
+def save(model: OnnxModel, path: Path) -> None:
     """Write the model file, whole or not at all; raises OutputError."""
-    write_bytes(path, bundle.model.SerializeToString())
+    write_bytes(path, model.proto.SerializeToString())
 
 
 def shipped_models() -> dict[str, Path]:
