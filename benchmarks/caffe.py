@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.lower import lower
 from tests.graph.caffe.layouts import driving_web_demo
 
@@ -41,7 +41,7 @@ def _tensorrt(path: Path) -> list[Figure]:
     except ImportError:
         return []
     started = time.perf_counter()
-    lowered = lower(bundle.load(str(path)).model, "tensorrt", precision="fp16").model.SerializeToString()
+    lowered = lower(cards.load(str(path)).proto, "tensorrt", precision="fp16").model.SerializeToString()
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.count import count
 
 
 def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
     """Static counts of the model file."""
-    loaded = bundle.load(model)
-    cost = count(loaded.model)
-    size = f"{loaded.size[0]}x{loaded.size[1]}"
+    loaded = cards.load(model)
+    cost = count(loaded.proto)
+    size = f"{loaded.card.size[0]}x{loaded.card.size[1]}"
     return [
-        Figure(f"{loaded.name}: work at {size}", cost.macs / 1e9, "GMAC", 4.0),
-        Figure(f"{loaded.name}: parameters", cost.parameters / 1e6, "M"),
-        Figure(f"{loaded.name}: file", bundle.find_model(model).stat().st_size / 1e6, "MB", 12.0),
+        Figure(f"{loaded.card.name}: work at {size}", cost.macs / 1e9, "GMAC", 4.0),
+        Figure(f"{loaded.card.name}: parameters", cost.parameters / 1e6, "M"),
+        Figure(f"{loaded.card.name}: file", cards.find_model(model).stat().st_size / 1e6, "MB", 12.0),
     ]

@@ -21,7 +21,7 @@ from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Frame
 from edge_segnet.cuda.interface import DeviceInfo, MemoryKind
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.graph import segnet
 from edge_segnet.graph.build import build_model
 from edge_segnet.street import Street
@@ -34,7 +34,7 @@ SETTLED = 1000
 def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
     """``build-engine`` on a VGG16 SegNet, the whole process: TensorRT-RTX, FP16, one architecture, no GPU."""
     source = folder / "segnet.onnx"
-    bundles.save(_vgg16(), source)
+    cards.save(_vgg16(), source)
     flags = ["--runtime", "tensorrt-rtx", "--compute-capability", "8.9", "--force"]
     command = [sys.executable, "-m", "edge_segnet", "build-engine", str(source), *flags, "-o", str(folder / "x.engine")]
     seconds, peaks = [], []
@@ -57,7 +57,7 @@ def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
     ]
 
 
-def _vgg16() -> bundles.Bundle:
+def _vgg16() -> cards.OnnxModel:
     """Random weights: what they are does not matter to a builder."""
     architecture, rng = segnet.segnet(len(CAMVID_11)), np.random.default_rng(0)
     weights: dict[str, NDArray[np.float32]] = {}
@@ -66,7 +66,7 @@ def _vgg16() -> bundles.Bundle:
         scale = (2 / (conv.in_channels * conv.kernel**2)) ** 0.5
         weights[f"{conv.name}.weight"] = rng.standard_normal(shape, np.float32) * np.float32(scale)
         weights[f"{conv.name}.bias"] = np.zeros(conv.out_channels, np.float32)
-    return bundles.attach(build_model(architecture, weights, SIZE), name="segnet", classes=CAMVID_11)
+    return cards.attach(build_model(architecture, weights, SIZE), name="segnet", classes=CAMVID_11)
 
 
 def host(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike

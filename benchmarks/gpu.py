@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figure import Figure
-from edge_segnet.backends import open_backend
+from edge_segnet.backends.model import open_backend
 from edge_segnet.backends.tensorrt import BLOCK, LOW_MARGIN, Spec, TensorRTBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame
 from edge_segnet.cuda.compile import architecture, find_compiler, kernel_source
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.street import Street
 
 CLASSES = 12
@@ -111,9 +111,9 @@ def _copy_bandwidth(driver: PycudaDriver, nbytes: int) -> float:
 
 def _backend(model: str, driver: PycudaDriver, cubin: bytes) -> tuple[Any, str]:
     """The loop on TensorRT, or on torch; None where neither runs here."""
-    bundle = bundles.load(model)
+    onnx_model = cards.load(model)
     try:
-        backend = open_backend(bundle, "tensorrt")
+        backend = open_backend(onnx_model, "tensorrt")
         return backend, f"TensorRT, {backend.name}"
     except ModelError as error:
         print(f"no engine: {error}", file=sys.stderr)  # noqa: T201
@@ -121,11 +121,11 @@ def _backend(model: str, driver: PycudaDriver, cubin: bytes) -> tuple[Any, str]:
         from tests.gpu.torch_network import TorchNetwork
 
         with driver.current():
-            network = TorchNetwork(bundle)
+            network = TorchNetwork(onnx_model)
     except (ImportError, AssertionError, RuntimeError) as error:
         print(f"no torch in its place: {error}", file=sys.stderr)  # noqa: T201
         return None, ""
-    spec = Spec(bundle.name, bundle.classes, bundle.size, bundle.fit, "fp16")
+    spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, "fp16")
     return TensorRTBackend(spec, network, driver, cubin), "torch, not TensorRT"
 
 

@@ -20,7 +20,7 @@ from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.stats import confusion, scores
 from edge_segnet.core.types import Image, Labels
 from edge_segnet.data.pairs import find_pairs
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.lower import lower
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 
@@ -47,19 +47,19 @@ def main() -> int:
 
 def measure(model: str, images: Path, labels: Path) -> list[Figure]:
     """Both graphs over all pairs."""
-    bundle = bundles.load(model)
-    classes = len(bundle.classes)
+    onnx_model = cards.load(model)
+    classes = len(onnx_model.card.classes)
     wide = make_session(
-        lower(bundle.model, "onnxruntime", head="labels").model.SerializeToString(), CpuOptions(spinning=True)
+        lower(onnx_model.proto, "onnxruntime", head="labels").model.SerializeToString(), CpuOptions(spinning=True)
     )
     narrow = make_session(
-        lower(bundle.model, "tensorrt", precision="fp16").model.SerializeToString(), CpuOptions(spinning=True)
+        lower(onnx_model.proto, "tensorrt", precision="fp16").model.SerializeToString(), CpuOptions(spinning=True)
     )
     matrices = [np.zeros((classes, classes + 1), np.int64) for _ in range(2)]
     agreed: list[float] = []
     for pair in find_pairs(images, labels):
-        image, truth = pair.read(classes, bundle.classes.void)
-        frame: Image = fit_image(image, bundle.size, bundle.fit)
+        image, truth = pair.read(classes, onnx_model.card.classes.void)
+        frame: Image = fit_image(image, onnx_model.card.size, onnx_model.card.fit)
         found: list[Labels] = [
             wide.run(["labels"], {"frame": frame[None]})[0][0],
             narrow.run(["logits"], {"frame": frame[None]})[0][0].argmax(axis=0).astype(np.uint8),
@@ -67,11 +67,11 @@ def measure(model: str, images: Path, labels: Path) -> list[Figure]:
         agreed.append(float((found[0] == found[1]).mean()))
         for matrix, predicted in zip(matrices, found, strict=True):
             size = (truth.shape[1], truth.shape[0])
-            matrix += confusion(truth, unfit_labels(predicted, size, classes, bundle.fit), classes)
+            matrix += confusion(truth, unfit_labels(predicted, size, classes, onnx_model.card.fit), classes)
     fp32, fp16 = (100 * scores(matrix).mean_iou for matrix in matrices)
     return [
         Figure(
-            f"{bundle.name}: labels alike, FP16 and FP32, {len(agreed)} frames",
+            f"{onnx_model.card.name}: labels alike, FP16 and FP32, {len(agreed)} frames",
             float(100 * np.mean(agreed)),
             "%",
             99.0,

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from benchmarks.figure import Figure
-from edge_segnet.backends import open_backend
+from edge_segnet.backends.model import open_backend
 from edge_segnet.core.types import Frame, Labels, Segmentation
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import resized
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import resized
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.scene.interpreter import Network, Postprocessor
@@ -69,8 +69,8 @@ def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchma
 
 def _drive(model: str) -> tuple[Network, Drive]:
     """A rendered drive at 30 frames a second, segmented, with its truth."""
-    bundle = resized(bundles.load(model), SIZE)
-    backend, source = open_backend(bundle, "onnx"), SyntheticSource(SIZE, paced=False)
+    onnx_model = resized(cards.load(model), SIZE)
+    backend, source = open_backend(onnx_model, "onnx"), SyntheticSource(SIZE, paced=False)
     drive = []
     for seq in range(FRAMES):
         frame = source.read()
@@ -78,7 +78,7 @@ def _drive(model: str) -> tuple[Network, Drive]:
         frame = dataclasses.replace(frame, captured_ns=seq * 33_333_333)
         drive.append((frame, backend.infer(frame), source.truth(frame.seq)))
     backend.close()
-    return Network(bundle.classes, SIZE, bundle.fit), drive
+    return Network(onnx_model.card.classes, SIZE, onnx_model.card.fit), drive
 
 
 def _refiner(network: Network, sections: dict[str, Any]) -> Postprocessor:

@@ -16,10 +16,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.core.types import Image
 from edge_segnet.data.pairs import Pair, find_pairs
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.offline.evaluate import evaluate
 from edge_segnet.pictures.files import read_image, write_image
 
@@ -79,15 +79,15 @@ def main() -> int:
 
 
 def _mean_iou(model: str, pairs: list[Pair], change: Callable[[Image], Image]) -> float:
-    bundle = bundles.load(model)
-    backend = open_backend(bundle, "onnx", BackendOptions(spinning=True))
+    onnx_model = cards.load(model)
+    backend = open_backend(onnx_model, "onnx", BackendOptions(spinning=True))
     with tempfile.TemporaryDirectory() as folder:
         changed = []
         for pair in pairs:
             picture = Path(folder) / f"{pair.image.stem}.png"
             write_image(picture, change(read_image(pair.image)))
             changed.append(Pair(picture, pair.labels))
-        return evaluate(changed, backend, bundle.fit, bundle.classes.void).scores.mean_iou
+        return evaluate(changed, backend, onnx_model.card.fit, onnx_model.card.classes.void).scores.mean_iou
 
 
 if __name__ == "__main__":

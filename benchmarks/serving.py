@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Fit, Frame, Image, Result
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.service.life import Daemon, Origin
 from edge_segnet.settings.schema import CameraConfig, Config
 from edge_segnet.street import Street
@@ -134,13 +134,13 @@ def clients(kind: str, url: str, number: int = 0) -> Iterator[subprocess.Popen[b
 
 def rendered(model: str) -> list[Image]:
     """Street pictures at the model's size."""
-    scene = Street(bundle.load(model).size)
+    scene = Street(cards.load(model).card.size)
     return [scene.render(10 * index)[0] for index in range(FRAMES)]
 
 
 def bare_rate(model: str, images: Sequence[Image], seconds: float) -> float:
     """Frames per second of ``backend.infer`` alone, with the daemon's options."""
-    backend = open_backend(bundle.load(model), "onnx", BackendOptions())
+    backend = open_backend(cards.load(model), "onnx", BackendOptions())
     frames = [Frame(image, None, seq, 0, 0.0, "bare") for seq, image in enumerate(images)]
     backend.infer(frames[0])
     count, started = 0, time.perf_counter()

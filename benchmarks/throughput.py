@@ -9,11 +9,11 @@ from statistics import median
 import cv2
 
 from benchmarks.figure import Figure
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.types import Backend, Generation, Image, Result, View
-from edge_segnet.graph import bundle
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import ModelCard
 from edge_segnet.graph.lower import lower
 from edge_segnet.offline.segment import segment
 from edge_segnet.pictures.overlay import RenderStyle
@@ -65,10 +65,10 @@ def _render_clip(path: Path, frames: int) -> Path:
 
 
 def _bare_fps(model: str) -> float:
-    loaded = bundle.load(model)
-    graph = lower(loaded.model, "onnxruntime", head="labels").model.SerializeToString()
+    loaded = cards.load(model)
+    graph = lower(loaded.proto, "onnxruntime", head="labels").model.SerializeToString()
     session = make_session(graph, CpuOptions(spinning=True))
-    scene = Street(loaded.size)
+    scene = Street(loaded.card.size)
     frames: list[Image] = [scene.render(index)[0][None] for index in range(10)]
     session.run(None, {"frame": frames[0]})
     started = time.perf_counter()
@@ -77,17 +77,17 @@ def _bare_fps(model: str) -> float:
     return CLIP_FRAMES / (time.perf_counter() - started)
 
 
-def generation_of(loaded: Bundle, backend: Backend) -> Generation:
+def generation_of(card: ModelCard, backend: Backend) -> Generation:
     """What ``segment`` works with."""
-    return Generation(backend, loaded.name, View(loaded.classes, loaded.fit))
+    return Generation(backend, card.name, View(card.classes, card.fit))
 
 
 def _pipeline_fps(model: str, clip: Path, out: Path) -> float:
-    loaded = bundle.load(model)
+    loaded = cards.load(model)
     backend = open_backend(loaded, "onnx", BackendOptions(spinning=True))
     source = open_source(describe(str(clip)), backend.input_size)
     summary = segment(
-        source, generation_of(loaded, backend), video_file(out, 30.0), RenderStyle(), lambda _result: None
+        source, generation_of(loaded.card, backend), video_file(out, 30.0), RenderStyle(), lambda _result: None
     )
     backend.close()
     return summary.fps
@@ -96,7 +96,7 @@ def _pipeline_fps(model: str, clip: Path, out: Path) -> float:
 def memory(model: str, folder: Path) -> list[Figure]:
     """Growth of the resident set over 2,000 frames of a video, once the first 200 are through."""
     clip = _render_clip(folder / "long.mp4", LONG_FRAMES)
-    loaded = bundle.load(model)
+    loaded = cards.load(model)
     backend = open_backend(loaded, "onnx", BackendOptions(spinning=True))
     source = open_source(describe(str(clip)), backend.input_size)
     resident: list[float] = []
@@ -104,7 +104,7 @@ def memory(model: str, folder: Path) -> list[Figure]:
     def note(_result: Result) -> None:
         resident.append(_resident_mb())
 
-    segment(source, generation_of(loaded, backend), video_file(folder / "long-out.mp4", 30.0), RenderStyle(), note)
+    segment(source, generation_of(loaded.card, backend), video_file(folder / "long-out.mp4", 30.0), RenderStyle(), note)
     backend.close()
     settled = resident[SETTLED:]
     growth = max(settled[-SETTLED:]) - max(settled[:SETTLED])

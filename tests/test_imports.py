@@ -59,7 +59,7 @@ def test_everything_but_training_loads_without_torch() -> None:
 
 def test_a_machine_without_a_gpu_loads_nothing_of_the_gpus() -> None:
     code = (
-        "from edge_segnet.backends import open_backend, read_model\n"
+        "from edge_segnet.backends.model import open_backend, read_model\n"
         "from edge_segnet.cuda.probe import NoGpu, find_gpu\n"
         "try: find_gpu()\n"
         "except NoGpu: open_backend(read_model('segnet-lite'))\n"
@@ -68,7 +68,5 @@ def test_a_machine_without_a_gpu_loads_nothing_of_the_gpus() -> None:
 
 
 def test_graphs_are_edited_without_pictures_or_a_runtime() -> None:
-    code = (
-        "import edge_segnet.graph.lower, edge_segnet.graph.bundle, edge_segnet.graph.build, edge_segnet.graph.foreign"
-    )
+    code = "import edge_segnet.graph.lower, edge_segnet.graph.card, edge_segnet.graph.build, edge_segnet.graph.foreign"
     assert loaded_after(code, ["cv2", "onnxruntime", "torch"]) == []

@@ -1,42 +1,155 @@
-"""A model by name or path, at the size and in the colours that were asked for."""
+"""The one opener: a model's name becomes a card and a backend. Each file is read, checked and inferred once.
+
+NAME or file --read_model--> OnnxModel or EngineFile --open_backend--> Backend        open_model does both
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from edge_segnet.backends import read_model
-from edge_segnet.core.errors import UsageError
-from edge_segnet.core.size import parse_size
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.core.errors import DeviceLost, ModelError, UsageError
+from edge_segnet.core.size import MIN_SIZE
+from edge_segnet.core.types import Backend
+from edge_segnet.cuda.interface import Memory
+from edge_segnet.cuda.probe import find_gpu
+from edge_segnet.engine.manifest import EngineFile
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard, OnnxModel
 from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
+BackendKind = Literal["auto", "onnx", "tensorrt"]
+Model = OnnxModel | EngineFile
 
 
-def open_model(model: str, size: str | None = None, colours: Path | None = None) -> Bundle:
-    """Load a model, at another network size and with other colours if asked; says its licence in one log line.
+@dataclass(frozen=True)
+class BackendOptions:
+    """``threads`` and ``spinning`` are the CPU's (see ``backends.onnx.CpuOptions``), ``memory`` is the GPU loop's.
+
+    ``fallback``: may the CPU serve in the place of an engine that is there but fails (damaged, stale, self-test)? None
+    means yes for "auto" and no for "tensorrt". Where there is no GPU or no engine at all, "auto" takes the CPU anyway.
+    """
+
+    threads: int = 0
+    spinning: bool = False
+    memory: Memory = "auto"
+    fallback: bool | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class OpenModel:
+    """A model at work; who has it closes ``backend``. ``sha256`` is its file's; the milliseconds, what opening took."""
+
+    card: ModelCard
+    backend: Backend
+    sha256: str
+    read_ms: float
+    backend_ms: float
+
+
+def open_model(
+    name: str,
+    size: tuple[int, int] | None = None,
+    kind: BackendKind = "auto",
+    options: BackendOptions | None = None,
+    colours: Path | None = None,
+) -> OpenModel:
+    """Open a model for work: ``read_model`` and ``open_backend`` in one; raises as they do."""
+    started = time.perf_counter()
+    model = read_model(name, size, colours)
+    read = time.perf_counter()
+    backend = open_backend(model, kind, options)
+    sha256 = model.manifest.files.engine if isinstance(model, EngineFile) else model.sha256
+    return OpenModel(model.card, backend, sha256, 1e3 * (read - started), 1e3 * (time.perf_counter() - read))
+
+
+def read_model(name: str, size: tuple[int, int] | None = None, colours: Path | None = None) -> Model:
+    """A shipped NAME, an .onnx or an .engine file, at another network size (width, height) and in the colours of a
+    palette if asked; says its licence in one log line.
 
     Raises:
         ModelError: it is missing, damaged or can't have that size.
-        UsageError, InputError: the size or palette is wrong.
+        UsageError, InputError: the size or the palette is wrong.
     """
-    bundle = read_model(model)
+    model = _read(name)
     if size is not None:
-        bundle = resized(bundle, parse_size(size))
+        model = resized(model, size)
     if colours is not None:
-        bundle = dataclasses.replace(bundle, classes=recoloured(bundle.classes, colours))
-    if bundle.licence:
-        logger.info("%s: %s", bundle.name, bundle.licence)
-    return bundle
+        card = replace(model.card, classes=recoloured(model.card.classes, colours))
+        model = replace(model, card=card)
+    if model.card.licence:
+        logger.info("%s: %s", model.card.name, model.card.licence)
+    return model
 
 
-def resized(bundle: Bundle, size: tuple[int, int]) -> Bundle:
-    """The same model at the network size (width, height) that --size asks for; raises UsageError, ModelError."""
-    from edge_segnet.graph.build import MIN_SIZE
+def _read(name: str) -> Model:
+    if not name.endswith(ENGINE_SUFFIX):
+        return cards.load(name)
+    from edge_segnet.engine.load import describe_engine
 
+    return describe_engine(Path(name))
+
+
+def resized(model: Model, size: tuple[int, int]) -> Model:
+    """The same model at another network size (width, height); raises UsageError, ModelError."""
     if min(size) < MIN_SIZE:
         raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
-    return bundles.resized(bundle, size)
+    if isinstance(model, OnnxModel):
+        return cards.resized(model, size)
+    if size != model.card.size:
+        raise ModelError(
+            "{} is built for {}x{}".format(model.path, *model.card.size),
+            hint="build another: edge-segnet build-engine --size {}x{}".format(*size),
+        )
+    return model
+
+
+def open_backend(model: Model, kind: BackendKind = "auto", options: BackendOptions | None = None) -> Backend:
+    """A model on the hardware at hand; a TensorRT engine has passed its self-test when this returns.
+
+    Raises:
+        ModelError: the model can't run there, or the backend is not available on this machine.
+        DeviceLost: the GPU has too little memory, or fails.
+    """
+    options = options or BackendOptions()
+    if kind == "onnx":
+        return _open_onnx(model, options)
+    may_fall_back = kind == "auto" if options.fallback is None else options.fallback
+    try:
+        if kind == "auto":
+            find_gpu()
+        from edge_segnet.engine.load import find_engine
+
+        engine = find_engine(model)
+    except ModelError as error:
+        if kind == "auto" or may_fall_back:
+            return _fall_back(model, options, error)
+        find_gpu()  # where there is none, that is the better reason
+        raise
+    try:
+        from edge_segnet.backends.tensorrt import open_engine
+
+        return open_engine(engine, model, options.memory)
+    except (ModelError, DeviceLost) as error:
+        if not may_fall_back:
+            raise
+        return _fall_back(model, options, error)
+
+
+def _fall_back(model: Model, options: BackendOptions, reason: ModelError | DeviceLost) -> Backend:
+    logger.warning("warning: running on the CPU, not on TensorRT: %s", reason)
+    return _open_onnx(model, options)
+
+
+def _open_onnx(model: Model, options: BackendOptions) -> Backend:
+    from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
+
+    if isinstance(model, EngineFile):
+        from edge_segnet.engine.load import load_source
+
+        model = load_source(model)
+    return OnnxBackend(model, CpuOptions(options.threads, options.spinning))

@@ -14,7 +14,7 @@ import onnxruntime
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame, Segmentation
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import lower
 
 MAX_REASON: Final = 240
@@ -62,11 +62,11 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, bundle: Bundle, options: CpuOptions | None = None) -> None:
-        self.model_name = bundle.name
-        self.input_size = bundle.size
-        self.classes: ClassMap = bundle.classes
-        lowered = lower(bundle.model, "onnxruntime", head="labels")
+    def __init__(self, model: OnnxModel, options: CpuOptions | None = None) -> None:
+        self.model_name = model.card.name
+        self.input_size = model.card.size
+        self.classes: ClassMap = model.card.classes
+        lowered = lower(model.proto, "onnxruntime", head="labels", view=model.view)
         self._session: Any = make_session(lowered.model.SerializeToString(), options or CpuOptions())
         self._lock = threading.Lock()
 

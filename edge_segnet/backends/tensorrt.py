@@ -21,7 +21,8 @@ from edge_segnet.cuda.interface import Driver, Memory, MemoryKind
 from edge_segnet.engine import golden
 from edge_segnet.engine.library import find_library
 from edge_segnet.engine.load import EngineNetwork, Verified, check_machine, check_source, verify
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.engine.manifest import EngineFile
+from edge_segnet.graph.card import ModelCard, OnnxModel
 from edge_segnet.graph.lower import Precision
 
 logger = logging.getLogger(__name__)
@@ -243,7 +244,7 @@ class TensorRTBackend:
             self._lost = self._lost or DeviceLost(f"{self.model_name} is closed")
 
 
-def open_engine(engine: Path, bundle: Bundle, memory: Memory) -> TensorRTBackend:
+def open_engine(engine: Path, model: OnnxModel | EngineFile, memory: Memory) -> TensorRTBackend:
     """A verified, loaded and self-tested engine.
 
     Raises:
@@ -251,7 +252,7 @@ def open_engine(engine: Path, bundle: Bundle, memory: Memory) -> TensorRTBackend
         DeviceLost: the GPU has too little memory, or fails.
     """
     verified = verify(engine)
-    check_source(verified, bundle)
+    check_source(verified, model)
     library = find_library(verified.manifest.recipe.flavour)
     from edge_segnet.cuda.driver import PycudaDriver
 
@@ -263,7 +264,7 @@ def open_engine(engine: Path, bundle: Bundle, memory: Memory) -> TensorRTBackend
     except BaseException:
         driver.close()
         raise
-    backend = TensorRTBackend(_spec(verified, bundle), network, driver, kernel, memory)
+    backend = TensorRTBackend(_spec(verified, model.card), network, driver, kernel, memory)
     try:
         backend.self_test(verified.golden)
         with driver.current():
@@ -275,9 +276,9 @@ def open_engine(engine: Path, bundle: Bundle, memory: Memory) -> TensorRTBackend
     return backend
 
 
-def _spec(verified: Verified, bundle: Bundle) -> Spec:
+def _spec(verified: Verified, card: ModelCard) -> Spec:
     recipe = verified.manifest.recipe
-    return Spec(bundle.name, bundle.classes, recipe.size, recipe.fit, recipe.precision)
+    return Spec(card.name, card.classes, recipe.size, recipe.fit, recipe.precision)
 
 
 def _provenance(verified: Verified) -> dict[str, Any]:

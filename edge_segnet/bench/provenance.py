@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -15,23 +14,28 @@ from typing import Any, Literal
 
 from edge_segnet.bench.report import Provenance
 from edge_segnet.core.types import Backend
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph.card import ModelCard
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pycuda")
 
 
 def describe(
-    bundle: Bundle, backend: Backend, source: str, kind: Literal["memory", "live"], arguments: dict[str, Any]
+    card: ModelCard,
+    sha256: str,
+    backend: Backend,
+    source: str,
+    kind: Literal["memory", "live"],
+    arguments: dict[str, Any],
 ) -> Provenance:
-    """Of this run; ``source`` without credentials."""
+    """Of this run; ``sha256``: the model file's; ``source`` without credentials."""
     return Provenance(
         edge_segnet=version("edge-segnet"),
         git_revision=_git_revision(),
         started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         arguments=arguments,
-        model=bundle.name,
-        model_sha256=_hash(bundle.path),
-        network_size=bundle.size,
+        model=card.name,
+        model_sha256=sha256 or None,
+        network_size=card.size,
         backend=backend.name,
         backend_details=getattr(backend, "provenance", {}),
         source=source,
@@ -39,13 +43,6 @@ def describe(
         versions={"python": platform.python_version(), **_versions()},
         machine=_machine(),
     )
-
-
-def _hash(path: Path | None) -> str | None:
-    try:
-        return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
 
 
 def _versions() -> dict[str, str]:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from edge_segnet.backends import BackendKind, BackendOptions, open_backend
-from edge_segnet.backends.model import open_model
+from edge_segnet.backends.model import BackendKind, BackendOptions, OpenModel, open_model
 from edge_segnet.bench import provenance
 from edge_segnet.bench.budget import Bound, judge, read_budget
 from edge_segnet.bench.measure import Frames, Loop, agree, replayed
@@ -22,9 +21,9 @@ from edge_segnet.board.power import PowerMeter, nvmap_mb, read_board
 from edge_segnet.cli.bench_tables import show_changes, show_report, show_verdicts
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
 from edge_segnet.core.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
+from edge_segnet.core.size import parse_size
 from edge_segnet.core.types import Backend, Frame, Source
 from edge_segnet.core.uris import parse, without_credentials
-from edge_segnet.graph.bundle import Bundle
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import describe, open_camera, open_source
 
@@ -50,6 +49,10 @@ class Settings:
     rate: float | None
     warmup: float
     threads: int
+
+    @property
+    def network_size(self) -> tuple[int, int] | None:
+        return None if self.size is None else parse_size(self.size)
 
 
 def run(
@@ -102,32 +105,30 @@ def _missed(broken: list[Bound]) -> BudgetMissed:
 
 def _measure(settings: Settings) -> Report:
     imports_ms = provenance.process_age_ms()
-    started = time.perf_counter()
-    bundle = open_model(settings.model, settings.size)
-    modelled = time.perf_counter()
     kind = choose("--backend", settings.backend, BackendKind)
-    backend = open_backend(bundle, kind, BackendOptions(threads=settings.threads, spinning=settings.rate is None))
-    opened = time.perf_counter()
-    with contextlib.closing(backend), contextlib.closing(_Feed(settings.source, backend, bundle)) as feed:
+    options = BackendOptions(threads=settings.threads, spinning=settings.rate is None)
+    opened = open_model(settings.model, settings.network_size, kind, options)
+    backend = opened.backend
+    with contextlib.closing(backend), contextlib.closing(_Feed(settings.source, opened)) as feed:
         first = time.perf_counter()
         backend.infer(feed.sample[0])
         answered = time.perf_counter()
         cold = ColdStart(
             imports_ms=round(imports_ms),
-            model_ms=round(1e3 * (modelled - started), 1),
-            backend_ms=round(1e3 * (opened - modelled), 1),
+            model_ms=round(opened.read_ms, 1),
+            backend_ms=round(opened.backend_ms, 1),
             first_frame_ms=round(1e3 * (answered - first), 1),
         )
-        return _report(settings, bundle, backend, feed, cold)
+        return _report(settings, opened, feed, cold)
 
 
 class _Feed:
     """Frames for the loop: files and the synthetic street are read ahead and replayed, a camera is read live."""
 
-    def __init__(self, uri: str, backend: Backend, bundle: Bundle) -> None:
+    def __init__(self, uri: str, model: OpenModel) -> None:
         self.shown = without_credentials(uri)
         self.kind: Literal["memory", "live"] = "live" if parse(uri).live else "memory"
-        size, fit = backend.input_size, bundle.fit
+        size, fit = model.backend.input_size, model.card.fit
         self._source: Source = (
             open_camera(CameraConfig(source=uri), "bench", size, fit)
             if self.kind == "live"
@@ -169,12 +170,12 @@ def _read_ahead(source: Source, count: int) -> list[Frame]:
     return frames
 
 
-def _report(settings: Settings, bundle: Bundle, backend: Backend, feed: _Feed, cold: ColdStart) -> Report:
-    before = read_board()
+def _report(settings: Settings, model: OpenModel, feed: _Feed, cold: ColdStart) -> Report:
+    before, backend = read_board(), model.backend
     phases: dict[PhaseName, Phase] = {}
     energy: dict[PhaseName, Energy] = {}
     with progress_bar("bench", None) as advance:
-        loop = Loop(backend, bundle.name, feed.frames, advance)
+        loop = Loop(backend, model.card.name, feed.frames, advance)
         loop.warm_up(settings.warmup)
         resident = provenance.resident_mb()
         with PowerMeter() as meter:
@@ -187,11 +188,11 @@ def _report(settings: Settings, bundle: Bundle, backend: Backend, feed: _Feed, c
     memory = _memory(backend, provenance.resident_mb() - resident)
     arguments: dict[str, Any] = dict(vars(settings), source=feed.shown)
     return Report(
-        provenance=provenance.describe(bundle, backend, feed.shown, feed.kind, arguments),
+        provenance=provenance.describe(model.card, model.sha256, backend, feed.shown, feed.kind, arguments),
         cold_start=cold,
         phases=phases,
         bare=bare,
-        agreement=_agreement(bundle, backend, feed.sample),
+        agreement=_agreement(settings, backend, feed.sample),
         memory=memory,
         energy=energy,
         before=before,
@@ -223,12 +224,12 @@ def _memory(backend: Backend, growth_mb: float) -> Memory:
     )
 
 
-def _agreement(bundle: Bundle, backend: Backend, sample: list[Frame]) -> Agreement | None:
+def _agreement(settings: Settings, backend: Backend, sample: list[Frame]) -> Agreement | None:
     """With the CPU in float32; None where this is the CPU, or where the model of an engine is gone."""
     if backend.name == "onnx":
         return None
     try:
-        reference = open_backend(bundle, "onnx")
+        reference = open_model(settings.model, settings.network_size, "onnx").backend
     except ModelError as error:
         logger.warning("warning: labels are not compared with the CPU's: %s", error)
         return None

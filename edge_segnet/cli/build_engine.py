@@ -7,16 +7,17 @@ import os
 import re
 from pathlib import Path
 
-from edge_segnet.backends.model import open_model
+from edge_segnet.backends.model import read_model
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.cli.common import choose, json_lines, progress_bar
 from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.size import parse_size
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build
 from edge_segnet.engine.library import Wanted
 from edge_segnet.engine.load import engine_folders
 from edge_segnet.engine.manifest import check_suffix
-from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
+from edge_segnet.graph.card import ENGINE_SUFFIX, OnnxModel
 from edge_segnet.graph.lower import Precision
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,13 @@ def run(
         optimization_level,
         force,
     )
-    if model.endswith(ENGINE_SUFFIX):
-        raise UsageError(f"{model}: an engine already", hint="give a shipped model's name or an .onnx file")
     if out is not None:
         check_suffix(out)
+    source = read_model(model, None if size is None else parse_size(size))
+    if not isinstance(source, OnnxModel):
+        raise UsageError(f"{model}: an engine already", hint="give a shipped model's name or an .onnx file")
     try:
-        outcome = _build(open_model(model, size), out, request)
+        outcome = _build(source, out, request)
     except MemoryError as error:
         hint = "close what else uses the memory, add swap, or build a smaller --size"
         raise ModelError(f"{model}: too little memory to build an engine here", hint=hint) from error
@@ -65,20 +67,20 @@ def run(
     logger.info("%s", _summary(outcome))
 
 
-def _build(bundle: Bundle, out: Path | None, request: Request) -> Outcome:
-    engine = out if out is not None else default_engine(bundle)
+def _build(model: OnnxModel, out: Path | None, request: Request) -> Outcome:
+    engine = out if out is not None else default_engine(model)
     with progress_bar("TensorRT", None) as advance:
 
         def on_progress(phase: str, done: int, total: int) -> None:
             advance(completed=done, description=phase, total=total)
 
-        return build(bundle, engine, request, lambda image: _reference(bundle, image), on_progress)
+        return build(model, engine, request, lambda image: _reference(model, image), on_progress)
 
 
-def default_engine(bundle: Bundle) -> Path:
+def default_engine(model: OnnxModel) -> Path:
     """Where the backend looks for it: the service's state if this runs as a service, else ./engines."""
     folder = engine_folders()[0 if "STATE_DIRECTORY" in os.environ else 1]
-    name = bundle.path.stem if bundle.path is not None else bundle.name
+    name = model.path.stem if model.path is not None else model.card.name
     return folder / f"{name}{ENGINE_SUFFIX}"
 
 
@@ -93,9 +95,9 @@ def _parse_capabilities(texts: list[str]) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(set(found)))
 
 
-def _reference(bundle: Bundle, image: Image) -> Labels:
+def _reference(model: OnnxModel, image: Image) -> Labels:
     """What the CPU sees in the stored frame."""
-    backend = OnnxBackend(bundle)
+    backend = OnnxBackend(model)
     labels = backend.infer(Frame(image, None, 0, 0, 0.0, "golden")).labels
     backend.close()
     return labels

@@ -10,11 +10,12 @@ from edge_segnet.cli.common import choose, json_lines, read_classes
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.size import parse_size
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.foreign import canonicalise, load_spec
-from edge_segnet.graph.load import load_model
+from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import Head, Precision, Target, lower
 from edge_segnet.graph.resize import resize
+from edge_segnet.graph.view import View
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +39,13 @@ def run(
     """
     _check(target, precision, head, size, spec)
     wanted = parse_size(size) if size else None
-    model = load_model(bundles.find_model(str(source)))
+    model = read_file(cards.find_model(str(source))).proto
     report: list[str] = []
     if spec is not None:
         description = load_spec(spec)
         classes = read_classes(description.classes, spec.parent, f"{spec}: classes: ")
         canonical = canonicalise(model, description, class_count=len(classes))
-        model = bundles.attach(canonical, name=out.stem, classes=classes).model
+        model = cards.attach(canonical, name=out.stem, classes=classes).proto
         report.append(f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}")
     if target is not None:
         lowered = lower(
@@ -53,7 +54,7 @@ def run(
         model = lowered.model
         report.extend(lowered.report)
     elif wanted is not None:
-        model = resize(model, wanted)
+        model = resize(View(model), wanted).model
         report.append(f"network size is now {size}")
     write_bytes(out, model.SerializeToString())
     with json_lines(json_target) as emit:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edge_segnet.backends import BackendKind, BackendOptions, open_backend
-from edge_segnet.backends.model import open_model
+from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.size import parse_size
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.offline import evaluate as evaluating
 
@@ -20,16 +20,16 @@ def run(
 ) -> None:
     """Score a model and print the scores; errors as ``evaluate.evaluate``."""
     kind = choose("--backend", backend, BackendKind)
-    bundle = open_model(model, size)
     pairs = find_pairs(images, labels)
-    engine = open_backend(bundle, kind, BackendOptions(spinning=True))
+    opened = open_model(model, None if size is None else parse_size(size), kind, BackendOptions(spinning=True))
+    card, engine = opened.card, opened.backend
     with progress_bar("evaluate", len(pairs)) as advance:
-        ignored = bundle.classes.void if void is None else void
-        evaluation = evaluating.evaluate(pairs, engine, bundle.fit, ignored, advance)
+        ignored = card.classes.void if void is None else void
+        evaluation = evaluating.evaluate(pairs, engine, card.fit, ignored, advance)
     with json_lines(json_target) as emit:
-        emit(evaluation.to_document(bundle.classes, bundle.name, engine.name))
+        emit(evaluation.to_document(card.classes, card.name, engine.name))
     if json_target != "-":
-        console(json_target).print(_table(evaluation, bundle.classes))
+        console(json_target).print(_table(evaluation, card.classes))
         scores = evaluation.scores
         console(json_target).print(
             f"mean IoU {_percent(scores.mean_iou)}   global accuracy {_percent(scores.global_accuracy)}   "

@@ -15,7 +15,7 @@ from edge_segnet.core import classes as class_maps
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import parse_size
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.caffe import Imported, import_caffe
 from edge_segnet.pictures.files import read_lut
 
@@ -45,10 +45,10 @@ def run(
     imported = import_caffe(model, weights, wanted)
     class_map = _class_map(imported, named, colours, lut)
     provenance = {"imported_from": {"prototxt": model.name, "caffemodel": weights.name, "network": imported.name}}
-    bundle = bundles.attach(
+    imported_model = cards.attach(
         imported.model, name=out.stem, classes=class_map, licence=licence, provenance=provenance | _report(imported)
     )
-    bundles.save(bundle, out)
+    cards.save(imported_model, out)
     document = {"output": str(out), "classes": class_map.to_dict(), **_report(imported)}
     with json_lines(json_target) as emit:
         emit(document)

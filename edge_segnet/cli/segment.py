@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 from rich.table import Table
 
-from edge_segnet.backends import BackendKind, BackendOptions, open_backend
-from edge_segnet.backends.model import open_model
+from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
 from edge_segnet.cli.common import check_share, choose, console, json_lines, progress_bar
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import class_document, to_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
+from edge_segnet.core.size import parse_size
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Counts, Generation, Origin, Result, View
 from edge_segnet.core.uris import without_credentials
@@ -62,19 +62,20 @@ def run(
     bad: list[str] = []
     sources = _describe(inputs, bad)
     jobs = segmenting.plan(sources, out, style)  # first, so that a wrong -o is known before the model is opened
-    bundle = open_model(model, size, colours)
-    engine = open_backend(bundle, kind, BackendOptions(threads=threads, spinning=True))
-    generation = Generation(engine, bundle.name, View(bundle.classes, bundle.fit))
-    total = Summary(np.zeros(len(bundle.classes) + 1, np.int64), bad=bad)
+    options = BackendOptions(threads=threads, spinning=True)
+    opened = open_model(model, None if size is None else parse_size(size), kind, options, colours)
+    card, classes = opened.card, opened.card.classes
+    generation = Generation(opened.backend, card.name, View(classes, card.fit))
+    total = Summary(np.zeros(len(classes) + 1, np.int64), bad=bad)
     with json_lines(json_target) as emit:
         for job in jobs:
             _run_job(job, generation, style, frames, emit, total, alone=len(inputs) == 1)
             if total.interrupted:
                 break
-        emit({"summary": _summary(total, bundle.classes)})
-    engine.close()
+        emit({"summary": _summary(total, classes)})
+    opened.backend.close()
     if counts and total.frames:
-        console(json_target).print(_counts_table(total.counts, bundle.classes))
+        console(json_target).print(_counts_table(total.counts, classes))
     _finish(total)
 
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import ModelError, UsageError
-from edge_segnet.core.size import parse_size
+from edge_segnet.core.size import MIN_SIZE, parse_size
 from edge_segnet.data.pairs import find_pairs
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.build import MIN_SIZE
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.segnet import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -160,10 +159,11 @@ def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, pla
     from edge_segnet.train.data import sample_batches
     from edge_segnet.train.weights import unfold
 
-    bundle = bundles.load(init)
-    if bundle.classes.names != classes.names:
-        raise ModelError(f"--init {init}: its classes are {', '.join(bundle.classes.names)}", hint="check --classes")
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in bundle.model.graph.initializer}
+    model = cards.load(init)
+    if model.card.classes.names != classes.names:
+        names = ", ".join(model.card.classes.names)
+        raise ModelError(f"--init {init}: its classes are {names}", hint="check --classes")
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.proto.graph.initializer}
     batches = sample_batches(train, plan.size, plan.batch, CALIBRATION_BATCHES)
     with torch.no_grad():
         unfold(network, arrays, batches)
@@ -200,8 +200,8 @@ def _export(request: Request, classes: ClassMap, trainer: Trainer) -> None:
         "validation": {key: best["validation"][key] for key in ("mean_iou", "global_accuracy", "class_accuracy")},
         "pairs": trainer.pairs,
     }
-    bundle = export(network.cpu(), classes, trainer.plan.size, licence=request.licence, provenance=provenance)
-    bundles.save(bundle, request.out)
+    model = export(network.cpu(), classes, trainer.plan.size, licence=request.licence, provenance=provenance)
+    cards.save(model, request.out)
     curves = request.out.with_suffix(".curves.png")
     plot(trainer.history, curves, f"{request.arch}, best validation mean IoU {100 * trainer.best_iou:.1f} %")
     with json_lines(request.json_target) as emit:

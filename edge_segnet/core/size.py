@@ -7,6 +7,8 @@ from typing import Final
 
 from edge_segnet.core.errors import UsageError
 
+MIN_SIZE: Final = 32
+"""Pixels a side: SegNet halves its maps five times."""
 MAX_SIZE: Final = 8192
 """Pixels a side; SegNet's maps at this size take tens of gigabytes already."""
 

@@ -11,7 +11,7 @@ from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.gpu import is_wanted, trouble
 from edge_segnet.doctor.report import MODEL, Finding, green, grey, red
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 
 if TYPE_CHECKING:
     from edge_segnet.cuda.probe import Gpu
@@ -47,10 +47,10 @@ def _of_settings(context: Context) -> tuple[Path | None, ModelError | None]:
     model = context.config.model
     if model.endswith(".engine"):
         return Path(model), None
-    from edge_segnet.engine.load import find_engine
+    from edge_segnet.engine.load import find_engine_of
 
     try:
-        return find_engine(bundles.load(model)), None
+        return find_engine_of(cards.find_model(model)), None
     except ModelError as error:
         return None, error
 
@@ -61,7 +61,7 @@ def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
     try:
         manifest = _verified(path)
         if mine and context.config is not None and not context.config.model.endswith(".engine"):
-            _fits_model(context.config.model, context.config.size, path, manifest)
+            _fits_model(context.config.model, context.config.network_size, path, manifest)
         recipe = manifest.recipe
         size = "{}x{}".format(*recipe.size)
         words = f"{path}: {recipe.flavour} {recipe.version}, {recipe.precision}, {size}, built {manifest.built_at[:10]}"
@@ -91,14 +91,11 @@ def _verified(path: Path) -> Manifest:
     return manifest
 
 
-def _fits_model(model: str, size: str | None, path: Path, manifest: Manifest) -> None:
+def _fits_model(model: str, size: tuple[int, int] | None, path: Path, manifest: Manifest) -> None:
+    from edge_segnet.backends.model import read_model
     from edge_segnet.engine.load import check_source
 
-    bundle = bundles.load(model)
-    if size not in (None, "auto"):
-        width, height = str(size).split("x")
-        bundle = bundles.resized(bundle, (int(width), int(height)))
-    check_source(_seen(path, manifest), bundle)
+    check_source(_seen(path, manifest), read_model(model, size))
 
 
 def _fits_machine(path: Path, manifest: Manifest, gpu: Gpu) -> None:

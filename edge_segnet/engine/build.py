@@ -34,7 +34,7 @@ from edge_segnet.engine.manifest import (
 )
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
 from edge_segnet.engine.source import listed, source_hash
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Precision, lower
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    bundle: Bundle
+    model: OnnxModel
     engine: Path
     request: Request
     library: Library
@@ -79,12 +79,12 @@ class _Job:
 
 
 def build(
-    bundle: Bundle, engine: Path, request: Request, reference: Callable[[Image], Labels], on_progress: OnProgress
+    model: OnnxModel, engine: Path, request: Request, reference: Callable[[Image], Labels], on_progress: OnProgress
 ) -> Outcome:
     """Build ``NAME.engine`` and its neighbours, or find that they still fit.
 
     Args:
-        bundle: a model file, at the size that is wanted.
+        model: a model file, at the size that is wanted.
         engine: where to; its old files stay until all new ones are written.
         request: precision, flavour, architectures, limits.
         reference: the CPU's float32 labels of a picture at network size.
@@ -96,7 +96,7 @@ def build(
         OutputError: the files can't be written; the old engine stands.
     """
     check_suffix(engine)
-    job = _plan_job(bundle, engine, request)
+    job = _plan_job(model, engine, request)
     recipe = job.recipe
     with locked(engine):
         if recover(engine):
@@ -139,26 +139,26 @@ def _text(numbers: tuple[Capability, ...]) -> str:
     return " ".join(f"{major}.{minor}" for major, minor in numbers)
 
 
-def _plan_job(bundle: Bundle, engine: Path, request: Request) -> _Job:
+def _plan_job(model: OnnxModel, engine: Path, request: Request) -> _Job:
     library, gpu = find_library(request.runtime), gpu_here()
     compiler = find_compiler(gpu.cuda if gpu else None)
     capabilities = _capabilities(library, request.compute_capabilities)
     recipe = Recipe(
-        source_sha256=source_hash(bundle),
-        classes=bundle.classes.to_dict(),
-        fit=bundle.fit,
+        source_sha256=source_hash(model),
+        classes=model.card.classes.to_dict(),
+        fit=model.card.fit,
         flavour=library.flavour,
         version=library.version,
         cuda=describe(compiler),
         compute_capabilities=tuple(f"{major}.{minor}" for major, minor in capabilities),
         precision=request.precision,
-        size=bundle.size,
+        size=model.card.size,
         workspace_mb=request.workspace_mb,
         optimization_level=request.optimization_level,
         kernel_sha256=sha256(kernel_source()),
         golden_frame_sha256=sha256(golden.stored_bytes()),
     )
-    return _Job(bundle, engine, request, library, compiler, capabilities, recipe)
+    return _Job(model, engine, request, library, compiler, capabilities, recipe)
 
 
 def _examine(engine: Path, recipe: Recipe) -> tuple[Manifest | None, list[str]]:
@@ -187,8 +187,8 @@ def damaged(engine: Path, manifest: Manifest) -> list[str]:
 
 
 def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgress) -> Manifest:
-    bundle, engine = job.bundle, job.engine
-    labels = golden.encode_labels(reference(golden.golden_frame(bundle.size, bundle.fit)))
+    card, engine = job.model.card, job.engine
+    labels = golden.encode_labels(reference(golden.golden_frame(card.size, card.fit)))
     cubins = {arch: job.compiler.compile(kernel_source(), arch) for arch in map(architecture, job.capabilities)}
     timings = engine.parent / TIMING_CACHE
     plan = _build_plan(job, timings, on_progress)
@@ -206,7 +206,7 @@ def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgre
 
 
 def _build_plan(job: _Job, timings: Path, on_progress: OnProgress) -> Plan:
-    lowered = lower(job.bundle.model, "tensorrt", precision=job.request.precision).model
+    lowered = lower(job.model.proto, "tensorrt", precision=job.request.precision, view=job.model.view).model
     options = PlanOptions(
         job.capabilities if job.library.flavour == "tensorrt-rtx" else (),
         job.request.workspace_mb,
@@ -219,12 +219,12 @@ def _build_plan(job: _Job, timings: Path, on_progress: OnProgress) -> Plan:
 def _manifest(job: _Job, files: Files, seconds: float) -> Manifest:
     manifest = Manifest(
         format=FORMAT,
-        name=job.bundle.name,
-        source=str(job.bundle.path.resolve() if job.bundle.path else ""),
-        licence=job.bundle.licence,
+        name=job.model.card.name,
+        source=str(job.model.path.resolve() if job.model.path else ""),
+        licence=job.model.card.licence,
         recipe=job.recipe,
         files=files,
-        shapes=expected_shapes(job.recipe, len(job.bundle.classes)),
+        shapes=expected_shapes(job.recipe, len(job.model.card.classes)),
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_seconds=round(seconds, 2),
         edge_segnet=version("edge-segnet"),

@@ -20,18 +20,18 @@ from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
 from edge_segnet.engine.library import Library, or_none
 from edge_segnet.engine.manifest import (
     REBUILD,
+    EngineFile,
     Manifest,
-    as_bundle,
     check_suffix,
     cubin_path,
+    engine_file,
     golden_path,
     manifest_path,
     parse,
 )
 from edge_segnet.engine.source import listed, source_hash
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
-from edge_segnet.graph.resize import resize
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import ENGINE_SUFFIX, OnnxModel
 from edge_segnet.pictures.files import decode_labels
 
 if TYPE_CHECKING:
@@ -59,47 +59,51 @@ def engine_folders() -> tuple[Path, ...]:
     return Path(state) / "engines", Path("engines")
 
 
-def find_engine(bundle: Bundle) -> Path:
+def find_engine(model: OnnxModel | EngineFile) -> Path:
     """The engine file of a model: itself, or the one of its file's name.
 
     Raises:
         ModelError: there is none.
     """
-    if bundle.is_engine and bundle.path is not None:
-        return bundle.path
-    name = bundle.path.stem if bundle.path is not None else bundle.name
+    if isinstance(model, EngineFile):
+        return model.path
+    return find_engine_of(model.path if model.path is not None else Path(model.card.name))
+
+
+def find_engine_of(model: Path) -> Path:
+    """The engine file that stands for a model file; raises ModelError: there is none."""
+    name = model.stem
     places = [folder / f"{name}{ENGINE_SUFFIX}" for folder in engine_folders()]
     for place in places:
         if place.exists() or manifest_path(place).exists():
             return place
-    raise ModelError(
-        f"no engine {' or '.join(map(str, places))}", hint=f"build it: edge-segnet build-engine {bundle.path or name}"
-    )
+    raise ModelError(f"no engine {' or '.join(map(str, places))}", hint=f"build it: edge-segnet build-engine {model}")
 
 
-def describe_engine(engine: Path) -> Bundle:
+def describe_engine(engine: Path) -> EngineFile:
     """What an engine's manifest says: classes, size, fit, licence.
 
     Raises:
         ModelError: there is no trustworthy manifest.
     """
     check_suffix(engine)
-    return as_bundle(parse(read_trusted(manifest_path(engine)), manifest_path(engine)), engine)
+    return engine_file(parse(read_trusted(manifest_path(engine)), manifest_path(engine)), engine)
 
 
-def load_source(bundle: Bundle) -> Bundle:
+def load_source(engine: EngineFile) -> OnnxModel:
     """The model file that an engine (``describe_engine``) was built from, at its size and with its colours.
 
     Raises:
         ModelError: the file is gone, or is another one now.
     """
-    source = bundle.provenance["source"]
-    found = bundles.load(source)
-    if source_hash(found) != bundle.provenance["source_sha256"]:
+    source, card = engine.manifest.source, engine.card
+    found = cards.load(source)
+    if found.sha256 != engine.manifest.recipe.source_sha256:
         raise ModelError(
-            f"{source}: not the file any more that {bundle.path} was built from", hint=f"{REBUILD} {source}"
+            f"{source}: not the file any more that {engine.path} was built from", hint=f"{REBUILD} {source}"
         )
-    return replace(found, model=resize(found.model, bundle.size), size=bundle.size, classes=bundle.classes)
+    sized = cards.resized(found, card.size)
+    return replace(sized, card=replace(sized.card, classes=card.classes))
 
 
 def verify(engine: Path) -> Verified:
@@ -134,21 +138,22 @@ def verify(engine: Path) -> Verified:
     return Verified(engine, manifest, contents[engine], cubins, golden)
 
 
-def check_source(verified: Verified, bundle: Bundle) -> None:
+def check_source(verified: Verified, model: OnnxModel | EngineFile) -> None:
     """Raises ModelError: the engine was built from another model, or at another size."""
-    if bundle.is_engine:
+    if isinstance(model, EngineFile):
         return
+    card = model.card
     recipe = verified.manifest.recipe
     problem = ""
-    if recipe.size != bundle.size:
-        problem = "it is for {}x{}, not {}x{}".format(*recipe.size, *bundle.size)
-    elif recipe.classes["classes"] and verified.manifest.class_map.names != bundle.classes.names:
+    if recipe.size != card.size:
+        problem = "it is for {}x{}, not {}x{}".format(*recipe.size, *card.size)
+    elif recipe.classes["classes"] and verified.manifest.class_map.names != card.classes.names:
         problem = "it has other classes"
-    elif recipe.source_sha256 != source_hash(bundle):
-        problem = f"it was built from another {bundle.path}"
+    elif recipe.source_sha256 != source_hash(model):
+        problem = f"it was built from another {model.path}"
     if problem:
-        size = "{}x{}".format(*bundle.size)
-        raise ModelError(f"{verified.engine}: stale, {problem}", hint=f"{REBUILD} {bundle.path} --size {size}")
+        size = "{}x{}".format(*card.size)
+        raise ModelError(f"{verified.engine}: stale, {problem}", hint=f"{REBUILD} {model.path} --size {size}")
 
 
 def check_machine(verified: Verified, library: Library, device: DeviceInfo | Gpu) -> bytes:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from onnx import ModelProto
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.types import Fit
 from edge_segnet.engine.library import Flavour
-from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle
+from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
 from edge_segnet.graph.lower import Precision
 
 FORMAT: Final = 1
@@ -166,13 +166,21 @@ def _short(value: Any) -> str:
     return f"{text[:12]}..." if len(text) == 64 else text
 
 
-def as_bundle(manifest: Manifest, engine: Path) -> Bundle:
-    """The engine as the commands know models; it has no graph."""
+@dataclass(frozen=True, eq=False)
+class EngineFile:
+    """An engine as the commands know models: what its manifest says. ``path`` is the ``.engine``."""
+
+    card: ModelCard
+    manifest: Manifest
+    path: Path
+
+
+def engine_file(manifest: Manifest, path: Path) -> EngineFile:
+    """With the card that the model had which it was built from."""
     recipe = manifest.recipe
-    provenance = {"engine": engine.name, "source": manifest.source, "source_sha256": recipe.source_sha256}
-    return Bundle(
-        ModelProto(), manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence, provenance, engine
-    )
+    provenance = {"engine": path.name, "source": manifest.source, "source_sha256": recipe.source_sha256}
+    card = ModelCard(manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence, provenance)
+    return EngineFile(card, manifest, path)
 
 
 def check_suffix(engine: Path) -> None:

@@ -1,37 +1,19 @@
-"""What an engine is built from, as a hash."""
+"""What an engine consists of, and what it was built from."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
-
 from edge_segnet.core.errors import ModelError
-from edge_segnet.engine.files import sha256
-from edge_segnet.engine.manifest import (
-    Manifest,
-    cubin_path,
-    golden_path,
-)
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.engine.manifest import Manifest, cubin_path, golden_path
+from edge_segnet.graph.card import OnnxModel
 
 
-def source_hash(bundle: Bundle) -> str:
-    """SHA-256 of the model's file, and of its weights where they lie in other files.
-
-    Raises:
-        ModelError: it has no file, or the file is gone.
-    """
-    if bundle.path is None or bundle.is_engine:
-        raise ModelError(f"{bundle.name}: an engine is built from an .onnx file")
-    try:
-        data = bundle.path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{bundle.path}: {error.strerror or error}") from error
-    stored = onnx.load_model_from_string(data)
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in stored.graph.initializer):
-        data += b"".join(tensor.raw_data for tensor in bundle.model.graph.initializer)
-    return sha256(data)
+def source_hash(model: OnnxModel) -> str:
+    """SHA-256 of the model's file, and of its weights where they lie in other files; raises ModelError: it has none."""
+    if not model.sha256:
+        raise ModelError(f"{model.card.name}: an engine is built from an .onnx file")
+    return model.sha256
 
 
 def listed(engine: Path, manifest: Manifest) -> dict[Path, str]:

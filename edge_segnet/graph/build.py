@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.graph import segnet
 
 OPSET = 17
 """Read by TensorRT 8.6 and later, ONNX Runtime 1.13 and later, OpenVINO and OpenCV."""
-MIN_SIZE = 32
 
 Weights = Mapping[str, NDArray[np.float32]]
 

@@ -109,6 +109,8 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
         raise ModelError(f"{where}: damaged metadata (fit {found['fit']!r})")
     fit: Fit = "crop" if found["fit"] == "crop" else "stretch"
     return ModelCard(found["name"], classes, size, fit, found["licence"], provenance)
+
+
 def _interface(proto: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int]:
     """((width, height), channels) of a canonical model."""
     weights = {initializer.name for initializer in proto.graph.initializer}

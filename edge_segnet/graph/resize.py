@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.build import MIN_SIZE
+from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.graph.edit import Writer, drop_unread, install, rename
 from edge_segnet.graph.pairing import find_pairings
 from edge_segnet.graph.view import View, label

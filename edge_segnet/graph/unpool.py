@@ -38,9 +38,7 @@ class UnpoolCounts:
     padded: int
 
 
-def rewrite(
-    model: onnx.ModelProto, form: Form, view: View | None = None
-) -> tuple[onnx.ModelProto, UnpoolCounts]:
+def rewrite(model: onnx.ModelProto, form: Form, view: View | None = None) -> tuple[onnx.ModelProto, UnpoolCounts]:
     """Put every pairing of ``model`` into ``form``; names of inputs, outputs and replaced maps stay.
 
     Args:

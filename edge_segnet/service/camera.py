@@ -50,8 +50,8 @@ class Camera:
         """``earlier``: the camera of that name, whose place this one takes; its alarms go on."""
         self.name, self.config = name, new.config.cameras[name]
         self.telemetry = CameraTelemetry()
-        self.fit = new.loaded.bundle.fit
-        self.supervisor = Supervisor(self._open, name, new.loaded.bundle.size, self.config, self.fit)
+        self.fit = new.loaded.card.fit
+        self.supervisor = Supervisor(self._open, name, new.loaded.card.size, self.config, self.fit)
         self._around = around
         self._stopped = False
         self._refiner: Postprocessor = self._postprocessor(new, None if earlier is None else earlier._refiner)
@@ -72,7 +72,7 @@ class Camera:
         return Postprocessor(self.name, new.config, network_of(new.loaded), self._around.alarms, before)
 
     def _generation(self, new: Prepared) -> Generation:
-        return Generation(new.loaded.backend, new.loaded.bundle.name, new.view, self._refiner)
+        return Generation(new.loaded.backend, new.loaded.card.name, new.view, self._refiner)
 
     def _origin(self) -> Origin:
         return Origin(self.shown_source, self.config.stale_after_s, self._shows)
@@ -94,7 +94,7 @@ class Camera:
 
     def swap(self, new: Prepared) -> None:
         """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
-        self.supervisor.resize(new.loaded.bundle.size)
+        self.supervisor.resize(new.loaded.card.size)
         before = self._refiner
         self._refiner = self._postprocessor(new, before)
         self._loop.swap(self._generation(new))

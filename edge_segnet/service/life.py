@@ -213,7 +213,7 @@ class Daemon:
     @staticmethod
     def _stays(camera: Camera, new: Prepared) -> bool:
         wanted = new.config.cameras.get(camera.name)
-        return wanted is not None and camera.fit == new.loaded.bundle.fit and camera.takes(wanted)
+        return wanted is not None and camera.fit == new.loaded.card.fit and camera.takes(wanted)
 
     @staticmethod
     def _stop_cameras(cameras: list[Camera]) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from edge_segnet.backends import BackendOptions, open_backend, read_model
+from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_model, resized
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Backend, Frame
 from edge_segnet.engine.load import engine_folders
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import ENGINE_SUFFIX, Bundle, resized
-from edge_segnet.pictures.palettes import recoloured
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
 from edge_segnet.settings.schema import Config
@@ -36,7 +35,7 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 class Loaded:
     """A model at work; ``note`` says what ``size: auto`` chose, and why."""
 
-    bundle: Bundle
+    card: ModelCard
     backend: Backend
     fingerprint: Fingerprint
     note: str = ""
@@ -44,7 +43,7 @@ class Loaded:
 
 def network_of(loaded: Loaded) -> Network:
     """What regions and rules need to know of it."""
-    return Network(loaded.bundle.classes, loaded.bundle.size, loaded.bundle.fit)
+    return Network(loaded.card.classes, loaded.card.size, loaded.card.fit)
 
 
 def fingerprint(config: Config) -> Fingerprint:
@@ -54,7 +53,7 @@ def fingerprint(config: Config) -> Fingerprint:
     Raises:
         ModelError: there is no such model.
     """
-    files = [bundles.find_model(config.model)]
+    files = [cards.find_model(config.model)]
     if config.backend != "onnx":
         files += [folder / f"{files[0].stem}{ENGINE_SUFFIX}" for folder in engine_folders()]
     return tuple(_facts(path) for path in files if path.is_file())
@@ -72,16 +71,12 @@ def load(config: Config) -> Loaded:
         ModelError: missing, damaged, or it can't run here at that size.
     """
     mark = fingerprint(config)
-    bundle = read_model(config.model)
-    if config.colours is not None:
-        bundle = replace(bundle, classes=recoloured(bundle.classes, config.colours))
-    if bundle.licence:
-        logger.info("%s: %s", bundle.name, bundle.licence)
+    model = read_model(config.model, config.network_size, config.colours)
     options = BackendOptions(threads=config.threads, memory=config.memory, fallback=config.fallback)
 
     kind = config.backend
 
-    def opened(made: Bundle) -> Backend:
+    def opened(made: Model) -> Backend:
         nonlocal kind
         backend = open_backend(made, kind, options)
         if backend.name == "onnx":
@@ -91,9 +86,8 @@ def load(config: Config) -> Loaded:
 
     if config.size == "auto":
         rates = [camera.rate for camera in config.cameras.values() if camera.rate]
-        return _largest_in_time(bundle, sum(rates), opened, mark)
-    bundle = _sized(bundle, config)
-    return Loaded(bundle, opened(bundle), mark)
+        return _largest_in_time(model, sum(rates), opened, mark)
+    return Loaded(model.card, opened(model), mark)
 
 
 def check_regions(config: Config) -> None:
@@ -103,23 +97,15 @@ def check_regions(config: Config) -> None:
         SettingsError: they are not.
         ModelError: there is no such model.
     """
-    bundle = _sized(read_model(config.model), config)
-    refine.check(config, Network(bundle.classes, bundle.size, bundle.fit))
-
-
-def _sized(bundle: Bundle, config: Config) -> Bundle:
-    """At the size that the settings name; with ``auto`` at its own."""
-    if config.size in (None, "auto"):
-        return bundle
-    width, height = str(config.size).split("x")
-    return resized(bundle, (int(width), int(height)))
+    card = read_model(config.model, config.network_size).card
+    refine.check(config, Network(card.classes, card.size, card.fit))
 
 
 def wait_for(model: str, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
     """Return when the model's file is there, or the daemon is to stop; ``say`` hears why it is waited for."""
     while not stopping():
         try:
-            bundles.find_model(model)
+            cards.find_model(model)
         except ModelError as error:
             say(error.message)
             time.sleep(WAIT_S)
@@ -145,16 +131,16 @@ def self_test(backend: Backend) -> None:
 
 
 def _largest_in_time(
-    bundle: Bundle,
+    model: Model,
     rate: float,
-    opened: Callable[[Bundle], Backend],
+    opened: Callable[[Model], Backend],
     mark: Fingerprint,
 ) -> Loaded:
     """The model at the largest size that meets ``rate`` frames per second here; the smallest if none does."""
     budget_ms = HEADROOM * 1e3 / rate
-    sizes = dict.fromkeys(_scaled(bundle.size, scale) for scale in SCALES)
+    sizes = dict.fromkeys(_scaled(model.card.size, scale) for scale in SCALES)
     for size in sizes:
-        sized = resized(bundle, size)
+        sized = resized(model, size)
         backend = opened(sized)
         took_ms = _measured_ms(backend)
         if took_ms <= budget_ms or size == list(sizes)[-1]:
@@ -163,7 +149,7 @@ def _largest_in_time(
     verdict = "meets" if took_ms <= budget_ms else "misses"
     note = f"size auto: {size[0]}x{size[1]} takes {took_ms:.0f} ms, which {verdict} {rate:g} frames/s"
     logger.info("%s", note)
-    return Loaded(sized, backend, mark, note)
+    return Loaded(sized.card, backend, mark, note)
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -30,8 +30,8 @@ class Prepared:
     @cached_property
     def view(self) -> View:
         """What their results are to be read with."""
-        bundle, config = self.loaded.bundle, self.config
-        return View(bundle.classes, bundle.fit, config.regions, config.rules)
+        card, config = self.loaded.card, self.config
+        return View(card.classes, card.fit, config.regions, config.rules)
 
 
 class ModelLoader:

@@ -60,7 +60,7 @@ class State:
     def status(self) -> dict[str, Any]:
         """``/api/status``."""
         loaded = self.loaded
-        bundle = None if loaded is None else loaded.bundle
+        card = None if loaded is None else loaded.card
         return {
             "state": self.word,
             "message": self.waiting if loaded is None else loaded.note,
@@ -68,11 +68,11 @@ class State:
             "healthy": self.healthy,
             "uptime_s": round((time.monotonic_ns() - self.started_ns) / 1e9, 1),
             "version": version("edge-segnet"),
-            "model": None if bundle is None else bundle.name,
-            "licence": None if bundle is None else bundle.licence,
+            "model": None if card is None else card.name,
+            "licence": None if card is None else card.licence,
             "backend": None if loaded is None else loaded.backend.name,
-            "network_size": None if bundle is None else list(bundle.size),
-            "fit": "stretch" if bundle is None else bundle.fit,
+            "network_size": None if card is None else list(card.size),
+            "fit": "stretch" if card is None else card.fit,
             "cameras": {name: camera.status() for name, camera in self.running.items()},
             "sinks": self.sinks(),
             "events": self.events.status(),

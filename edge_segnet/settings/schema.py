@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_
 
 from edge_segnet.core import uris
 from edge_segnet.core.errors import Key, Place, SettingsError, UsageError
+from edge_segnet.core.size import MAX_SIZE, MIN_SIZE
 from edge_segnet.core.uris import Flip
 from edge_segnet.settings.messages import JsonLinesConfig, MqttConfig, VideoConfig
 from edge_segnet.settings.regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
@@ -37,6 +38,9 @@ def _source(text: str) -> str:
 def _size(text: str) -> str:
     if text != "auto" and re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", text, re.ASCII) is None:
         raise Wrong(f"{text!r} is not a size", "give WIDTHxHEIGHT, for example 480x360, or auto")
+    sides = [int(side) for side in text.split("x")] if text != "auto" else []
+    if any(not MIN_SIZE <= side <= MAX_SIZE for side in sides):
+        raise Wrong(f"{text} is no network's size", f"give {MIN_SIZE} to {MAX_SIZE} a side")
     return text
 
 
@@ -225,6 +229,14 @@ class Config(Section):
     foxglove: FoxgloveConfig | None = None
     ros2: Ros2Config | None = None
     log: LogConfig = LogConfig()
+
+    @property
+    def network_size(self) -> tuple[int, int] | None:
+        """(width, height); None: the model's own, or what ``auto`` will choose."""
+        if self.size in (None, "auto"):
+            return None
+        width, height = str(self.size).split("x")
+        return int(width), int(height)
 
     def came_from(self, place: Callable[[Key], Place]) -> None:
         """Remember where each key's value was said."""

@@ -6,14 +6,14 @@ from typing import Any
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.graph.build import build_model
-from edge_segnet.graph.bundle import Bundle, attach
+from edge_segnet.graph.card import OnnxModel, attach
 from edge_segnet.train.model import SegNet
 from edge_segnet.train.weights import fold
 
 
 def export(
     network: SegNet, classes: ClassMap, size: tuple[int, int], *, licence: str, provenance: dict[str, Any]
-) -> Bundle:
+) -> OnnxModel:
     """BatchNorm folded, graph built from the weights, metadata attached; labels agree with torch's (tested).
 
     Raises:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_segnet.backends import BackendOptions, open_backend, read_model
+from edge_segnet.backends.model import BackendOptions, open_backend, read_model
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.probe import NoGpu, find_gpu
 from edge_segnet.engine.load import find_engine
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import OnnxModel
 from tests.backends.test_onnx_backend import frame_of
 from tests.conftest import picture
 from tests.engine.engines import forge
@@ -23,11 +23,11 @@ from tests.support.models import save_tiny
 
 
 @pytest.fixture
-def bundle(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def onnx_model(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnnxModel:
     """A model, and a working folder without engines."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    return bundles.load(str(model))
+    return cards.load(str(model))
 
 
 def without_a_gpu() -> None:
@@ -38,9 +38,9 @@ def without_a_gpu() -> None:
     pytest.skip("there is a GPU")
 
 
-def test_auto_warns_once_and_says_why(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_warns_once_and_says_why(onnx_model: OnnxModel, caplog: pytest.LogCaptureFixture) -> None:
     without_a_gpu()
-    backend = open_backend(bundle)
+    backend = open_backend(onnx_model)
     assert backend.name == "onnx"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.messages[0].startswith("warning: running on the CPU, not on TensorRT: no NVIDIA")
@@ -48,52 +48,52 @@ def test_auto_warns_once_and_says_why(bundle: Bundle, caplog: pytest.LogCaptureF
     assert len(caplog.records) == 1
 
 
-def test_onnx_does_not_warn(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
-    assert open_backend(bundle, "onnx").name == "onnx" and caplog.records == []
+def test_onnx_does_not_warn(onnx_model: OnnxModel, caplog: pytest.LogCaptureFixture) -> None:
+    assert open_backend(onnx_model, "onnx").name == "onnx" and caplog.records == []
 
 
-def test_tensorrt_fails_hard_and_says_what_to_do(bundle: Bundle) -> None:
+def test_tensorrt_fails_hard_and_says_what_to_do(onnx_model: OnnxModel) -> None:
     with pytest.raises(
         ModelError, match=r"no engine .*state/engines/tiny\.engine or engines/tiny\.engine.*build-engine"
     ):
-        find_engine(bundle)
+        find_engine(onnx_model)
     without_a_gpu()
     with pytest.raises(NoGpu, match=r"no NVIDIA driver on this machine.*--backend onnx"):
-        open_backend(bundle, "tensorrt")
+        open_backend(onnx_model, "tensorrt")
 
 
-def test_tensorrt_falls_back_where_that_is_allowed(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
-    assert open_backend(bundle, "tensorrt", BackendOptions(fallback=True)).name == "onnx"
+def test_tensorrt_falls_back_where_that_is_allowed(onnx_model: OnnxModel, caplog: pytest.LogCaptureFixture) -> None:
+    assert open_backend(onnx_model, "tensorrt", BackendOptions(fallback=True)).name == "onnx"
     assert "no engine" in caplog.messages[0] and len(caplog.records) == 1
 
 
-def test_the_services_engines_come_first(bundle: Bundle, model: Path, tmp_path: Path) -> None:
+def test_the_services_engines_come_first(onnx_model: OnnxModel, model: Path, tmp_path: Path) -> None:
     forge(tmp_path / "engines" / "tiny.engine", model)
-    assert find_engine(bundle) == Path("engines/tiny.engine")
+    assert find_engine(onnx_model) == Path("engines/tiny.engine")
     forge(tmp_path / "state" / "engines" / "tiny.engine", model)
-    assert find_engine(bundle) == tmp_path / "state" / "engines" / "tiny.engine"
+    assert find_engine(onnx_model) == tmp_path / "state" / "engines" / "tiny.engine"
 
 
-def test_a_bad_engine_is_not_covered_up(bundle: Bundle, model: Path, tmp_path: Path) -> None:
+def test_a_bad_engine_is_not_covered_up(onnx_model: OnnxModel, model: Path, tmp_path: Path) -> None:
     engine = tmp_path / "engines" / "tiny.engine"
     forge(engine, model)
     engine.write_bytes(b"damaged")
     with pytest.raises(ModelError, match=r"tiny\.engine: SHA-256"):
-        open_backend(bundle, "tensorrt")
+        open_backend(onnx_model, "tensorrt")
     save_tiny(tmp_path / "tiny.onnx", licence="another")
     forge(engine, model)
     with pytest.raises(ModelError, match="stale, it was built from another"):
-        open_backend(bundles.load("tiny.onnx"), "tensorrt")
+        open_backend(cards.load("tiny.onnx"), "tensorrt")
 
 
-def test_an_engine_file_as_the_model(bundle: Bundle, model: Path, tmp_path: Path) -> None:
+def test_an_engine_file_as_the_model(onnx_model: OnnxModel, model: Path, tmp_path: Path) -> None:
     engine = tmp_path / "tiny.engine"
     forge(engine, model)
     described = read_model("tiny.engine")
-    assert described.classes == bundle.classes and described.size == (64, 48)
+    assert described.card.classes == onnx_model.card.classes and described.card.size == (64, 48)
     frame = frame_of(picture(64, 48))
     served = open_backend(described, "onnx")  # from the model that it was built from
-    assert np.array_equal(served.infer(frame).labels, OnnxBackend(bundle).infer(frame).labels)
+    assert np.array_equal(served.infer(frame).labels, OnnxBackend(onnx_model).infer(frame).labels)
     with pytest.raises(ModelError):
         open_backend(described, "tensorrt")
 

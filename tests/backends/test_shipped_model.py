@@ -5,46 +5,46 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.stats import confusion, scores
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.count import count
 from edge_segnet.graph.lower import lower
 from edge_segnet.sources.synthetic import SyntheticSource
 
 
 @pytest.fixture(scope="module")
-def lite() -> Bundle:
-    return bundles.load("segnet-lite")
+def lite() -> OnnxModel:
+    return cards.load("segnet-lite")
 
 
-def test_it_is_small(lite: Bundle) -> None:
-    assert bundles.find_model("segnet-lite").stat().st_size <= 12e6
-    assert count(lite.model).macs <= 4e9
+def test_it_is_small(lite: OnnxModel) -> None:
+    assert cards.find_model("segnet-lite").stat().st_size <= 12e6
+    assert count(lite.proto).macs <= 4e9
 
 
-def test_it_is_a_segnet(lite: Bundle) -> None:
+def test_it_is_a_segnet(lite: OnnxModel) -> None:
     """Every pooling hands its indices to an unpooling."""
-    pools = [node.output[1] for node in lite.model.graph.node if node.op_type == "MaxPool"]
-    unpools = [node.input[1] for node in lite.model.graph.node if node.op_type == "MaxUnpool"]
+    pools = [node.output[1] for node in lite.proto.graph.node if node.op_type == "MaxPool"]
+    unpools = [node.input[1] for node in lite.proto.graph.node if node.op_type == "MaxUnpool"]
     assert len(pools) == 4
     assert sorted(pools) == sorted(unpools)
 
 
-def test_it_says_what_it_is(lite: Bundle) -> None:
-    assert lite.size == (480, 360)
-    assert lite.classes == CAMVID_11
-    assert "CamVid" in lite.licence
-    assert "research" in lite.licence
-    assert lite.provenance["architecture"] == "segnet-lite"
+def test_it_says_what_it_is(lite: OnnxModel) -> None:
+    assert lite.card.size == (480, 360)
+    assert lite.card.classes == CAMVID_11
+    assert "CamVid" in lite.card.licence
+    assert "research" in lite.card.licence
+    assert lite.card.provenance["architecture"] == "segnet-lite"
 
 
-def test_it_knows_a_street(lite: Bundle) -> None:
+def test_it_knows_a_street(lite: OnnxModel) -> None:
     """Ground truth is exact on the rendered street; real scores are in the model card."""
     backend = open_backend(lite, "onnx", BackendOptions())
-    source = SyntheticSource(size=lite.size, seed=3, paced=False)
+    source = SyntheticSource(size=lite.card.size, seed=3, paced=False)
     matrix = np.zeros((11, 12), np.int64)
     for _ in range(8):
         frame = source.read(1.0)
@@ -55,16 +55,16 @@ def test_it_knows_a_street(lite: Bundle) -> None:
     assert result.mean_iou > 0.4
 
 
-def test_half_precision_changes_few_labels(lite: Bundle) -> None:
+def test_half_precision_changes_few_labels(lite: OnnxModel) -> None:
     """ONNX Runtime on the FP16 graph: a lower bound of the agreement, as it rounds elsewhere than a GPU does."""
     import onnxruntime
 
-    source = SyntheticSource(size=lite.size, seed=1, paced=False)
+    source = SyntheticSource(size=lite.card.size, seed=1, paced=False)
     frame = source.read(1.0)
     assert frame is not None
     labels = []
     for precision in ("fp32", "fp16"):
-        model = lower(lite.model, "tensorrt", precision=precision, head="labels").model
+        model = lower(lite.proto, "tensorrt", precision=precision, head="labels").model
         session = onnxruntime.InferenceSession(model.SerializeToString())
         labels.append(session.run(None, {"frame": frame.image[None]})[0])
     assert (labels[0] == labels[1]).mean() > 0.99

@@ -17,7 +17,7 @@ from edge_segnet.core.errors import InputError, SettingsError
 from tests.backends.test_onnx_backend import frame_of
 from tests.conftest import picture
 from tests.cuda.network import fake_backend
-from tests.support.models import tiny_bundle
+from tests.support.models import tiny_model
 
 SCHEMA = Path(__file__).parents[2] / "edge_segnet" / "bench" / "schema.json"
 NOTHING: dict[str, Any] = {"temperatures_c": {}, "clocks_mhz": {}, "throttle_events": {}, "power_mode": None}
@@ -191,7 +191,7 @@ def test_what_is_no_report(tmp_path: Path) -> None:
 
 
 def test_the_loop_on_a_gpu_has_all_stages_and_its_overhead() -> None:
-    backend, driver, _ = fake_backend(tiny_bundle())
+    backend, driver, _ = fake_backend(tiny_model())
     loop = Loop(backend, "tiny", replayed([frame_of(picture(64, 48, seed)) for seed in range(3)]))
     loop.warm_up(0.0)
     found, bare = loop.back_to_back(0.2)
@@ -212,11 +212,11 @@ class Slow:
     def __init__(self) -> None:
         import time
 
-        made = tiny_bundle()
+        made = tiny_model()
         from edge_segnet.backends.onnx import OnnxBackend
 
         self._inner, self._sleep = OnnxBackend(made), time.sleep
-        self.name, self.input_size, self.classes = "onnx", made.size, made.classes
+        self.name, self.input_size, self.classes = "onnx", made.card.size, made.card.classes
 
     def infer(self, frame: Any) -> Any:
         self._sleep(0.03)

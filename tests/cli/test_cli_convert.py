@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from tests.conftest import picture
 from tests.support.command import edge_segnet
 
@@ -42,7 +42,7 @@ def test_labels_and_size(model: Path, tmp_path: Path) -> None:
     flags = ("--for", "openvino", "--head", "labels", "--size", "80x64")
     assert edge_segnet("convert", model, "-o", tmp_path / "l.onnx", *flags).code == 0
     assert edge_segnet("convert", model, "-o", tmp_path / "c.onnx", "--size", "80x64").code == 0
-    assert bundle.load(str(tmp_path / "c.onnx")).size == (80, 64)
+    assert cards.load(str(tmp_path / "c.onnx")).card.size == (80, 64)
     frame = picture(80, 64)
     labels, logits = run(tmp_path / "l.onnx", "labels", frame), run(tmp_path / "c.onnx", "logits", frame)
     assert np.array_equal(labels, logits.argmax(1))

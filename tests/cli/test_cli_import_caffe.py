@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.pictures.files import read_labels, write_image, write_lut
 from tests.conftest import left_in, picture
 from tests.graph.caffe.layouts import enet
@@ -46,9 +46,9 @@ def test_the_result_is_a_normal_model_and_the_report_says_what_happened(files: P
     said = " ".join(done.out.split())
     for part in ("41x35", "2 Convolution", "1 ArgMax", "parameters 172", "12 of camvid12: Sky, Building", "GMAC"):
         assert part in said
-    made = bundle.load(str(files / "out.onnx"))
-    assert made.classes.names == CAMVID_12.names and made.size == (41, 35)
-    assert made.provenance["imported_from"]["caffemodel"] == "net.caffemodel"
+    made = cards.load(str(files / "out.onnx"))
+    assert made.card.classes.names == CAMVID_12.names and made.card.size == (41, 35)
+    assert made.card.provenance["imported_from"]["caffemodel"] == "net.caffemodel"
     segmented = edge_segnet(
         "segment", "photo.png", "-m", "out.onnx", "-o", "l.png", "--visualize", "labels", folder=files
     )
@@ -81,14 +81,14 @@ def test_without_a_class_map_classes_have_numbers_and_a_note_says_so(files: Path
     done = edge_segnet("import-caffe", *NET, folder=files)
     assert done.code == 0
     assert "the 12 classes have numbers for names" in done.err and "camvid-12 has 12" in done.err
-    made = bundle.load(str(files / "out.onnx")).classes
+    made = cards.load(str(files / "out.onnx")).card.classes
     assert made.names[3] == "class_3" and len(set(made.colours)) == 12
 
 
 def test_names_from_one_and_colours_from_the_other(files: Path) -> None:
     done = edge_segnet("import-caffe", *NET, "--classes", "camvid-12", "--colours", "camvid12.png", folder=files)
     assert done.code == 0
-    assert bundle.load(str(files / "out.onnx")).classes.name == "camvid-12"
+    assert cards.load(str(files / "out.onnx")).card.classes.name == "camvid-12"
 
 
 def test_a_palette_that_is_not_256x1(files: Path) -> None:

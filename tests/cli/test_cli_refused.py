@@ -11,11 +11,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.pictures.files import write_lut
 from tests.conftest import left_in, picture, write_video
 from tests.support.command import edge_segnet
-from tests.support.models import save_tiny, tiny_bundle
+from tests.support.models import save_tiny, tiny_model
 
 
 def custom_operator(model: onnx.ModelProto) -> None:
@@ -41,8 +41,8 @@ def external_data(model: onnx.ModelProto) -> None:
 
 
 def other_classes(model: onnx.ModelProto) -> None:
-    other = bundle.attach(tiny_bundle(CAMVID_12).model, name="x", classes=CAMVID_12)
-    text = next(entry.value for entry in other.model.metadata_props if entry.key.endswith("classes"))
+    other = cards.attach(tiny_model(CAMVID_12).proto, name="x", classes=CAMVID_12)
+    text = next(entry.value for entry in other.proto.metadata_props if entry.key.endswith("classes"))
     next(entry for entry in model.metadata_props if entry.key.endswith("classes")).value = text
 
 
@@ -62,7 +62,7 @@ def no_metadata(model: onnx.ModelProto) -> None:
     ],
 )
 def test_models_that_are_refused(tmp_path: Path, photo: Path, harm: object, says: str) -> None:
-    made = tiny_bundle().model
+    made = tiny_model().proto
     assert callable(harm)
     harm(made)
     path = tmp_path / "bad.onnx"

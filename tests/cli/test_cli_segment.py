@@ -12,7 +12,7 @@ import pytest
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
 from edge_segnet.core.types import Frame, Labels
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.pictures.files import read_image, read_labels, write_lut
 from edge_segnet.pictures.overlay import colourise
 from edge_segnet.pictures.shape import fit_image, unfit_labels
@@ -23,11 +23,11 @@ from tests.support.models import save_tiny
 
 def expected_labels(model: Path, path: Path) -> Labels:
     """At the picture's size, by way of the library."""
-    opened = bundle.load(str(model))
+    opened = cards.load(str(model))
     backend = OnnxBackend(opened)
     image = read_image(path)
-    frame = Frame(fit_image(image, opened.size), image, 0, 0, 0.0, "test")
-    return unfit_labels(backend.infer(frame).labels, frame.source_size, opened.classes.void)
+    frame = Frame(fit_image(image, opened.card.size), image, 0, 0, 0.0, "test")
+    return unfit_labels(backend.infer(frame).labels, frame.source_size, opened.card.classes.void)
 
 
 def test_a_picture_becomes_a_picture(model: Path, photo: Path, tmp_path: Path) -> None:

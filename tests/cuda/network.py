@@ -9,7 +9,7 @@ import onnxruntime
 
 from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
 from edge_segnet.cuda.interface import Memory
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Precision, lower
 from tests.cuda.fake import FakeDriver, Fault
 
@@ -17,11 +17,11 @@ from tests.cuda.fake import FakeDriver, Fault
 class OrtNetwork:
     """``writes=False`` leaves the output as it is; ``refuses`` fails to start."""
 
-    def __init__(self, bundle: Bundle, driver: FakeDriver, precision: Precision) -> None:
-        graph = lower(bundle.model, "tensorrt", precision=precision).model.SerializeToString()
+    def __init__(self, onnx_model: OnnxModel, driver: FakeDriver, precision: Precision) -> None:
+        graph = lower(onnx_model.proto, "tensorrt", precision=precision).model.SerializeToString()
         self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         self._driver = driver
-        self._shape = (bundle.size[1], bundle.size[0], 3)
+        self._shape = (onnx_model.card.size[1], onnx_model.card.size[0], 3)
         self.writes, self.refuses, self.closed = True, False, 0
         self.stream: Any = None
 
@@ -46,7 +46,7 @@ class OrtNetwork:
 
 
 def fake_backend(
-    bundle: Bundle,
+    onnx_model: OnnxModel,
     precision: Precision = "fp32",
     memory: Memory = "auto",
     driver: FakeDriver | None = None,
@@ -54,7 +54,7 @@ def fake_backend(
 ) -> tuple[TensorRTBackend, FakeDriver, OrtNetwork]:
     """The backend with nothing but the GPU replaced."""
     driver = driver or FakeDriver()
-    network = OrtNetwork(bundle, driver, precision)
+    network = OrtNetwork(onnx_model, driver, precision)
     made = driver.stream
 
     def stream() -> Any:
@@ -62,5 +62,5 @@ def fake_backend(
         return network.stream
 
     driver.stream = stream  # type: ignore[method-assign]  # the fake network works in the stream that was made
-    spec = Spec(bundle.name, bundle.classes, bundle.size, bundle.fit, precision)
+    spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, precision)
     return TensorRTBackend(spec, network, driver, cubin, memory), driver, network

@@ -15,13 +15,13 @@ from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.core.types import Backend, Frame, Image
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.engine.golden import golden_frame
-from edge_segnet.graph import bundle as bundles
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import OnnxModel
 from tests.conftest import picture
 from tests.cuda.fake import FakeDriver, Fault
 from tests.cuda.network import fake_backend
 from tests.cuda.reference import decode
-from tests.support.models import tiny_bundle
+from tests.support.models import tiny_model
 from tests.support.nets import random_model
 
 FRAME = ["record", "upload", "record", "enqueue", "record", "clear", "launch", "record", "download", "download"]
@@ -32,16 +32,16 @@ def frame_of(image: Image) -> Frame:
     return Frame(image, None, 0, time.monotonic_ns(), time.time(), "test")
 
 
-def golden_labels(bundle: Bundle) -> Image:
-    return OnnxBackend(bundle).infer(frame_of(golden_frame(bundle.size, bundle.fit))).labels
+def golden_labels(onnx_model: OnnxModel) -> Image:
+    return OnnxBackend(onnx_model).infer(frame_of(golden_frame(onnx_model.card.size, onnx_model.card.fit))).labels
 
 
 @pytest.mark.parametrize("memory", ["pinned", "mapped"])
 @pytest.mark.parametrize("classes", [CAMVID_11, CAMVID_12])
 def test_labels_and_counts_are_the_cpus(memory: Memory, classes: ClassMap) -> None:
-    bundle = tiny_bundle(classes)
-    backend, _, _ = fake_backend(bundle, memory=memory)
-    cpu = OnnxBackend(bundle)
+    onnx_model = tiny_model(classes)
+    backend, _, _ = fake_backend(onnx_model, memory=memory)
+    cpu = OnnxBackend(onnx_model)
     assert isinstance(backend, Backend)
     for seed in range(3):
         frame = frame_of(picture(64, 48, seed))
@@ -53,8 +53,8 @@ def test_labels_and_counts_are_the_cpus(memory: Memory, classes: ClassMap) -> No
 
 
 def test_an_odd_size_in_float16() -> None:
-    bundle = bundles.attach(random_model("segnet-lite", (65, 49), classes=11), name="lite", classes=CAMVID_11)
-    backend, driver, network = fake_backend(bundle, "fp16")
+    onnx_model = cards.attach(random_model("segnet-lite", (65, 49), classes=11), name="lite", classes=CAMVID_11)
+    backend, driver, network = fake_backend(onnx_model, "fp16")
     found = backend.infer(frame_of(picture(65, 49)))
     logits = driver.at(network._logits).view(np.float16).reshape(11, 49, 65)
     labels, totals = decode(logits, LOW_MARGIN)
@@ -63,14 +63,14 @@ def test_an_odd_size_in_float16() -> None:
 
 
 def test_one_copy_one_wait_and_a_fixed_order() -> None:
-    backend, driver, _ = fake_backend(tiny_bundle())
+    backend, driver, _ = fake_backend(tiny_model())
     driver.calls.clear()
     backend.infer(frame_of(picture(64, 48)))
     assert driver.calls == FRAME
 
 
 def test_mapped_memory_is_not_copied() -> None:
-    backend, driver, _ = fake_backend(tiny_bundle(), driver=FakeDriver(integrated=True))
+    backend, driver, _ = fake_backend(tiny_model(), driver=FakeDriver(integrated=True))
     assert backend.memory == "mapped" and backend.provenance["memory"] == "mapped"
     driver.calls.clear()
     backend.infer(frame_of(picture(64, 48)))
@@ -82,12 +82,12 @@ def test_mapped_memory_is_not_copied() -> None:
     [(False, "auto", "pinned"), (True, "auto", "mapped"), (True, "pinned", "pinned"), (False, "mapped", "mapped")],
 )
 def test_memory_follows_the_kind_of_gpu(integrated: bool, asked: Memory, used: str) -> None:
-    backend, _, _ = fake_backend(tiny_bundle(), memory=asked, driver=FakeDriver(integrated=integrated))
+    backend, _, _ = fake_backend(tiny_model(), memory=asked, driver=FakeDriver(integrated=integrated))
     assert backend.memory == used
 
 
 def test_nothing_is_allocated_in_the_loop() -> None:
-    backend, driver, _ = fake_backend(tiny_bundle())
+    backend, driver, _ = fake_backend(tiny_model())
     made, host = driver.allocations, backend._buffers.frame.array
     for seed in range(20):
         backend.infer(frame_of(picture(64, 48, seed)))
@@ -97,7 +97,7 @@ def test_nothing_is_allocated_in_the_loop() -> None:
 
 
 def test_results_are_read_only_and_never_reused() -> None:
-    backend, _, _ = fake_backend(tiny_bundle(), memory="mapped")
+    backend, _, _ = fake_backend(tiny_model(), memory="mapped")
     first = backend.infer(frame_of(picture(64, 48, 1)))
     kept, counted = first.labels.copy(), first.counts.copy()
     backend.infer(frame_of(picture(64, 48, 2)))
@@ -106,7 +106,7 @@ def test_results_are_read_only_and_never_reused() -> None:
 
 
 def test_a_part_of_a_picture_and_a_picture_of_another_size() -> None:
-    backend, _, _ = fake_backend(tiny_bundle())
+    backend, _, _ = fake_backend(tiny_model())
     part = picture(100, 90)[10:58, 20:84]
     assert np.array_equal(backend.infer(frame_of(part)).labels, backend.infer(frame_of(part.copy())).labels)
     for shape in ((48, 1, 3), (30, 30, 3), (1, 1, 3)):
@@ -116,7 +116,7 @@ def test_a_part_of_a_picture_and_a_picture_of_another_size() -> None:
 
 @pytest.mark.parametrize("call", sorted(set(FRAME)))
 def test_a_sticky_fault_is_final_and_said_again_without_the_gpu(call: str) -> None:
-    backend, driver, _ = fake_backend(tiny_bundle())
+    backend, driver, _ = fake_backend(tiny_model())
     backend.infer(frame_of(picture(64, 48)))
     driver.fail[call] = 0, Fault(f"{call} failed: an illegal memory access was encountered", sticky=True)
     with pytest.raises(DeviceLost, match=f"{call} failed") as caught:
@@ -132,15 +132,15 @@ def test_a_sticky_fault_is_final_and_said_again_without_the_gpu(call: str) -> No
 
 
 def test_after_a_fault_that_is_not_sticky_the_next_frame_is_right() -> None:
-    bundle = tiny_bundle()
-    backend, driver, _ = fake_backend(bundle)
+    onnx_model = tiny_model()
+    backend, driver, _ = fake_backend(onnx_model)
     driver.fail["launch"] = 0, Fault("launch failed: invalid value", sticky=False)
     with pytest.raises(DeviceLost) as caught:
         backend.infer(frame_of(picture(64, 48, 1)))
     assert not caught.value.sticky
     del driver.fail["launch"]
     frame = frame_of(picture(64, 48, 2))
-    assert np.array_equal(backend.infer(frame).labels, OnnxBackend(bundle).infer(frame).labels)
+    assert np.array_equal(backend.infer(frame).labels, OnnxBackend(onnx_model).infer(frame).labels)
 
 
 @pytest.mark.parametrize("call", ["device_buffer", "host_buffer", "stream", "event", "kernel"])
@@ -149,7 +149,7 @@ def test_too_little_memory_at_any_allocation_frees_everything(call: str, working
     driver = FakeDriver()
     driver.fail[call] = working, Fault("out of memory", sticky=False)
     try:
-        backend, _, network = fake_backend(tiny_bundle(), driver=driver)
+        backend, _, network = fake_backend(tiny_model(), driver=driver)
     except DeviceLost as error:
         assert "out of memory" in str(error) and driver.closed == 1  # only some calls come so often
     else:
@@ -160,32 +160,32 @@ def test_too_little_memory_at_any_allocation_frees_everything(call: str, working
 def test_a_kernel_for_another_gpu() -> None:
     driver = FakeDriver()
     with pytest.raises(ModelError, match="can't run on Fake GPU"):
-        fake_backend(tiny_bundle(), driver=driver, cubin=b"other")
+        fake_backend(tiny_model(), driver=driver, cubin=b"other")
     assert driver.closed == 1
 
 
 def test_an_output_that_nobody_writes_is_seen() -> None:
-    bundle = tiny_bundle()
-    backend, driver, network = fake_backend(bundle)
+    onnx_model = tiny_model()
+    backend, driver, network = fake_backend(onnx_model)
     driver.skip_kernel = True
     with pytest.raises(DeviceLost, match="counted 0 of 3072 pixels"):
         backend.infer(frame_of(picture(64, 48)))
     driver.skip_kernel, network.writes = False, False
     with pytest.raises(SelfTestFailed):
-        backend.self_test(golden_labels(bundle))
+        backend.self_test(golden_labels(onnx_model))
 
 
 def test_a_network_that_does_not_start() -> None:
-    backend, _, network = fake_backend(tiny_bundle())
+    backend, _, network = fake_backend(tiny_model())
     network.refuses = True
     with pytest.raises(DeviceLost, match="could not be started"):
         backend.infer(frame_of(picture(64, 48)))
 
 
 def test_self_test() -> None:
-    bundle = tiny_bundle()
-    backend, _, _ = fake_backend(bundle)
-    labels = golden_labels(bundle)
+    onnx_model = tiny_model()
+    backend, _, _ = fake_backend(onnx_model)
+    labels = golden_labels(onnx_model)
     assert backend.self_test(labels) == 1.0 and backend.provenance["self_test_agreement"] == 1.0
     with pytest.raises(SelfTestFailed, match=r"self-test failed, \d+\.\d\d % of the labels agree.*--precision fp32"):
         backend.self_test(np.roll(labels, 1, axis=0) ^ np.uint8(1))
@@ -195,17 +195,17 @@ def test_self_test() -> None:
 
 
 def test_the_shipped_model_in_float16_passes_its_self_test() -> None:
-    bundle = bundles.load("segnet-lite")
-    backend, _, _ = fake_backend(bundle, "fp16")
-    assert backend.self_test(golden_labels(bundle)) >= 0.995
+    onnx_model = cards.load("segnet-lite")
+    backend, _, _ = fake_backend(onnx_model, "fp16")
+    assert backend.self_test(golden_labels(onnx_model)) >= 0.995
 
 
 def test_self_test_finds_nan() -> None:
-    bundle = tiny_bundle()
-    weight = next(w for w in bundle.model.graph.initializer if w.name.endswith("conv1_D.bias"))
+    onnx_model = tiny_model()
+    weight = next(w for w in onnx_model.proto.graph.initializer if w.name.endswith("conv1_D.bias"))
     weight.ClearField("float_data")
     weight.raw_data = np.full(11, np.nan, np.float32).tobytes()
-    backend, _, _ = fake_backend(bundle)
+    backend, _, _ = fake_backend(onnx_model)
     found = backend.infer(frame_of(picture(64, 48)))
     assert found.counts[-1] == 64 * 48 and (found.labels == 11).all()
     with pytest.raises(SelfTestFailed, match=r"3072 of 3072 pixels are NaN.*float16"):
@@ -213,9 +213,9 @@ def test_self_test_finds_nan() -> None:
 
 
 def test_threads_take_turns() -> None:
-    bundle = tiny_bundle()
-    backend, _, _ = fake_backend(bundle)
-    cpu = OnnxBackend(bundle)
+    onnx_model = tiny_model()
+    backend, _, _ = fake_backend(onnx_model)
+    cpu = OnnxBackend(onnx_model)
     frames = [frame_of(picture(64, 48, seed)) for seed in range(4)]
     wanted = [cpu.infer(frame).labels for frame in frames]
     wrong: list[int] = []
@@ -233,7 +233,7 @@ def test_threads_take_turns() -> None:
 
 
 def test_closing_twice_and_using_it_after() -> None:
-    backend, driver, network = fake_backend(tiny_bundle())
+    backend, driver, network = fake_backend(tiny_model())
     backend.close()
     backend.close()
     assert (driver.closed, network.closed) == (1, 1)
@@ -242,7 +242,7 @@ def test_closing_twice_and_using_it_after() -> None:
 
 
 def test_the_bare_network_and_the_gpus_memory() -> None:
-    backend, driver, _ = fake_backend(tiny_bundle())
+    backend, driver, _ = fake_backend(tiny_model())
     driver.calls.clear()
     assert backend.bare_ms(frame_of(picture(64, 48))) == 0.25
     assert driver.calls == ["record", "enqueue", "record", "synchronize"]
@@ -252,7 +252,7 @@ def test_the_bare_network_and_the_gpus_memory() -> None:
 @pytest.mark.parametrize("colour", [0, 255])
 def test_a_flat_frame_does_not_overflow_float16(colour: int) -> None:
     """255 squared, three times, is past float16: local response normalisation has to stay float32."""
-    bundle = bundles.attach(random_model("segnet-basic", (64, 48), classes=11), name="basic", classes=CAMVID_11)
-    backend, _, _ = fake_backend(bundle, "fp16")
+    onnx_model = cards.attach(random_model("segnet-basic", (64, 48), classes=11), name="basic", classes=CAMVID_11)
+    backend, _, _ = fake_backend(onnx_model, "fp16")
     found = backend.infer(frame_of(np.full((48, 64, 3), colour, np.uint8)))
     assert found.counts[-1] == 0

@@ -25,7 +25,7 @@ from edge_segnet.engine.manifest import (
     sealed,
 )
 from edge_segnet.engine.source import listed, source_hash
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 
 
 def rtx() -> Library:
@@ -38,21 +38,21 @@ def rtx() -> Library:
 
 def forge(engine: Path, model: Path, *, flavour: str = "tensorrt", version: str = "10.3.0") -> Manifest:
     """A set of engine files that are right in every formality; the plan is no plan."""
-    bundle = bundles.load(str(model))
-    image = golden.golden_frame(bundle.size, bundle.fit)
-    labels = golden.encode_labels(OnnxBackend(bundle).infer(Frame(image, None, 0, 0, 0.0, "")).labels)
+    onnx_model = cards.load(str(model))
+    image = golden.golden_frame(onnx_model.card.size, onnx_model.card.fit)
+    labels = golden.encode_labels(OnnxBackend(onnx_model).infer(Frame(image, None, 0, 0, 0.0, "")).labels)
     plan, cubin = b"plan " + np.random.default_rng(0).bytes(2000), b"cubin"
     recipe = Recipe.model_validate(
         {
-            "source_sha256": source_hash(bundle),
-            "classes": bundle.classes.to_dict(),
-            "fit": bundle.fit,
+            "source_sha256": source_hash(onnx_model),
+            "classes": onnx_model.card.classes.to_dict(),
+            "fit": onnx_model.card.fit,
             "flavour": flavour,
             "version": version,
             "cuda": "nvcc 12.6",
             "compute_capabilities": ("8.7",),
             "precision": "fp32",
-            "size": bundle.size,
+            "size": onnx_model.card.size,
             "workspace_mb": None,
             "optimization_level": None,
             "kernel_sha256": "0" * 64,
@@ -61,12 +61,12 @@ def forge(engine: Path, model: Path, *, flavour: str = "tensorrt", version: str 
     )
     manifest = Manifest(
         format=FORMAT,
-        name=bundle.name,
+        name=onnx_model.card.name,
         source=str(model),
         licence="",
         recipe=recipe,
         files=Files(engine=sha256(plan), cubins={"sm_87": sha256(cubin)}, golden=sha256(labels)),
-        shapes=expected_shapes(recipe, len(bundle.classes)),
+        shapes=expected_shapes(recipe, len(onnx_model.card.classes)),
         built_at="2026-01-01T00:00:00+00:00",
         build_seconds=1.0,
         edge_segnet="0",

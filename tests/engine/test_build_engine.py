@@ -21,11 +21,11 @@ from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.engine.load import verify
 from edge_segnet.engine.manifest import Manifest
 from edge_segnet.engine.plan import supported_capabilities
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from tests.conftest import left_in
 from tests.engine.engines import forge, rtx
 from tests.support.command import Done, edge_segnet
-from tests.support.models import tiny_bundle
+from tests.support.models import tiny_model
 from tests.support.nets import random_model
 
 
@@ -46,7 +46,7 @@ def manifest(engine: Path) -> Manifest:
 @pytest.mark.parametrize("name", ["segnet", "segnet-basic", "segnet-lite"])
 def test_the_family_in_float16_for_several_gpus(name: str, tmp_path: Path) -> None:
     model = tmp_path / f"{name}.onnx"
-    bundles.save(bundles.attach(random_model(name, (480, 360), 11), name=name, classes=CAMVID_11), model)
+    cards.save(cards.attach(random_model(name, (480, 360), 11), name=name, classes=CAMVID_11), model)
     done = build(model, tmp_path, "--compute-capability", "8.6,8.9", "--compute-capability", "12.0", "--json", "-")
     assert done.code == 0, done.err
     document = done.documents[0]
@@ -138,24 +138,24 @@ def test_the_services_state_is_the_place(model: Path, tmp_path: Path) -> None:
     verify(state / "engines" / "tiny.engine")
 
 
-def _odd(operator: str) -> bundles.Bundle:
+def _odd(operator: str) -> cards.OnnxModel:
     """A canonical model with one more operator before its logits."""
-    made = tiny_bundle()
-    graph = made.model.graph
+    made = tiny_model()
+    graph = made.proto.graph
     last = graph.node[-1]
     last.output[0] = "before"
     graph.node.append(helper.make_node(operator, ["before"], ["logits"], name="the_odd_one"))
-    return bundles.read(made.model, "odd")
+    return cards.OnnxModel(cards.read(made.proto, "odd"), made.proto)
 
 
-def _save(bundle: bundles.Bundle, path: Path) -> Path:
-    bundles.save(bundle, path)
+def _save(onnx_model: cards.OnnxModel, path: Path) -> Path:
+    cards.save(onnx_model, path)
     return path
 
 
 def _dynamic(path: Path) -> Path:
-    made = tiny_bundle()
-    made.model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    made = tiny_model()
+    made.proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     return _save(made, path)
 
 
@@ -231,7 +231,7 @@ def test_a_kill_leaves_the_old_engine_or_the_new_one(model: Path, tmp_path: Path
 
 def test_ctrl_c_stops_the_builder(tmp_path: Path) -> None:
     model = tmp_path / "big.onnx"
-    bundles.save(bundles.attach(random_model("segnet", (480, 360), 11), name="big", classes=CAMVID_11), model)
+    cards.save(cards.attach(random_model("segnet", (480, 360), 11), name="big", classes=CAMVID_11), model)
     process = subprocess.Popen(
         [
             sys.executable,

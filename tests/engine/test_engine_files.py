@@ -20,7 +20,7 @@ from edge_segnet.engine import files
 from edge_segnet.engine.files import MODE, read_trusted, recover, replace_all
 from edge_segnet.engine.load import check_machine, check_source, describe_engine, verify
 from edge_segnet.engine.manifest import Manifest, as_bytes, differences, golden_path, manifest_path, parse, sealed
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from tests.conftest import left_in
 from tests.engine.engines import forge
 from tests.support.models import save_tiny
@@ -39,9 +39,9 @@ def test_what_was_built_is_verified(engine: Path, model: Path) -> None:
     verified = verify(engine)
     assert verified.plan == engine.read_bytes() and verified.cubins == {"sm_87": b"cubin"}
     assert verified.golden.shape == (48, 64)
-    check_source(verified, bundles.load(str(model)))
+    check_source(verified, cards.load(str(model)))
     described = describe_engine(engine)
-    assert (described.name, described.size, described.is_engine) == ("tiny", (64, 48), True)
+    assert (described.card.name, described.card.size, described.path) == ("tiny", (64, 48), engine)
     assert left_in(engine.parent) == ["tiny.engine", "tiny.golden.png", "tiny.json", "tiny.sm_87.cubin"]
     assert {path.stat().st_mode & 0o777 for path in engine.parent.iterdir()} == {MODE}
 
@@ -157,7 +157,7 @@ def test_an_engine_for_another_model(engine: Path, tmp_path: Path) -> None:
     other = save_tiny(tmp_path / "tiny.onnx", licence="another file")
     verified = verify(engine)
     with pytest.raises(ModelError, match=r"stale, it was built from another .*tiny\.onnx.*build-engine"):
-        check_source(verified, bundles.load(str(other)))
+        check_source(verified, cards.load(str(other)))
 
 
 def test_another_tensorrt_or_gpu(engine: Path) -> None:

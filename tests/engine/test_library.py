@@ -15,7 +15,7 @@ from edge_segnet.engine.library import find_library
 from edge_segnet.engine.plan import PlanOptions, build_plan, supported_capabilities
 from edge_segnet.graph.lower import lower
 from tests.engine.engines import rtx
-from tests.support.models import tiny_bundle
+from tests.support.models import tiny_model
 
 TYPINGS = Path(__file__).parents[2] / ".venv" / "typings"
 
@@ -63,7 +63,7 @@ def test_progress_is_told_and_errors_are_kept() -> None:
     def on_progress(phase: str, done: int, total: int) -> None:
         phases[phase] = done, total
 
-    graph = lower(tiny_bundle().model, "tensorrt", precision="fp16").model
+    graph = lower(tiny_model().proto, "tensorrt", precision="fp16").model
     plan = build_plan(library, graph, PlanOptions(((8, 9),)), on_progress)
     assert plan.data and plan.timing_cache == b"" and plan.seconds > 0
     assert len(phases) > 2 and all(0 <= done <= total for done, total in phases.values())
@@ -73,7 +73,7 @@ def test_progress_is_told_and_errors_are_kept() -> None:
 
 
 def test_what_tensorrt_cannot_read_is_named() -> None:
-    graph = lower(tiny_bundle().model, "onnxruntime").model
+    graph = lower(tiny_model().proto, "onnxruntime").model
     with pytest.raises(ModelError, match=r"TensorRT-RTX .* can't read the graph: node 'pool1'? .*MaxPool") as caught:
         build_plan(rtx(), graph, PlanOptions(), no_progress)
     assert "\n" not in str(caught.value)

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_segnet.backends import BackendOptions, open_backend
+from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame, Image
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.interface import Memory
-from edge_segnet.graph import bundle as bundles
+from edge_segnet.graph import card as cards
 from edge_segnet.street import Street
 from tests.gpu.conftest import open_gpu
 from tests.support.command import edge_segnet
@@ -37,15 +37,15 @@ def test_tensorrt(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     done = edge_segnet("build-engine", "segnet-lite", "-o", "engines/segnet-lite.engine", folder=tmp_path)
     if done.code:
         pytest.skip(f"no TensorRT builds for this card: {done.err.splitlines()[-1]}")
-    bundle = bundles.load("segnet-lite")
+    onnx_model = cards.load("segnet-lite")
     try:
-        backend = open_backend(bundle, "tensorrt", BackendOptions(memory=memory))
+        backend = open_backend(onnx_model, "tensorrt", BackendOptions(memory=memory))
     except ModelError as error:
         if "compute capability" in str(error):
             pytest.skip(f"no TensorRT runs on this card: {error}")
         raise
-    cpu = OnnxBackend(bundle)
-    for image in street(bundle.size):
+    cpu = OnnxBackend(onnx_model)
+    for image in street(onnx_model.card.size):
         found, wanted = backend.infer(frame_of(image)), cpu.infer(frame_of(image))
         assert np.mean(found.labels == wanted.labels) >= 0.99
         assert found.counts.sum() == image.shape[0] * image.shape[1] and found.counts[-1] == 0
@@ -60,12 +60,12 @@ def test_torch_in_the_place_of_tensorrt(memory: Memory, driver: PycudaDriver, cu
         pytest.skip("this torch has no CUDA")
     from tests.gpu.torch_network import TorchNetwork
 
-    bundle = bundles.load("segnet-lite")
+    onnx_model = cards.load("segnet-lite")
     with driver.current():
-        network = TorchNetwork(bundle)
-    spec = Spec(bundle.name, bundle.classes, bundle.size, bundle.fit, "fp16")
-    backend, cpu = TensorRTBackend(spec, network, driver, cubin, memory), OnnxBackend(bundle)
-    for image in street(bundle.size):
+        network = TorchNetwork(onnx_model)
+    spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, "fp16")
+    backend, cpu = TensorRTBackend(spec, network, driver, cubin, memory), OnnxBackend(onnx_model)
+    for image in street(onnx_model.card.size):
         found, wanted = backend.infer(frame_of(image)), cpu.infer(frame_of(image))
         assert np.mean(found.labels == wanted.labels) >= 0.99 and found.counts[-1] == 0
     backend.close()

@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from edge_segnet.graph import segnet
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph.card import OnnxModel
 from edge_segnet.train.model import SegNet, normalise
 
 
@@ -22,16 +22,16 @@ class _Memory:
         self.__cuda_array_interface__ = {"data": (address, False), "shape": shape, "typestr": kind, "version": 3}
 
 
-def load(bundle: Bundle) -> SegNet:
+def load(onnx_model: OnnxModel) -> SegNet:
     """The model's folded weights in the torch module of its architecture, in float16 on the GPU."""
-    name = str(bundle.provenance["architecture"])
-    described = segnet.ARCHITECTURES[name](len(bundle.classes))
+    name = str(onnx_model.card.provenance["architecture"])
+    described = segnet.ARCHITECTURES[name](len(onnx_model.card.classes))
     plain = [
         dataclasses.replace(layer, batch_norm=False) if isinstance(layer, segnet.Conv) else layer
         for layer in described.layers
     ]
     network = SegNet(dataclasses.replace(described, layers=plain))
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in bundle.model.graph.initializer}
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx_model.proto.graph.initializer}
     with torch.no_grad():
         for conv in network.architecture.convolutions:
             block = network.block(conv.name).conv
@@ -44,9 +44,9 @@ def load(bundle: Bundle) -> SegNet:
 class TorchNetwork:
     """The ``Network`` of ``backends.tensorrt``."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._network = load(bundle)
-        (width, height), classes = bundle.size, len(bundle.classes)
+    def __init__(self, onnx_model: OnnxModel) -> None:
+        self._network = load(onnx_model)
+        (width, height), classes = onnx_model.card.size, len(onnx_model.card.classes)
         self._shapes = (height, width, 3), (classes, height, width)
         self._stream: Any = None
 

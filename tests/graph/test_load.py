@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.load import load_model
+from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import lower
 from tests.support.nets import Sketch, hourglass, tensor
 
 
 def refused(path: Path) -> str:
     with pytest.raises(ModelError) as caught:
-        load_model(path)
+        read_file(path)
     message = str(caught.value)
     assert "\n" not in message and message.startswith(str(path))
     return message
@@ -40,14 +40,14 @@ def test_a_good_file_comes_back(tmp_path: Path) -> None:
     model = hourglass((32, 32), ceil=True)
     path = tmp_path / "net.onnx"
     path.write_bytes(model.SerializeToString())
-    assert load_model(path) == model
+    assert read_file(path).proto == model
 
 
 def test_external_data_beside_the_model_is_read(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "w.bin").write_bytes(b"\0" * 8 + np.arange(4, dtype=np.float32).tobytes())
     write_external(tmp_path / "net.onnx", "weights/w.bin", offset="8", length="16")
-    weight = load_model(tmp_path / "net.onnx").graph.initializer[0]
+    weight = read_file(tmp_path / "net.onnx").proto.graph.initializer[0]
     assert onnx.numpy_helper.to_array(weight).tolist() == [0, 1, 2, 3]
 
 
@@ -127,7 +127,7 @@ def test_a_damaged_file_is_a_model_error_or_a_model_that_can_be_used(
     path = tmp_path_factory.getbasetemp() / "damaged.onnx"
     path.write_bytes(content)
     try:
-        lower(load_model(path), "tensorrt", precision="fp16")
+        lower(read_file(path).proto, "tensorrt", precision="fp16")
     except ModelError as error:
         assert "\n" not in str(error)
 

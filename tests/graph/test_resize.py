@@ -11,6 +11,7 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.foreign import ForeignSpec, canonicalise
 from edge_segnet.graph.lower import lower
 from edge_segnet.graph.resize import resize
+from edge_segnet.graph.view import View
 from tests.graph.runtimes import run_onnxruntime
 from tests.support.nets import Sketch, hourglass, random_frame, random_model, tensor
 
@@ -29,7 +30,7 @@ SPEC = ForeignSpec.model_validate(
 def test_a_resized_model_is_the_model_built_at_that_size(
     name: str, before: tuple[int, int], after: tuple[int, int]
 ) -> None:
-    resized = resize(random_model(name, before), after)
+    resized = resize(View(random_model(name, before)), after).model
     built, frame = random_model(name, after), random_frame(after)
     for target in ("onnxruntime", "tensorrt"):
         result = run_onnxruntime(lower(resized, target).model, frame)
@@ -38,14 +39,14 @@ def test_a_resized_model_is_the_model_built_at_that_size(
 
 def test_there_and_back_is_the_same() -> None:
     model, frame = random_model("segnet-lite", (64, 48)), random_frame((64, 48))
-    back = resize(resize(model, (75, 61)), (64, 48))
+    back = resize(resize(View(model), (75, 61)), (64, 48)).model
     expected = run_onnxruntime(lower(model, "onnxruntime").model, frame)
     np.testing.assert_array_equal(run_onnxruntime(lower(back, "onnxruntime").model, frame), expected)
 
 
 @pytest.mark.parametrize("ceil", [False, True])
 def test_a_model_from_elsewhere_can_change_its_size_too(ceil: bool) -> None:
-    resized = resize(canonicalise(hourglass((48, 40), ceil=ceil), SPEC), (67, 45))
+    resized = resize(View(canonicalise(hourglass((48, 40), ceil=ceil), SPEC)), (67, 45)).model
     built = canonicalise(hourglass((67, 45), ceil=ceil), SPEC)
     frame = random_frame((67, 45))
     expected = run_onnxruntime(lower(built, "onnxruntime").model, frame)
@@ -64,7 +65,7 @@ def test_nets_that_pool_again_after_unpooling_are_settled_in_rounds() -> None:
     def canonical(size: tuple[int, int]) -> bytes:
         shape = [1, 3, size[1], size[0]]
         model = canonicalise(stacked(size).model(tensor("x", shape), tensor("y", shape)), SPEC)
-        model = resize(model, (51, 43))
+        model = resize(View(model), (51, 43)).model
         return run_onnxruntime(lower(model, "tensorrt").model, random_frame((51, 43))).tobytes()
 
     assert canonical((40, 36)) == canonical((51, 43))
@@ -94,11 +95,11 @@ def test_a_size_that_is_baked_in_is_refused_by_name(operator: str, words: str) -
         shape = [1, 4, 40, 48]
     model = canonicalise(net.model(tensor("x", [1, 3, 40, 48]), tensor("y", shape)), SPEC)
     with pytest.raises(ModelError, match=words):
-        resize(model, (64, 64))
+        resize(View(model), (64, 64))
 
 
 def test_too_small_and_not_canonical_are_refused() -> None:
     with pytest.raises(ModelError, match="network size 31x40 is too small"):
-        resize(random_model("segnet-lite", (64, 48)), (31, 40))
+        resize(View(random_model("segnet-lite", (64, 48))), (31, 40))
     with pytest.raises(ModelError, match=r"only a canonical model .* has \['image'\] -> \['scores'\]"):
         lower(hourglass((32, 32), ceil=False), "tensorrt", size=(64, 64))

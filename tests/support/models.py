@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.types import Fit
-from edge_segnet.graph import bundle
+from edge_segnet.graph import card as cards
 from edge_segnet.graph.build import build_model
 from edge_segnet.graph.segnet import INPUT, Architecture, Conv, Layer, Pool, Unpool
 
@@ -40,13 +40,13 @@ def tiny_weights(architecture: Architecture, seed: int = 0) -> dict[str, NDArray
     return weights
 
 
-def tiny_bundle(
+def tiny_model(
     classes: ClassMap = CAMVID_11, size: tuple[int, int] = SIZE, fit: Fit = "stretch", licence: str = ""
-) -> bundle.Bundle:
+) -> cards.OnnxModel:
     """A canonical model with its metadata."""
     architecture = tiny_architecture(len(classes))
     model = build_model(architecture, tiny_weights(architecture), size)
-    return bundle.attach(model, name="tiny", classes=classes, fit=fit, licence=licence)
+    return cards.attach(model, name="tiny", classes=classes, fit=fit, licence=licence)
 
 
 def save_tiny(
@@ -57,5 +57,5 @@ def save_tiny(
     size: tuple[int, int] = SIZE,
 ) -> Path:
     """Write it to a file and give that file's path back."""
-    bundle.save(tiny_bundle(classes, size, fit, licence), path)
+    cards.save(tiny_model(classes, size, fit, licence), path)
     return path

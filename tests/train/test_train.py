@@ -21,7 +21,7 @@ from onnx import numpy_helper  # noqa: E402
 from edge_segnet.core.classes import CAMVID_11  # noqa: E402
 from edge_segnet.core.stats import class_weights  # noqa: E402
 from edge_segnet.data.pairs import find_pairs  # noqa: E402
-from edge_segnet.graph import bundle as bundles  # noqa: E402
+from edge_segnet.graph import card as cards  # noqa: E402
 from edge_segnet.graph import segnet  # noqa: E402
 from edge_segnet.graph.build import build_model  # noqa: E402
 from edge_segnet.graph.lower import lower  # noqa: E402
@@ -70,8 +70,8 @@ def test_exported_labels_agree_with_torch(arch: str, size: tuple[int, int]) -> N
     network = SegNet(segnet.ARCHITECTURES[arch](11))
     _randomise(network)
     network.eval()
-    bundle = export(network, CAMVID_11, size, licence="", provenance={})
-    session = onnxruntime.InferenceSession(lower(bundle.model, "onnxruntime").model.SerializeToString())
+    onnx_model = export(network, CAMVID_11, size, licence="", provenance={})
+    session = onnxruntime.InferenceSession(lower(onnx_model.proto, "onnxruntime").model.SerializeToString())
     frame = Street(size).render(7)[0]
     (logits,) = session.run(["logits"], {"frame": frame[None]})
     batch = torch.from_numpy(frame.transpose(2, 0, 1).copy()).float()[None]
@@ -88,18 +88,18 @@ def test_exported_labels_agree_with_torch(arch: str, size: tuple[int, int]) -> N
 
 def test_torch_and_the_shipped_model_give_the_same_labels() -> None:
     """The file's weights in torch (``unfold``), back into a file (``export``): three times the same labels."""
-    shipped = bundles.load("segnet-lite")
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in shipped.model.graph.initializer}
-    scene = Street(shipped.size, seed=4)
+    shipped = cards.load("segnet-lite")
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in shipped.proto.graph.initializer}
+    scene = Street(shipped.card.size, seed=4)
     frames = [scene.render(200 * number)[0] for number in range(4)]
     batches = [torch.from_numpy(frame.transpose(2, 0, 1).copy()).float()[None] for frame in frames]
     network = SegNet(segnet.segnet_lite(11))
     unfold(network, arrays, batches)
     network.eval()
-    again = export(network, CAMVID_11, shipped.size, licence="", provenance={})
+    again = export(network, CAMVID_11, shipped.card.size, licence="", provenance={})
     sessions = [
         onnxruntime.InferenceSession(lower(model, "onnxruntime", head="labels").model.SerializeToString())
-        for model in (shipped.model, again.model)
+        for model in (shipped.proto, again.proto)
     ]
     for frame, batch in zip(frames, batches, strict=True):
         with torch.no_grad():
@@ -145,7 +145,7 @@ def test_vgg16_weights_are_found_by_order_of_execution(tmp_path: Path) -> None:
         # A fresh BatchNorm divides by sqrt(1 + eps), which folding multiplies in.
         torch.testing.assert_close(target.block(name).conv.weight, source.block(name).conv.weight, rtol=1e-4, atol=0)
     with pytest.raises(Exception, match=r"conv1_1\.conv\.weight needs"):
-        load_encoder(target, bundles.find_model("segnet-lite"))
+        load_encoder(target, cards.find_model("segnet-lite"))
 
 
 def test_fold_and_build_refuse_weights_of_another_network() -> None:
@@ -221,14 +221,14 @@ def test_train_learns_and_can_be_continued(tmp_path: Path, folders: tuple[Path, 
     history = json.loads((tmp_path / "first.json").read_text())["history"]
     assert history[-1]["validation"]["global_accuracy"] > history[0]["validation"]["global_accuracy"]
     assert out.with_suffix(".curves.png").stat().st_size > 5000
-    bundle = bundles.load(str(out))
-    assert bundle.classes.names == CAMVID_11.names
-    assert bundle.provenance["architecture"] == "segnet-lite"
+    onnx_model = cards.load(str(out))
+    assert onnx_model.card.classes.names == CAMVID_11.names
+    assert onnx_model.card.provenance["architecture"] == "segnet-lite"
 
     second = _train(tmp_path / "more.onnx", folders, "--epochs", "0.1", "--init", str(out), "--rate", "1e-5")
     done = subprocess.run(second, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    before, after = (bundles.load(str(path)).provenance["validation"] for path in (out, tmp_path / "more.onnx"))
+    before, after = (cards.load(str(path)).card.provenance["validation"] for path in (out, tmp_path / "more.onnx"))
     assert after["mean_iou"] == pytest.approx(before["mean_iou"], abs=0.05)
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.build import MIN_SIZE, OPSET
+from edge_segnet.core.size import MIN_SIZE
+from edge_segnet.graph.build import OPSET
 from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Size3, Truth, Value
 from edge_segnet.graph.caffe.prototxt import Layer, Prototxt, _count_readers
 from edge_segnet.graph.caffe.weights import Blob, read_weights

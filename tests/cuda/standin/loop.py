@@ -17,10 +17,10 @@ from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
 from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.interface import Memory
-from edge_segnet.graph.bundle import Bundle
+from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import lower
 from tests.conftest import picture
-from tests.support.models import tiny_bundle
+from tests.support.models import tiny_model
 
 ELF = b"\x7fELF for no GPU"
 
@@ -28,10 +28,10 @@ ELF = b"\x7fELF for no GPU"
 class HostNetwork:
     """ONNX Runtime on the addresses that pycuda gave out."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        graph = lower(bundle.model, "tensorrt").model.SerializeToString()
+    def __init__(self, onnx_model: OnnxModel) -> None:
+        graph = lower(onnx_model.proto, "tensorrt").model.SerializeToString()
         self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        self._shape = (1, bundle.size[1], bundle.size[0], 3)
+        self._shape = (1, onnx_model.card.size[1], onnx_model.card.size[0], 3)
 
     def bind(self, frame: int, logits: int) -> None:
         count = int(np.prod(self._shape))
@@ -66,12 +66,12 @@ def elsewhere(backend: TensorRTBackend, frame: Frame) -> Segmentation:
 def main() -> None:
     """Prints "good" if labels, threads and memory are right."""
     library = ctypes.CDLL("libcuda.so.1")
-    bundle = tiny_bundle()
-    cpu = OnnxBackend(bundle)
-    spec = Spec(bundle.name, bundle.classes, bundle.size, bundle.fit, "fp32")
+    onnx_model = tiny_model()
+    cpu = OnnxBackend(onnx_model)
+    spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, "fp32")
     choices: tuple[Memory, ...] = ("auto", "pinned", "mapped")
     for memory in choices:
-        backend = TensorRTBackend(spec, HostNetwork(bundle), PycudaDriver(), ELF, memory)
+        backend = TensorRTBackend(spec, HostNetwork(onnx_model), PycudaDriver(), ELF, memory)
         for seed in range(5):
             frame = Frame(picture(64, 48, seed), None, seed, 0, 0.0, "test")
             wanted = cpu.infer(frame)
@@ -87,9 +87,9 @@ def main() -> None:
 
 def host_ms() -> None:
     """Prints the median milliseconds of a frame whose network and decode cost nothing to speak of."""
-    bundle = tiny_bundle(size=(32, 32))
-    spec = Spec(bundle.name, bundle.classes, bundle.size, bundle.fit, "fp32")
-    backend = TensorRTBackend(spec, FreeNetwork(bundle), PycudaDriver(), ELF, "pinned")
+    onnx_model = tiny_model(size=(32, 32))
+    spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, "fp32")
+    backend = TensorRTBackend(spec, FreeNetwork(onnx_model), PycudaDriver(), ELF, "pinned")
     frame, times = Frame(picture(32, 32), None, 0, 0, 0.0, "test"), []
     for _ in range(5000):
         started = time.perf_counter()

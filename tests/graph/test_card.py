@@ -10,8 +10,8 @@ from onnx import TensorProto
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19
 from edge_segnet.core.errors import ModelError, OutputError
-from edge_segnet.graph import bundle
-from tests.support.models import tiny_bundle
+from edge_segnet.graph import card as cards
+from tests.support.models import tiny_model
 
 
 def entry(model: onnx.ModelProto, key: str) -> onnx.StringStringEntryProto:
@@ -21,43 +21,44 @@ def entry(model: onnx.ModelProto, key: str) -> onnx.StringStringEntryProto:
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
-    made = tiny_bundle(CITYSCAPES_19, (70, 50), fit="crop", licence="research only")
-    made = bundle.attach(
-        made.model,
+    made = tiny_model(CITYSCAPES_19, (70, 50), fit="crop", licence="research only")
+    made = cards.attach(
+        made.proto,
         name="mine",
         classes=CITYSCAPES_19,
         fit="crop",
         licence="research only",
         provenance={"data": ["a", "b"], "figures": {"mean_iou": 0.5}},
     )
-    bundle.save(made, tmp_path / "x.onnx")
-    back = bundle.load(str(tmp_path / "x.onnx"))
-    assert (back.name, back.classes, back.size, back.fit) == ("mine", CITYSCAPES_19, (70, 50), "crop")
-    assert back.licence == "research only"
-    assert back.provenance == {"data": ["a", "b"], "figures": {"mean_iou": 0.5}}
-    assert back.model.SerializeToString() == made.model.SerializeToString()
+    cards.save(made, tmp_path / "x.onnx")
+    back = cards.load(str(tmp_path / "x.onnx"))
+    assert (back.card.name, back.card.classes, back.card.size) == ("mine", CITYSCAPES_19, (70, 50))
+    assert back.card.fit == "crop"
+    assert back.card.licence == "research only"
+    assert back.card.provenance == {"data": ["a", "b"], "figures": {"mean_iou": 0.5}}
+    assert back.proto.SerializeToString() == made.proto.SerializeToString()
 
 
 def test_other_metadata_is_kept() -> None:
-    made = tiny_bundle()
-    other = made.model.metadata_props.add()
+    made = tiny_model()
+    other = made.proto.metadata_props.add()
     other.key, other.value = "author", "somebody"
-    again = bundle.attach(made.model, name="again", classes=CAMVID_11)
-    assert {prop.key: prop.value for prop in again.model.metadata_props}["author"] == "somebody"
-    assert len([prop for prop in again.model.metadata_props if prop.key.startswith("edge_segnet.")]) == 5
+    again = cards.attach(made.proto, name="again", classes=CAMVID_11)
+    assert {prop.key: prop.value for prop in again.proto.metadata_props}["author"] == "somebody"
+    assert len([prop for prop in again.proto.metadata_props if prop.key.startswith("edge_segnet.")]) == 5
 
 
 def test_eleven_is_not_twelve() -> None:
     with pytest.raises(ModelError, match="x: 11 output channels, but its class map camvid-12 has 12 classes: CamVid"):
-        bundle.attach(tiny_bundle().model, name="x", classes=CAMVID_12)
+        cards.attach(tiny_model().proto, name="x", classes=CAMVID_12)
 
 
 @pytest.mark.parametrize("key", ["name", "classes", "fit", "licence", "provenance"])
 def test_nothing_may_be_missing(key: str) -> None:
-    model = tiny_bundle().model
+    model = tiny_model().proto
     model.metadata_props.remove(entry(model, key))
     with pytest.raises(ModelError, match=f"x: this ONNX file carries no '{key}' of its own: make it"):
-        bundle.read(model, "x")
+        cards.read(model, "x")
 
 
 @pytest.mark.parametrize(
@@ -73,42 +74,42 @@ def test_nothing_may_be_missing(key: str) -> None:
     ],
 )
 def test_damaged_metadata(key: str, value: str) -> None:
-    model = tiny_bundle().model
+    model = tiny_model().proto
     entry(model, key).value = value
     with pytest.raises(ModelError, match="x: damaged metadata"):
-        bundle.read(model, "x")
+        cards.read(model, "x")
 
 
 def test_the_interface_is_checked() -> None:
-    model = tiny_bundle().model
+    model = tiny_model().proto
     model.graph.output[0].name = "scores"
     with pytest.raises(ModelError, match=r"inputs and outputs are \['frame'\] -> \['scores'\]: the form is frame"):
-        bundle.read(model, "x")
-    model = tiny_bundle().model
+        cards.read(model, "x")
+    model = tiny_model().proto
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     with pytest.raises(ModelError, match=r"x: the model has a dynamic batch"):
-        bundle.read(model, "x")
-    model = tiny_bundle().model
+        cards.read(model, "x")
+    model = tiny_model().proto
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
     with pytest.raises(ModelError, match="x: frame is not uint8"):
-        bundle.read(model, "x")
+        cards.read(model, "x")
 
 
 def test_models_that_are_not_there(tmp_path: Path) -> None:
     engine = tmp_path / "x.engine"
     engine.write_bytes(b"plan")
     with pytest.raises(ModelError, match=r"nonsense: no such model: give an \.onnx file or one of"):
-        bundle.load("nonsense")
+        cards.load("nonsense")
     with pytest.raises(ModelError, match="a TensorRT engine, not a model file"):
-        bundle.load(str(engine))
+        cards.load(str(engine))
     with pytest.raises(ModelError, match="no such model"):
-        bundle.load(str(tmp_path))
+        cards.load(str(tmp_path))
     with pytest.raises(ModelError, match="File name too long"):
-        bundle.load("n" * 300)
+        cards.load("n" * 300)
 
 
 def test_a_model_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").mkdir()
     with pytest.raises(OutputError, match="Is a directory"):
-        bundle.save(tiny_bundle(), tmp_path / "x.onnx")
+        cards.save(tiny_model(), tmp_path / "x.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]

@@ -1,0 +1,100 @@
+"""Opening a model: its file is read once, checked once, and its shapes are inferred once, whoever opens it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_segnet.backends.model import open_model
+from edge_segnet.cli import bench, evaluate, segment
+from edge_segnet.doctor.context import Context
+from edge_segnet.doctor.model import check
+from edge_segnet.graph import card as cards
+from edge_segnet.graph.lower import lower
+from edge_segnet.pictures.files import write_image
+from edge_segnet.service.model import load
+from edge_segnet.settings.schema import Config
+from tests.support.models import save_tiny
+
+WATCHED = {("onnx/shape_inference.py", "infer_shapes"): "inferred", ("onnx/checker.py", "check_model"): "checked"}
+
+
+@contextmanager
+def counted(path: Path) -> Iterator[Counter[str]]:
+    """Reads of a file, checks and shape inferences of any model, as Python's profiler sees them be called."""
+    seen: Counter[str] = Counter()
+
+    def watch(frame: FrameType, event: str, _argument: Any) -> None:
+        if event != "call":
+            return
+        code = frame.f_code
+        for (file, name), what in WATCHED.items():
+            seen[what] += code.co_name == name and code.co_filename.endswith(file)
+        if code.co_name in ("read_bytes", "read_text") and frame.f_locals["self"] == path:
+            seen["read"] += 1
+
+    sys.setprofile(watch)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(None)
+
+
+def _segment(model: Path, folder: Path) -> None:
+    segment.run(
+        [str(folder / "images/a.png")], None, model=str(model), backend="onnx", size=None, visual="overlay", alpha=0.5,
+        legend=False, frames=None, colours=None, counts=True, threads=1, json_target=None,
+    )  # fmt: skip
+
+
+def _evaluate(model: Path, folder: Path) -> None:
+    images, labels = folder / "images", folder / "labels"
+    evaluate.run(images, labels, model=str(model), backend="onnx", size=None, void=None, json_target=None)
+
+
+def _bench(model: Path, folder: Path) -> None:
+    settings = bench.Settings(str(model), "onnx", str(folder / "images/a.png"), None, 0.05, None, 0.0, 1)
+    bench.run(settings, json_target=None, budget=None, reports=None, picture=None)
+
+
+def _run(model: Path, _folder: Path) -> None:
+    load(Config(model=str(model), backend="onnx", threads=1)).backend.close()
+
+
+def _doctor(model: Path, _folder: Path) -> None:
+    found = list(check(Context(config=Config(model=str(model), threads=1))))
+    assert [finding.status for finding in found if finding.title == "model runs"] == ["green"]
+
+
+@pytest.mark.parametrize("opener", [_segment, _evaluate, _bench, _run, _doctor])
+def test_every_command_reads_checks_and_infers_once(opener: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    model = save_tiny(tmp_path / "tiny.onnx")
+    write_image(tmp_path / "images/a.png", np.zeros((48, 64, 3), np.uint8))
+    write_image(tmp_path / "labels/a.png", np.zeros((48, 64), np.uint8))
+    with counted(model) as seen:
+        opener(model, tmp_path)
+    assert dict(seen) == {"read": 1, "checked": 1, "inferred": 1}
+
+
+def test_the_network_that_is_not_inferred_again_is_the_same(tmp_path: Path) -> None:
+    model = cards.load(str(save_tiny(tmp_path / "tiny.onnx")))
+    known = lower(model.proto, "onnxruntime", head="labels", view=model.view).model
+    again = lower(model.proto, "onnxruntime", head="labels").model
+    del again.graph.value_info[:]
+    assert known == again
+
+
+def test_open_model_says_what_it_opened(tmp_path: Path) -> None:
+    path = save_tiny(tmp_path / "tiny.onnx")
+    opened = open_model(str(path), (96, 64), "onnx")
+    assert (opened.card.size, opened.backend.input_size, len(opened.sha256)) == ((96, 64), (96, 64), 64)
+    assert opened.read_ms > 0.0 and opened.backend_ms > 0.0
+    opened.backend.close()
