@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.view import View, all_nodes, opset, subgraphs
+from edge_segnet.graph.view import View, all_nodes, first_line, opset, subgraphs
 
 MIN_OPSET: Final = 11
 """The first with Pad, DepthToSpace and Clip as this package writes them."""
@@ -22,14 +22,13 @@ _SHARED = 16
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without functions and without initializers among the inputs.
+    """A copy of opset 11 or later, without functions and without initializers among the inputs.
 
     Raises:
-        ModelError: the opset is too old, or onnx is too old to inline functions.
+        ModelError: the opset is too old to be converted, or onnx is too old to inline functions.
     """
     if opset(model) < MIN_OPSET:
-        hint = f"export it at opset {MIN_OPSET} or later, or convert it with onnx.version_converter"
-        raise ModelError(f"the model uses opset {opset(model)}", hint=hint)
+        model = _newer(model)
     if model.functions:
         try:
             from onnx import inliner  # needed for few models
@@ -52,6 +51,17 @@ def is_prepared(model: onnx.ModelProto) -> bool:
     weights = {tensor.name for tensor in model.graph.initializer}
     plain = not model.functions and not any(value.name in weights for value in model.graph.input)
     return plain and opset(model) >= MIN_OPSET and model.ir_version >= MIN_IR
+
+
+def _newer(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model of an older opset in the words of ``MIN_OPSET``; raises ModelError."""
+    from onnx import version_converter  # needed for few models
+
+    try:
+        return version_converter.convert_version(model, MIN_OPSET)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        what = f"the model uses opset {opset(model)}, and onnx can't bring it to {MIN_OPSET} ({first_line(error)})"
+        raise ModelError(what, hint=f"export it at opset {MIN_OPSET} or later") from None
 
 
 def rename(graph: onnx.GraphProto, old: str, new: str) -> None:

@@ -13,6 +13,7 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
 from edge_segnet.graph.precision import to_half
 from edge_segnet.graph.resize import resize
+from edge_segnet.graph.scatter import fold_foreign, has_scatter
 from edge_segnet.graph.unpool import rewrite
 from edge_segnet.graph.view import View, first_line, infer
 
@@ -60,9 +61,12 @@ def lower(
         ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid.
     """
     lines: list[str] = []
-    known = view is not None and is_prepared(model)
+    known = view is not None and is_prepared(model) and not has_scatter(model)
     if view is None or not known:
-        view = View(prepared(model))
+        work = prepared(model)
+        if folded := fold_foreign(work):
+            lines.append(f"{folded} unpoolings written as scattering were recognised")
+        view = View(work)
     if size is not None:
         view = resize(view, size)
         lines.append(f"shapes re-derived for {size[0]}x{size[1]}")

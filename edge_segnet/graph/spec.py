@@ -1,9 +1,10 @@
 """What a foreign ONNX model does not say about itself, as its owner writes it down in YAML.
 
-input: {layout: nchw, channels: rgb, range: 1, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
+input: {channels: rgb, range: 1, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
 size: 480x360                  # only where the input's size is dynamic
-output: {kind: logits, layout: nchw}
+output: {kind: logits}         # or probability (of one channel: threshold: 0.5), or labels
 classes: cityscapes-19         # or a file
+void: 19                       # only where an output of the network means void
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ class _Strict(BaseModel):
 class InputSpec(_Strict):
     """How the network wants a picture: ``(x - mean) / std``, where x is in 0..``range`` or 0..255 times ``scale``.
 
-    ``mean`` and ``std`` are in the order of ``channels``. ``name`` is needed only where a model has several inputs.
+    ``mean`` and ``std`` are in the order of ``channels``. ``name`` is needed only where a model has several inputs,
+    ``layout`` only where its shape leaves it open.
     """
 
     name: str | None = None
-    layout: Layout = "nchw"
+    layout: Layout | None = None
     channels: Literal["rgb", "bgr"]
     range: Literal[1, 255] | None = None
     scale: float | None = Field(default=None, gt=0)
@@ -55,19 +57,26 @@ class InputSpec(_Strict):
 
 
 class OutputSpec(_Strict):
-    """What comes out: scores per class, or class ids."""
+    """What comes out: scores per class before softmax or sigmoid, probabilities after it, or class ids.
+
+    One channel is the second of two classes: it wins where its probability is above ``threshold``.
+    """
 
     name: str | None = None
-    kind: Literal["logits", "labels"]
-    layout: Layout = "nchw"
+    kind: Literal["logits", "probability", "labels"]
+    layout: Layout | None = None
+    threshold: float = Field(default=0.5, gt=0, lt=1)
 
 
 class ForeignSpec(_Strict):
-    """A whole spec file; ``size`` is (width, height); ``classes`` names a class map or its file."""
+    """A whole spec file; ``size`` is (width, height); ``classes`` names a class map or its file; ``void`` is the place
+    among the outputs of one that stands for void and is no class.
+    """
 
     input: InputSpec
     output: OutputSpec
     classes: str
+    void: int | None = Field(default=None, ge=0)
     size: tuple[int, int] | None = None
 
     @field_validator("size", mode="before")

@@ -1,9 +1,10 @@
 """Index pooling in the words of each runtime, exactly.
 
-A 2x2/2 MaxPool with Indices and the MaxUnpools that read them become one of two forms:
+A MaxPool with Indices and the MaxUnpools that read them become one of two forms (2x2/2 here, others in ``windows``):
 
-* native (ONNX Runtime): the operators stay. ONNX Runtime's MaxUnpool refuses ceil mode on odd maps, so there the map is
-  padded at the bottom and right with the type's lowest value, pooled, unpooled and cut.
+* native (ONNX Runtime): the operators stay, known or not. ONNX Runtime's MaxUnpool refuses windows that reach beyond
+  the map (ceil mode), so there the map is padded at the bottom and right with the type's lowest value, pooled, unpooled
+  and cut.
 * operators (TensorRT, OpenVINO, OpenCV: their parsers refuse Indices and MaxUnpool): the four corners of every window
   play a tournament, top row, bottom row, then the two winners. Three comparisons "later > earlier" say who won, so the
   first maximum in row order wins, as ONNX demands and Caffe does, and exactly one corner gets the value back, whatever
@@ -24,6 +25,7 @@ from onnx import helper
 from edge_segnet.graph.edit import Writer, install
 from edge_segnet.graph.pairing import Pairing, find_pairings
 from edge_segnet.graph.view import View
+from edge_segnet.graph.windows import Windows
 
 Form = Literal["native", "operators"]
 
@@ -50,10 +52,10 @@ def rewrite(model: onnx.ModelProto, form: Form, view: View | None = None) -> tup
         A new model without value_info, and the counts.
 
     Raises:
-        ModelError: see ``pairing.find_pairings``.
+        ModelError: see ``pairing.find_pairings``; in native form only where the graph itself is wrong.
     """
     view = view or View(model)
-    pairings = find_pairings(view)
+    pairings = find_pairings(view, strict=form == "operators")
     result = onnx.ModelProto()
     result.CopyFrom(model)
     writer = Writer(view)
@@ -72,7 +74,7 @@ def rewrite(model: onnx.ModelProto, form: Form, view: View | None = None) -> tup
             writer.nodes.append(node)
     install(result.graph, writer)
     odd = [pairing for pairing in pairings if pairing.odd]
-    counts = UnpoolCounts(len(pools), len(unpools), len(odd), sum(pairing.ceil for pairing in odd))
+    counts = UnpoolCounts(len(pools), len(unpools), len(odd), sum(any(one.overhang) for one in pairings))
     return result, counts
 
 
@@ -87,43 +89,50 @@ def _without_indices(node: onnx.NodeProto) -> onnx.NodeProto:
 
 
 class _Native:
-    """Keeps the operators; pads where ceil mode meets an odd map."""
+    """Keeps the operators; pads where windows reach beyond the map and its own padding."""
 
     def __init__(self, writer: Writer) -> None:
         self._write = writer
 
     def pool(self, pairing: Pairing) -> None:
-        if not (pairing.odd and pairing.ceil):
-            self._write.nodes.append(pairing.pool)
-            return
-        padded = _pad_lowest(self._write, pairing)
         pool = onnx.NodeProto()
         pool.CopyFrom(pairing.pool)
-        pool.input[0] = padded
+        if any(pairing.overhang):
+            pool.input[0] = _pad_lowest(self._write, pairing, pairing.overhang)
         self._write.nodes.append(pool)
 
     def unpool(self, pairing: Pairing, node: onnx.NodeProto) -> None:
-        if not (pairing.odd and pairing.ceil):
+        if not any(pairing.overhang):
             self._write.nodes.append(node)
             return
         name = node.output[0]
-        full = self._write.fresh(f"{name}.full")
-        self._write.nodes.append(
-            helper.make_node("MaxUnpool", node.input[:2], [full], name=full, kernel_shape=[2, 2], strides=[2, 2])
-        )
+        below, right = pairing.overhang
+        full, unpool = self._write.fresh(f"{name}.full"), onnx.NodeProto()
+        unpool.CopyFrom(node)
+        del unpool.input[2:], unpool.output[:]
+        unpool.output.append(full)
+        unpool.name = full
+        shape = (*pairing.outer, pairing.height + below, pairing.width + right)
+        unpool.input.append(self._write.integers(f"{name}.shape", shape))
+        self._write.nodes.append(unpool)
         _cut(self._write, full, pairing, name)
 
 
 class _Operators:
-    """Slices, comparisons and selections."""
+    """Slices, comparisons and selections; halves are a tournament, other windows are ``Windows``'s."""
 
     def __init__(self, writer: Writer) -> None:
         self._write = writer
+        self._windows = Windows(writer)
         self._masks: dict[str, tuple[str, str, str]] = {}
 
     def pool(self, pairing: Pairing) -> None:
+        if not pairing.halves:
+            self._windows.pool(pairing)
+            return
         write, name = self._write, pairing.pool.output[0]
-        source = _pad_lowest(write, pairing) if pairing.odd and pairing.ceil else pairing.pool.input[0]
+        beyond = any(margin > 0 for margin in pairing.margins)
+        source = _pad_lowest(write, pairing, pairing.reach) if beyond else pairing.pool.input[0]
         ends = write.integers("unpool.ends", pairing.windows)
         axes, steps = write.integers("unpool.axes", (2, 3)), write.integers("unpool.steps", (2, 2))
         corners = []
@@ -142,6 +151,9 @@ class _Operators:
         return self._write.node("Where", [mask, later, earlier], name), mask
 
     def unpool(self, pairing: Pairing, node: onnx.NodeProto) -> None:
+        if not pairing.halves:
+            self._windows.unpool(pairing, node)
+            return
         write, name, value = self._write, node.output[0], node.input[0]
         right_above, right_below, below = self._masks[pairing.pool.output[0]]
         dtype = helper.tensor_dtype_to_np_dtype(pairing.elem_type)
@@ -159,7 +171,7 @@ class _Operators:
         full = write.node("DepthToSpace", [stacked], f"{name}.full", blocksize=2, mode="DCR") if pairing.odd else name
         if not pairing.odd:
             write.node("DepthToSpace", [stacked], name, exact=True, blocksize=2, mode="DCR")
-        elif pairing.ceil:
+        elif min(pairing.margins) >= 0:
             _cut(write, full, pairing, name)
         else:
             rows, columns = pairing.margins
@@ -167,11 +179,11 @@ class _Operators:
             write.node("Pad", [full, pads], name, exact=True)
 
 
-def _pad_lowest(write: Writer, pairing: Pairing) -> str:
+def _pad_lowest(write: Writer, pairing: Pairing, margins: tuple[int, int]) -> str:
     name = pairing.pool.output[0]
     dtype = helper.tensor_dtype_to_np_dtype(pairing.elem_type)
     lowest = write.constant("unpool.lowest", np.array(np.finfo(dtype).min, dtype))
-    pads = write.integers("unpool.pads", (0, 0, 0, 0, 0, 0, *pairing.margins))
+    pads = write.integers("unpool.pads", (0, 0, 0, 0, 0, 0, *margins))
     return write.node("Pad", [pairing.pool.input[0], pads, lowest], f"{name}.padded")
 
 

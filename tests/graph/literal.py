@@ -13,21 +13,29 @@ from onnx.reference.op_run import OpRun
 Array = NDArray[Any]
 
 
-def pool(image: Array, ceil: bool) -> tuple[Array, NDArray[np.int64]]:
-    """2x2/2 maxima of [N,C,H,W] and their flat places; the first in row order wins, windows end at the border."""
+def pool(image: Array, ceil: bool, kernel: int = 2, stride: int = 2, pad: int = 0) -> tuple[Array, NDArray[np.int64]]:
+    """Maxima of [N,C,H,W] and their flat places; the first in row order wins, windows end at the border. In ceil mode
+    there is one more window where the map is not covered, if it starts inside the map or its padding.
+    """
     batch, channels, height, width = image.shape
-    rows, columns = (height + ceil) // 2, (width + ceil) // 2
+    rows, columns = (_windows(side, kernel, stride, pad, ceil) for side in (height, width))
     maxima = np.zeros((batch, channels, rows, columns), image.dtype)
     places = np.zeros(maxima.shape, np.int64)
     for n, c, i, j in np.ndindex(*maxima.shape):
         best: tuple[Any, int] | None = None
-        for y in range(2 * i, min(2 * i + 2, height)):
-            for x in range(2 * j, min(2 * j + 2, width)):
+        for y in range(max(stride * i - pad, 0), min(stride * i - pad + kernel, height)):
+            for x in range(max(stride * j - pad, 0), min(stride * j - pad + kernel, width)):
                 if best is None or image[n, c, y, x] > best[0]:
                     best = (image[n, c, y, x], ((n * channels + c) * height + y) * width + x)
         assert best is not None
         maxima[n, c, i, j], places[n, c, i, j] = best
     return maxima, places
+
+
+def _windows(side: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
+    room = side + 2 * pad - kernel
+    count = (-(-room // stride) if ceil else room // stride) + 1
+    return count - (ceil and (count - 1) * stride >= side + pad)
 
 
 def unpool(values: Array, places: NDArray[np.int64], shape: list[int]) -> Array:

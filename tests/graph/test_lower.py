@@ -122,10 +122,30 @@ def test_the_report_says_what_was_rewritten() -> None:
     assert lower(plain, "tensorrt").report == ("no index pooling found: nothing to rewrite",)
 
 
-def test_an_old_opset_is_refused_with_a_way_out() -> None:
+@pytest.mark.parametrize("opset", [9, 10])
+def test_an_old_opset_is_brought_to_a_newer_one(opset: int) -> None:
+    sketch = Sketch(opset=opset)
+    shape = [1, 4, 33, 47]
+    sketch.pool(sketch.node("Relu", [sketch.conv("x", "c", (3, 4))], "r"), "p")
+    sketch.unpool(sketch.conv("p", "d", (4, 4)), "p", "u", shape)
+    model = sketch.model(tensor("x", [1, 3, 33, 47]), tensor("u", shape))
+    model.ir_version = 4
+    image = np.random.default_rng(0).normal(size=(1, 3, 33, 47)).astype(np.float32)
+    expected = run_onnxruntime(model, image)
+    for target in ("onnxruntime", "tensorrt"):
+        lowered = lower(model, target).model
+        assert lowered.opset_import[0].version >= 11
+        np.testing.assert_array_equal(run_onnxruntime(lowered, image), expected)
+
+
+def test_an_opset_that_onnx_cannot_convert_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert_version(*_: object) -> None:
+        raise RuntimeError("No Adapter From Version 9 for Upsample\nmore")
+
+    monkeypatch.setattr("onnx.version_converter.convert_version", convert_version)
     model = hourglass((32, 32), ceil=False)
     model.opset_import[0].version = 9
-    with pytest.raises(ModelError, match="opset 9: export it at opset 11 or later"):
+    with pytest.raises(ModelError, match=r"opset 9, and onnx can't bring it to 11 \(No Adapter .*at opset 11 or later"):
         lower(model, "tensorrt")
 
 

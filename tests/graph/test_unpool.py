@@ -185,9 +185,10 @@ def test_names_of_inputs_outputs_and_maps_stay() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"kernel_shape": [3, 3]}, "kernel_shape [3, 3]"),
-        ({"strides": [1, 1]}, "strides [1, 1]"),
-        ({"pads": [1, 1, 1, 1]}, "pads [1, 1, 1, 1]"),
+        ({"kernel_shape": [6, 6]}, "windows of [6, 6]"),
+        ({"kernel_shape": [1, 1], "strides": [1, 1]}, "windows of [1, 1]"),
+        ({"strides": [3, 3]}, "strides [3, 3]"),
+        ({"strides": [2, 1]}, "strides [2, 1]"),
         ({"storage_order": 1}, "storage_order 1"),
         ({"dilations": [2, 2]}, "dilations [2, 2]"),
         ({"auto_pad": "SAME_UPPER"}, "auto_pad SAME_UPPER"),
