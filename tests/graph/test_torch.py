@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from edge_segnet.graph.foreign import ForeignSpec, canonicalise
-from edge_segnet.graph.load import load_model
+from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import lower
 from tests.engine.test_builder import Built
 from tests.graph.runtimes import Array, run_onnxruntime, run_openvino
@@ -42,7 +42,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     torch.manual_seed(0)
     net, path = NETS[name](), tmp_path_factory.mktemp("torch") / "net.onnx"
     torch_nets.export(net, size, path)
-    yield net, random_frame(size), canonicalise(load_model(path), SPEC, class_count=CLASSES)
+    yield net, random_frame(size), canonicalise(read_file(path).proto, SPEC, class_count=CLASSES)
 
 
 def torch_logits(net: Any, frame: Array) -> Array:
@@ -87,6 +87,6 @@ def test_a_dynamic_export_takes_the_size_of_its_spec(tmp_path: Path) -> None:
     torch_nets.export(net, EVEN, path, dynamic_shapes=(sides,))
     spec = SPEC.model_copy(update={"size": (80, 56)})
     frame = random_frame((80, 56))
-    canonical = canonicalise(load_model(path), spec, class_count=CLASSES)
+    canonical = canonicalise(read_file(path).proto, spec, class_count=CLASSES)
     found = run_onnxruntime(lower(canonical, "tensorrt").model, frame)
     np.testing.assert_allclose(found, torch_logits(net, frame), rtol=0, atol=1e-5)
