@@ -14,11 +14,12 @@ run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at 
 test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom
+check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom, and whether the house is as drawn
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tools.house
 
 bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.json
 	$(BIN)/python -m benchmarks --json out/bench.json

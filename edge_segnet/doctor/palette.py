@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
-import cv2
 import numpy as np
 
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap, Colour
+from edge_segnet.pictures.palettes import lab_of
 
 NEAR: Final = 10.0
 """Distance in CIE L*a*b* (1976) below which two colours look alike as thin overlays; the shipped maps keep 15."""
@@ -108,5 +108,4 @@ def _hex(colour: Colour) -> str:
 
 def _lab(colours: Sequence[Colour]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """float32 [N,3]"""
-    rgb = np.array([colours], np.float32) / 255
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0], np.float32)
+    return lab_of(np.array(colours, np.float32) / np.float32(255))

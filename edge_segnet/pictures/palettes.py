@@ -5,9 +5,18 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_segnet.core.classes import ClassMap, from_lut
 from edge_segnet.core.errors import ModelError
 from edge_segnet.pictures.files import read_lut
+
+
+def lab_of(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """CIE L*a*b* of colours, float32 [N,3] for RGB [N,3] from 0 to 1: distances in it are what eyes see."""
+    return np.asarray(cv2.cvtColor(rgb[np.newaxis], cv2.COLOR_RGB2LAB)[0], np.float32)
 
 
 def recoloured(classes: ClassMap, palette: Path) -> ClassMap:

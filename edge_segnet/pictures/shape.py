@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_segnet.core.types import Fit, Image, Labels
 from edge_segnet.core.uris import Flip
@@ -49,6 +50,26 @@ def unfit_labels(labels: Labels, size: tuple[int, int], void: int, fit: Fit = "s
     seen = cv2.resize(labels, (seen_width, seen_height), interpolation=cv2.INTER_NEAREST)
     full[top : top + seen_height, left : left + seen_width] = seen
     return full
+
+
+def scaled(image: Image, size: tuple[int, int]) -> Image:
+    """The picture at ``size`` (width, height), in between bilinearly."""
+    return image if image.shape[1::-1] == size else np.asarray(cv2.resize(image, size), np.uint8)
+
+
+def nearest(image: Image, size: tuple[int, int]) -> Image:
+    """The picture at ``size`` (width, height), every pixel one that was there."""
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def thumbnail(image: Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Small and grey: uint8 [h,w] for ``size`` (width, height)."""
+    return np.asarray(cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def without_alpha(image: NDArray[np.uint8]) -> Image:
+    """uint8 [H,W,3] of [H,W,4] in the same order, in memory of its own."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
 
 
 def middle(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:

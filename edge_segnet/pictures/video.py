@@ -111,6 +111,27 @@ def _check_video(beside: Path, path: Path, frames: int) -> None:
         )
 
 
+class Reel:
+    """MPEG-4 in whatever container the name says, by OpenCV's FFmpeg: pictures of one size, one after the other."""
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        """``rate``: pictures per second; ``size``: (width, height). Raises OutputError: OpenCV can't write that."""
+        with quiet_decoders():
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, rate, size)
+        if not self._writer.isOpened():
+            path.unlink(missing_ok=True)
+            raise OutputError(f"{path}: OpenCV can't write a {size[0]}x{size[1]} video at {rate:g} frames/s")
+
+    def write(self, picture: Image) -> None:
+        """Append a picture, uint8 [H,W,3] BGR."""
+        self._writer.write(picture)
+
+    def release(self) -> None:
+        """Finish the file."""
+        self._writer.release()
+
+
 def even(image: Image) -> Image:
     """4:2:0 video has even sizes; FFmpeg's writer would cut the last row or column off."""
     right, below = image.shape[1] % 2, image.shape[0] % 2

@@ -10,11 +10,11 @@ import numpy as np
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation
+from edge_segnet.pictures.counting import class_counts, histogram
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import blend, colourise, draw_outline
 from edge_segnet.pictures.shape import fit_image, seen_size
 from edge_segnet.scene.alarms import Alarms
-from edge_segnet.scene.counting import class_counts, histogram
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.ground import CameraGeometry
 from edge_segnet.scene.regions import RegionCounter, Smoothed

@@ -11,7 +11,7 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Frame, Labels, Region
-from edge_segnet.scene.counting import class_counts, histogram, look_up
+from edge_segnet.pictures.counting import class_counts, histogram, look_up
 from edge_segnet.scene.ground import CameraGeometry, Sectors, drivable_lut
 from edge_segnet.settings.regions import MountConfig, RegionConfig
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.overlay import draw_legend
+from edge_segnet.pictures.text import write
 from edge_segnet.sinks.drawing import draw
 
 LINE: Final = 24
 """Pixels of the line of text below the pictures."""
-_FONT, _SCALE, _TEXT, _BACK = cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 24
+_SCALE, _TEXT, _BACK = 0.5, (235, 235, 235), 24
 LEAST_HEIGHT: Final = 270
 """Pixels; smaller networks' pictures are enlarged, so that the legend's letters fit beside them."""
 
@@ -37,7 +37,7 @@ def compose(result: Result, per_second: float) -> Image:
     body = draw_legend(np.ascontiguousarray(pictures), rows, widest=f"{int(counts.sum()):,}  100.0 %")
     line = np.full((2 * LINE, body.shape[1], 3), _BACK, np.uint8)
     for index, text in enumerate(_times(result, per_second)):
-        cv2.putText(line, text, (8, (index + 1) * LINE - 7), _FONT, _SCALE, _TEXT, 1, cv2.LINE_AA)
+        write(line, text, (8, (index + 1) * LINE - 7), _SCALE, _TEXT)
     return np.concatenate([body, line])
 
 
@@ -48,5 +48,4 @@ def _times(result: Result, per_second: float) -> tuple[str, str]:
         f"{result.frame.camera}: {result.model} on {result.backend},  {per_second:.1f} frames/s,  "
         f"age {result.age_now_ms:.0f} ms,  dropped {result.dropped.total}{notes}    ESC quits"
     )
-    plain = about.encode("ascii", "replace").decode("ascii")  # the font has no other letters
-    return stages.encode("ascii", "replace").decode("ascii"), plain
+    return stages, about

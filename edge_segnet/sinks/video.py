@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
-
-from edge_segnet.core.errors import OutputError
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Image, Result
-from edge_segnet.pictures.files import quiet_decoders
-from edge_segnet.pictures.video import even
+from edge_segnet.pictures.video import Reel, even
 from edge_segnet.settings.messages import VideoConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
@@ -98,7 +94,7 @@ class VideoFile:
     def __init__(self, path: Path, rate: float) -> None:
         """``rate``: pictures per second."""
         self._path, self._rate = path, rate
-        self._writer: cv2.VideoWriter | None = None
+        self._writer: Reel | None = None
         self._first_ns, self._count = 0, 0
         self._last: Shot | None = None
 
@@ -123,23 +119,13 @@ class VideoFile:
         """
         times = self.due(item.at_ns)
         if self._writer is None:
-            self._writer = self._open(item.image)
+            self._writer = Reel(self._path, self._rate, (item.image.shape[1], item.image.shape[0]))
             self._first_ns = item.at_ns
         for _ in range(times - 1):
             self._writer.write((self._last or item).image)
         self._writer.write(item.image)
         self._count += times
         self._last = item
-
-    def _open(self, image: Image) -> cv2.VideoWriter:
-        height, width = image.shape[:2]
-        with quiet_decoders():
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, code, self._rate, (width, height))
-        if not writer.isOpened():
-            self._path.unlink(missing_ok=True)
-            raise OutputError(f"{self._path}: OpenCV can't write a {width}x{height} video at {self._rate:g} frames/s")
-        return writer
 
     @property
     def size(self) -> int:

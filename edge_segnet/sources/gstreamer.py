@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from edge_segnet.core.errors import BadFrame, InputError, SourceLost
 from edge_segnet.core.types import Frame, Image
 from edge_segnet.core.uris import SourceUri, without_credentials
 from edge_segnet.pictures.files import read_only
-from edge_segnet.pictures.shape import fit_image
+from edge_segnet.pictures.shape import fit_image, without_alpha
 from edge_segnet.sources import gst, gst_plan, usb
 from edge_segnet.sources.gst_damage import DamageWatch
 from edge_segnet.sources.live import FrameFormat, Terms
@@ -130,7 +129,7 @@ class GStreamerSource:
         if data.size < stride * (height - 1) + width * channels:
             raise BadFrame(f"{self._shown}: a frame of {data.size} bytes is no {width}x{height} picture")
         rows = np.lib.stride_tricks.as_strided(data, (height, width, channels), (stride, channels, 1), writeable=False)
-        image = np.ascontiguousarray(rows) if channels == 3 else np.asarray(cv2.cvtColor(rows, cv2.COLOR_BGRA2BGR))
+        image = np.ascontiguousarray(rows) if channels == 3 else without_alpha(rows)
         return read_only(fit_image(np.asarray(image, np.uint8), self._wish.size, self._wish.fit))
 
     def _captured_ns(self, sample: Any, now_ns: int) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +16,11 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Image
 from edge_segnet.data.labels.masks import Colour, Mask, colours_to_ids, read_mask
 from edge_segnet.data.labels.survey import Facts
+from edge_segnet.pictures.shape import nearest
+from edge_segnet.pictures.text import fill, frame, write
 
+GOLDEN: Final = 0.381966
+"""Of the colour wheel: steps by the golden angle, (3 - sqrt(5)) / 2, keep neighbours far apart."""
 TILES: Final = 12
 """Label images on a sheet, taken evenly from all."""
 _WIDTH: Final = 220
@@ -74,8 +78,8 @@ def key_for(facts: Sequence[Facts], classes: ClassMap | None) -> Key:
         lut[: len(palette)] = palette[:, ::-1]
         return Key(counts, lut, {value: ",".join(map(str, lut[value][::-1])) for value in values}, [])
     for place, value in enumerate(values):
-        hue = np.array([[[int(place * 180 * 0.381966) % 180, 200, 255 - 90 * (place % 2)]]], np.uint8)
-        lut[value] = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0]
+        rgb = colorsys.hsv_to_rgb(place * GOLDEN % 1.0, 0.78, 1.0 - 0.35 * (place % 2))
+        lut[value] = [round(255 * part) for part in reversed(rgb)]
     return Key(counts, lut, dict.fromkeys(values, ""), [])
 
 
@@ -105,12 +109,12 @@ def _tiles(mask: Mask, path: Path, key: Key) -> Image:
         ids, unknown = colours_to_ids(mask.pixels, list(key.colours) or [(0, 0, 0)])
         ids[unknown] = 255
     stretched = np.minimum(ids.astype(np.uint16) * 255 // key.top, 255).astype(np.uint8)
-    views = [one if one.ndim == 3 else cv2.cvtColor(one, cv2.COLOR_GRAY2BGR) for one in (stored, stretched)]
+    views = [one if one.ndim == 3 else np.repeat(one[..., np.newaxis], 3, axis=2) for one in (stored, stretched)]
     height = max(1, round(_WIDTH * ids.shape[0] / ids.shape[1]))
     row = np.full((height + _ROW + _GAP, 3 * (_WIDTH + _GAP), 3), _BACK, np.uint8)
     for index, (view, name) in enumerate(zip([*views, key.lut[ids]], (path.name, *_COLUMNS), strict=True)):
         left = index * (_WIDTH + _GAP)
-        small = cv2.resize(np.ascontiguousarray(view, np.uint8), (_WIDTH, height), interpolation=cv2.INTER_NEAREST)
+        small = nearest(np.ascontiguousarray(view, np.uint8), (_WIDTH, height))
         row[_ROW : _ROW + height, left : left + _WIDTH] = small
         _write(row, name[:24], left, _ROW - 7)
     return row
@@ -124,9 +128,11 @@ def _legend(key: Key, most: int) -> Image:
         _write(panel, text, left, _ROW - 7)
     for row, value in enumerate(values, start=1):
         top, bottom, base = row * _ROW + 3, (row + 1) * _ROW - 3, (row + 1) * _ROW - 7
-        for left, right, colour in ((0, 28, [min(value * 255 // key.top, 255)] * 3), (40, 80, key.lut[value].tolist())):
-            cv2.rectangle(panel, (left, top), (right, bottom), colour, cv2.FILLED)
-            cv2.rectangle(panel, (left, top), (right, bottom), (90, 90, 90), 1)
+        grey = min(value * 255 // key.top, 255)
+        blue, green, red = key.lut[value].tolist()
+        for left, right, colour in ((0, 28, (grey, grey, grey)), (40, 80, (blue, green, red))):
+            fill(panel, (left, top), (right, bottom), colour)
+            frame(panel, (left, top), (right, bottom), (90, 90, 90))
         _write(panel, f"{value:>3}", 94, base)
         _write(panel, key.names[value][:16], 134, base)
         _write(panel, f"{100 * key.counts[value] / total:5.1f} %", 262, base)
@@ -143,5 +149,4 @@ def value_name(value: int, classes: ClassMap | None) -> str:
 
 
 def _write(panel: Image, text: str, left: int, base: int) -> None:
-    plain = text.encode("ascii", "replace").decode("ascii")  # the font has no other letters
-    cv2.putText(panel, plain, (left, base), cv2.FONT_HERSHEY_SIMPLEX, 0.42, _TEXT, 1, cv2.LINE_AA)
+    write(panel, text, (left, base), 0.42, _TEXT)

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +18,9 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import InputError
 from edge_segnet.data.labels.masks import Colour, Kind, colours_to_ids, count_colours, read_mask
 from edge_segnet.data.pairs import Pair
+from edge_segnet.pictures.counting import histogram
 from edge_segnet.pictures.files import read_image
-from edge_segnet.scene.counting import histogram
+from edge_segnet.pictures.shape import thumbnail
 
 BANDS: Final = 8
 """Horizontal stripes of equal height; where in the picture a class lives."""
@@ -133,7 +133,7 @@ def _examine_image(facts: Facts, path: Path) -> None:
     image = read_image(path)
     facts.image_size = image.shape[1], image.shape[0]
     facts.digest = hash(image.tobytes())
-    facts.thumb = np.asarray(cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), THUMB, interpolation=cv2.INTER_AREA))
+    facts.thumb = thumbnail(image, THUMB)
 
 
 def survey(work: Sequence[Work], classes: ClassMap | None, advance: Callable[[], None] = lambda: None) -> list[Facts]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.overlay import blend, colourise
+from edge_segnet.pictures.shape import scaled
+from edge_segnet.pictures.text import plate
 
 ALPHA: Final = 0.5
 LARGEST: Final = 1920
@@ -20,9 +21,9 @@ _WHITE, _AMBER = (240, 240, 240), (60, 190, 255)
 def overlay(result: Result) -> Image:
     """Colours over the picture, uint8 [H,W,3] BGR; a synthetic picture says so."""
     colours = colourise(result.segmentation.labels, result.view.classes.lut_bgr)
-    picture = _resized(blend(result.frame.image, colours, ALPHA), _size(result))
+    picture = scaled(blend(result.frame.image, colours, ALPHA), _size(result))
     if result.frame.synthetic:
-        _write(picture, "SYNTHETIC", 0.08, _AMBER)
+        plate(picture, "SYNTHETIC", 0.08, _AMBER)
     return picture
 
 
@@ -32,8 +33,8 @@ def notice(result: Result | None, title: str, detail: str) -> Image:
         picture = np.full((FIRST[1], FIRST[0], 3), 32, np.uint8)
     else:
         picture = np.asarray(overlay(result) // 4, np.uint8)
-    _write(picture, title, 0.48, _AMBER)
-    _write(picture, detail, 0.58, _WHITE)
+    plate(picture, title, 0.48, _AMBER)
+    plate(picture, detail, 0.58, _WHITE)
     return picture
 
 
@@ -48,29 +49,3 @@ def _size(result: Result) -> tuple[int, int]:
         width, height = max(width, round(height * ratio)), max(height, round(width / ratio))
     scale = min(1.0, LARGEST / max(width, height))
     return max(16, round(width * scale / 4) * 4), max(16, round(height * scale / 4) * 4)
-
-
-def _resized(image: Image, size: tuple[int, int]) -> Image:
-    if image.shape[1::-1] == size:
-        return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _write(picture: Image, text: str, height: float, colour: tuple[int, int, int]) -> None:
-    """Write a line into the picture, its baseline at a share of the height; too long a line is cut."""
-    text = text.encode("ascii", "replace").decode()
-    rows, columns = picture.shape[:2]
-    font, scale, margin = cv2.FONT_HERSHEY_SIMPLEX, max(0.3, rows / 700), max(2, columns // 40)
-
-    def width(words: str) -> int:
-        return int(cv2.getTextSize(words, font, scale, 1)[0][0])
-
-    if width(text) > columns - 2 * margin:
-        while text and width(f"{text}...") > columns - 2 * margin:
-            text = text[:-1]
-        text += "..."
-    # A plate, because letters of two widths don't lie on each other in every OpenCV.
-    left, base, tall = margin, round(rows * height), cv2.getTextSize("Xg", font, scale, 1)[0][1]
-    corner = (left + width(text) + tall // 2, base + tall // 2)
-    cv2.rectangle(picture, (left - tall // 2, base - tall - tall // 2), corner, (24, 24, 24), cv2.FILLED)
-    cv2.putText(picture, text, (left, base), font, scale, colour, 1, cv2.LINE_AA)
