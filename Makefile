@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check bench wheels clean
+.PHONY: run test check bench wheels system clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -26,6 +26,9 @@ bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.jso
 
 wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and 7 (aarch64, Python 3.10 and 3.12)?
 	$(BIN)/python -m tools.jetson_wheels
+
+system: $(VENV)/.test  ## as root: systemd as PID 1, from a wheel and a .deb to a running service and away again
+	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q --durations=10 tests/system
 
 clean:
 	rm -rf $(VENV) out build *.egg-info

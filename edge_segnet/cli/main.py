@@ -14,6 +14,7 @@ import typer
 from edge_segnet.cli import data_commands as cli_data
 from edge_segnet.cli import files_commands as cli_files
 from edge_segnet.cli import models_commands as cli_models
+from edge_segnet.cli import service as cli_install
 from edge_segnet.cli import service_commands as cli_service
 from edge_segnet.core.errors import EdgeSegnetError
 from edge_segnet.core.logs import OneLine, StandardError
@@ -95,5 +96,5 @@ def _root(
     pass
 
 
-for page in (cli_service, cli_files, cli_models, cli_data):
+for page in (cli_service, cli_install, cli_files, cli_models, cli_data):
     page.register(app)

@@ -52,8 +52,8 @@ def _state(unit: Unit) -> Finding:
     if unit["ActiveState"] == "failed":
         return _failed(unit)
     if unit["SubState"] == "auto-restart":
-        why = _why(unit)[0]
-        return yellow("unit", f"it keeps ending and is started again: {why}{last_words()}", LOG, **facts)
+        reason = why(unit)[0]
+        return yellow("unit", f"it keeps ending and is started again: {reason}{last_words()}", LOG, **facts)
     if unit["ActiveState"] in ("active", "activating", "reloading"):
         if unit["UnitFileState"] == "disabled":
             return yellow("unit", f"{words}; not at the next boot", "sudo systemctl enable edge-segnet", **facts)
@@ -65,8 +65,9 @@ def _state(unit: Unit) -> Finding:
 
 
 def _failed(unit: Unit) -> Finding:
-    why, remedy, code = _why(unit)
-    return red("unit", code, f"failed: {why}{last_words()}", f"{remedy}; {RETRY}", restarts=int(unit["NRestarts"] or 0))
+    reason, remedy, code = why(unit)
+    seen = f"failed: {reason}{last_words()}"
+    return red("unit", code, seen, f"{remedy}; {RETRY}", restarts=int(unit["NRestarts"] or 0))
 
 
 def last_words() -> str:
@@ -77,8 +78,8 @@ def last_words() -> str:
     return f"; it said: {errors[-1][:200]}" if errors else ""
 
 
-def _why(unit: Unit) -> tuple[str, str, int]:
-    """(reason, what to do, our exit code) of the last end."""
+def why(unit: Unit) -> tuple[str, str, int]:
+    """(reason, what to do, our exit code) of the unit's last end."""
     status = int(unit["ExecMainStatus"] or 0)
     match unit["Result"]:
         case "oom-kill":

@@ -1,0 +1,222 @@
+"""Install and take away the service: plan, say, do; and the way back if it does not become ready."""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge_segnet.core.errors import (
+    BudgetMissed,
+    ConfigError,
+    DeviceLost,
+    EdgeSegnetError,
+    ModelError,
+    OutputError,
+    UsageError,
+)
+from edge_segnet.doctor import systemd, unit
+from edge_segnet.doctor.place import Place
+from edge_segnet.install import machine as machines
+from edge_segnet.install import program as programs
+from edge_segnet.install import settings, share
+from edge_segnet.install.machine import ENGINE, SERVICE, Machine, call
+from edge_segnet.install.program import Program
+from edge_segnet.install.settings import CONFIG, TOKEN, Wanted
+from edge_segnet.install.steps import Record, Step, lay, remove_tree, replace, way_back
+
+UNITS: Final = Path("/etc/systemd/system")
+DROP_INS: Final = UNITS / f"{SERVICE}.d"
+JETSON: Final = DROP_INS / "jetson.conf"
+USERS: Final = Path("/etc/sysusers.d/edge-segnet.conf")
+FOLDERS: Final = Path("/etc/tmpfiles.d/edge-segnet.conf")
+RECORD: Final = Path("/etc/edge-segnet/.installed.json")
+STATE: Final = (Path("/var/lib/edge-segnet"), Path("/var/cache/edge-segnet"))
+"""The unit makes them at its first start."""
+USER: Final = "edge-segnet"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for. ``jetson``: None means to look."""
+
+    source: str | None = None
+    config: Path | None = None
+    jetson: bool | None = None
+    token: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``changes`` is empty where this installation is there already, as it should be."""
+
+    machine: Machine
+    changes: list[Step]
+    record: Record
+
+    @property
+    def starts(self) -> bool:
+        """Whether the service has to be started, or started again."""
+        return bool(self.changes) or not self.machine.active or not self.machine.enabled
+
+    @property
+    def lines(self) -> list[str]:
+        """What will be done, a line each."""
+        said = [step.text for step in self.changes]
+        if self.starts:
+            engine = f" (after {ENGINE}, which builds the TensorRT engine)" if self.machine.jetson else ""
+            verb = "restart" if self.machine.active else "start"
+            said.append(f"{verb} {SERVICE}{engine}, now and at every boot, and wait until it is ready")
+        return said
+
+
+def plan(request: Request, place: Place) -> Plan:
+    """Look, and refuse what would not end well; changes nothing.
+
+    Raises:
+        UsageError, ConfigError, OutputError: with what to do about it.
+    """
+    machine = machines.look(place, systemd.read(place), request.jetson)
+    program = Program.here()
+    if machine.packaged and not program.at_home:
+        hint = "use its command: /usr/bin/edge-segnet service install; or remove it first: apt remove edge-segnet"
+        raise UsageError("edge-segnet is installed here as a package", hint=hint)
+    wanted = settings.wanted(request.source, request.config, jetson=machine.jetson, token=request.token)
+    machines.check_ports(machine, settings.check(wanted))
+    machines.check_room()
+    record = Record.read(RECORD)
+    moves = programs.steps(program)
+    if moves and not program.at_home:
+        programs.check_space(program)
+    steps = [*moves, *_unit_steps(machine, record), *_settings_steps(wanted, record)]
+    return Plan(machine, steps, record)
+
+
+def _unit_steps(machine: Machine, record: Record) -> list[Step]:
+    systemd = share.folder("systemd")
+    files = {JETSON: systemd / f"{SERVICE}.d" / "jetson.conf"} if machine.jetson else {}
+    if machine.packaged:
+        steps = [step for name in (SERVICE, ENGINE) for step in give_way(UNITS / name, record)]
+        users = []
+    else:
+        files |= {UNITS / SERVICE: systemd / SERVICE, UNITS / ENGINE: systemd / ENGINE}
+        files |= {USERS: systemd / "sysusers.d" / USERS.name, FOLDERS: systemd / "tmpfiles.d" / FOLDERS.name}
+        steps = []
+        users = [Step(f"make the user {USER}, which no one can log in as", _make_user)] if not _has_user() else []
+    for path, source in files.items():
+        steps += lay(path, source.read_bytes(), record)
+    return [*steps, *users]
+
+
+def give_way(path: Path, record: Record) -> list[Step]:
+    """A unit of an earlier installation by hand, or by us, would hide the package's."""
+    try:
+        ours = record.ours(path, path.read_bytes())
+    except OSError:
+        return []
+    if not ours:
+        return []
+
+    def do(undo: ExitStack) -> None:
+        undo.callback(way_back(path))
+        path.unlink()
+        record.hashes.pop(str(path), None)
+
+    return [Step(f"remove {path}: the package has its own", do)]
+
+
+def _settings_steps(wanted: Wanted, record: Record) -> list[Step]:
+    steps = lay(CONFIG, wanted.config, record, 0o640)
+    if wanted.token is not None:
+        token = wanted.token
+
+        def do(undo: ExitStack) -> None:
+            undo.callback(way_back(TOKEN))
+            replace(TOKEN, token, 0o600)
+
+        steps.append(Step(f"make a token in {TOKEN}, by which other machines may watch", do))
+    return steps
+
+
+def _has_user() -> bool:
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        return False
+    return True
+
+
+def _make_user(undo: ExitStack) -> None:
+    undo.callback(remove_user)
+    call("systemd-sysusers", USERS)
+
+
+def remove_user() -> None:
+    """Where it is."""
+    with contextlib.suppress(EdgeSegnetError):
+        call("userdel", USER)
+
+
+def carry_out(plan: Plan, say: Say) -> None:
+    """Do it, or leave the machine as it was.
+
+    Raises:
+        EdgeSegnetError: why it was not done; with the service's own exit code where it did not become ready.
+    """
+    if not plan.starts:
+        say("nothing to do: it is installed, and it runs")
+        return
+    with ExitStack() as undo:
+        undo.callback(_as_before, plan.machine)
+        for step in plan.changes:
+            say(step.text)
+            step.do(undo)
+        for path in (RECORD, TOKEN):
+            undo.callback(way_back(path))
+        plan.record.write()
+        for folder in (folder for folder in STATE if not folder.exists()):
+            undo.callback(remove_tree, folder)
+        call("systemd-tmpfiles", "--create", "edge-segnet.conf")
+        say(plan.lines[-1])
+        _start(plan.machine, undo)
+        undo.pop_all()
+    programs.forget_before()
+
+
+def _start(machine: Machine, undo: ExitStack) -> None:
+    units = [SERVICE, ENGINE] if machine.jetson else [SERVICE]
+    call("systemctl", "daemon-reload")
+    undo.callback(_stop, units, machine)
+    call("systemctl", "enable", "--quiet", *units)
+    call("systemctl", "reset-failed", SERVICE)
+    try:
+        call("systemctl", "restart", SERVICE)
+    except OutputError as error:
+        raise not_ready(machine.place) from error
+
+
+def not_ready(place: Place) -> EdgeSegnetError:
+    """Why the service did not become ready, as an error with its exit code."""
+    found = systemd.read(place) or systemd.Unit()
+    reason, remedy, code = unit.why(found)
+    kinds: tuple[type[EdgeSegnetError], ...] = (ConfigError, ModelError, DeviceLost, BudgetMissed)
+    kind = next((one for one in kinds if one.exit_code == code), OutputError)
+    return kind(f"{SERVICE} did not become ready: {reason}{unit.last_words()}", hint=remedy)
+
+
+def _stop(units: list[str], machine: Machine) -> None:
+    for words in (("stop", SERVICE), *([("disable", "--quiet", *units)] if not machine.enabled else [])):
+        with contextlib.suppress(EdgeSegnetError):
+            call("systemctl", *words)
+
+
+def _as_before(machine: Machine) -> None:
+    """Last on the way back: what ran runs again."""
+    for words in (("daemon-reload",), ("reset-failed", SERVICE), *([("restart", SERVICE)] if machine.active else [])):
+        with contextlib.suppress(EdgeSegnetError):
+            call("systemctl", *words)
