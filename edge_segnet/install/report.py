@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from importlib.metadata import version
 
-from edge_segnet.core.errors import ConfigError
+from edge_segnet.core.errors import SettingsError
 from edge_segnet.doctor import systemd, unit
 from edge_segnet.doctor.context import gather
 from edge_segnet.doctor.place import Place
@@ -30,7 +30,7 @@ def where_to_look() -> list[str]:
 def _config() -> Config | None:
     try:
         return load(CONFIG)
-    except ConfigError:
+    except SettingsError:
         return None
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from edge_segnet.core.errors import (
     BudgetMissed,
-    ConfigError,
+    SettingsError,
     DeviceLost,
     EdgeSegnetError,
     ModelError,
@@ -79,7 +79,7 @@ def plan(request: Request, place: Place) -> Plan:
     """Look, and refuse what would not end well; changes nothing.
 
     Raises:
-        UsageError, ConfigError, OutputError: with what to do about it.
+        UsageError, SettingsError, OutputError: with what to do about it.
     """
     machine = machines.look(place, systemd.read(place), request.jetson)
     program = Program.here()
@@ -204,7 +204,7 @@ def not_ready(place: Place) -> EdgeSegnetError:
     """Why the service did not become ready, as an error with its exit code."""
     found = systemd.read(place) or systemd.Unit()
     reason, remedy, code = unit.why(found)
-    kinds: tuple[type[EdgeSegnetError], ...] = (ConfigError, ModelError, DeviceLost, BudgetMissed)
+    kinds: tuple[type[EdgeSegnetError], ...] = (SettingsError, ModelError, DeviceLost, BudgetMissed)
     kind = next((one for one in kinds if one.exit_code == code), OutputError)
     return kind(f"{SERVICE} did not become ready: {reason}{unit.last_words()}", hint=remedy)
 

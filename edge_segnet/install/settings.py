@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ConfigError, UsageError
+from edge_segnet.core.errors import SettingsError, UsageError
 from edge_segnet.install import share
 from edge_segnet.install.program import hidden
 from edge_segnet.settings.load import load
@@ -47,7 +47,7 @@ def wanted(source: str | None, file: Path | None, *, jetson: bool, token: bool) 
     """What is to lie in /etc/edge-segnet.
 
     Raises:
-        UsageError, ConfigError: it can't be read, or the service could not see what it names.
+        UsageError, SettingsError: it can't be read, or the service could not see what it names.
     """
     if source is not None:
         text = _from_source(source, jetson=jetson, open_to_others=token).encode()
@@ -104,7 +104,7 @@ def _has_token() -> bool:
 
 
 def check(settings: Wanted) -> Config:
-    """Ask the program itself, as the unit will start it, before anything is changed; raises ConfigError."""
+    """Ask the program itself, as the unit will start it, before anything is changed; raises SettingsError."""
     with tempfile.TemporaryDirectory(prefix="edge-segnet-") as folder:
         place = Path(folder)
         config = place / CONFIG.name
@@ -117,12 +117,12 @@ def check(settings: Wanted) -> Config:
                 command, capture_output=True, text=True, check=False, env=environment, timeout=CHECK_S, cwd=folder
             )
         except subprocess.TimeoutExpired as error:
-            raise ConfigError(f"the settings were not checked within {CHECK_S:.0f} s", hint="look at them") from error
+            raise SettingsError(f"the settings were not checked within {CHECK_S:.0f} s", hint="look at them") from error
         read = load(config) if done.returncode == 0 else None
     if read is None:
         lines = [line for line in done.stderr.splitlines() if ": error: " in line] or done.stderr.splitlines()[-1:]
         words = (lines or [f"exit code {done.returncode}"])[-1].partition(": error: ")
-        raise ConfigError((words[2] or words[0]).replace(f"{config}", CONFIG.name))
+        raise SettingsError((words[2] or words[0]).replace(f"{config}", CONFIG.name))
     return read
 
 
