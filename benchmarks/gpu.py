@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from edge_segnet.backends.model import open_backend
-from edge_segnet.backends.tensorrt import BLOCK, LOW_MARGIN, Spec, TensorRTBackend
+from edge_segnet.backends.tensorrt import BLOCK, Spec, TensorRTBackend
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.margins import margin_scale
 from edge_segnet.core.types import Frame
 from edge_segnet.cuda.compile import architecture, find_compiler, kernel_source
 from edge_segnet.cuda.driver import PycudaDriver
@@ -67,21 +68,21 @@ def _decode_time(driver: PycudaDriver, cubin: bytes, size: tuple[int, int]) -> t
     """(median seconds, bytes read and written)"""
     pixels = size[0] * size[1]
     stream, events = driver.stream(), (driver.event(), driver.event())
-    logits, labels = driver.device_buffer(2 * CLASSES * pixels), driver.device_buffer(pixels)
-    totals = driver.device_buffer(4 * (CLASSES + 2))
+    logits, labels = driver.device_buffer(2 * CLASSES * pixels), driver.device_buffer(2 * pixels)
+    totals = driver.device_buffer(4 * (2 * CLASSES + 4))
     _fill(driver, stream, logits)
-    kernel = driver.kernel(cubin, "decode_float16", "PPPiif")
+    kernel = driver.kernel(cubin, "decode_float16", "PPPiiif")
     grid = min(-(-pixels // (4 * BLOCK)), 8 * driver.info.multiprocessors)
-    arguments = (logits.address, labels.address, totals.address, CLASSES, pixels, LOW_MARGIN)
+    arguments = (logits.address, labels.address, totals.address, CLASSES, CLASSES, pixels, margin_scale(1.0))
     times = []
     for _ in range(REPEATS):
         stream.clear(totals)
         stream.record(events[0])
-        stream.launch(kernel, grid, BLOCK, 4 * (BLOCK // 32) * (CLASSES + 2), arguments)
+        stream.launch(kernel, grid, BLOCK, 4 * (BLOCK // 32) * (2 * CLASSES + 4), arguments)
         stream.record(events[1])
         stream.synchronize()
         times.append(events[1].ms_since(events[0]) / 1e3)
-    return median(times), (2 * CLASSES + 1) * pixels
+    return median(times), (2 * CLASSES + 2) * pixels
 
 
 def _fill(driver: PycudaDriver, stream: Any, logits: Any) -> None:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: labels and class counts from the same model file that TensorRT gets."""
+"""ONNX Runtime on the CPU: the same decode from the same model file that TensorRT gets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
+from edge_segnet.backends.decoded import Decoded, segmentation
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.margins import uncertain_counts
 from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.head import DECODED, Decode
 from edge_segnet.graph.lower import lower
 
 MAX_REASON: Final = 240
@@ -66,7 +69,9 @@ class OnnxBackend:
         self.model_name = model.card.name
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
-        lowered = lower(model.proto, "onnxruntime", head="labels", view=model.view)
+        self._calibration = model.card.calibration
+        decode = Decode(model.card.temperature, len(self.classes))
+        lowered = lower(model.proto, "onnxruntime", head="decode", decode=decode, view=model.view)
         self._session: Any = make_session(lowered.model.SerializeToString(), options or CpuOptions())
         self._lock = threading.Lock()
 
@@ -79,7 +84,7 @@ class OnnxBackend:
         started = time.perf_counter()
         with self._lock:
             try:
-                labels = self._session.run(["labels"], {"frame": frame.image[np.newaxis]})[0][0]
+                found = self._session.run(DECODED, {"frame": frame.image[np.newaxis]})
             except Exception as error:
                 width, height = self.input_size
                 hint = "is there memory enough? a smaller --size takes less"
@@ -87,20 +92,27 @@ class OnnxBackend:
                     f"{self.model_name} fails at {width}x{height} ({_reason(error)})", hint=hint
                 ) from error
         inferred = time.perf_counter()
-        counts = np.bincount(labels.reshape(-1), minlength=len(self.classes) + 1).astype(np.int64, copy=False)
+        decoded = _count(found, len(self.classes))
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
-        labels.setflags(write=False)
-        return Segmentation(labels=labels, counts=counts, low_margin=None, stages_ms=stages)
+        return segmentation(decoded, self._calibration, stages)
 
     def bare_ms(self, frame: Frame) -> float:
         """Milliseconds of the session alone."""
         inputs = {"frame": frame.image[np.newaxis]}
         with self._lock:
             started = time.perf_counter()
-            self._session.run(["labels"], inputs)
+            self._session.run(DECODED, inputs)
             return 1e3 * (time.perf_counter() - started)
 
     def close(self) -> None:
         """Free the session."""
         with self._lock:
             self._session = None
+
+
+def _count(found: list[Any], classes: int) -> Decoded:
+    """``found``: the head's outputs ``DECODED``."""
+    (labels,), (margins,), winning, broken = found
+    counts = np.bincount(labels.reshape(-1), minlength=classes + 1).astype(np.int64, copy=False)
+    uncertain = uncertain_counts(labels, margins, classes)
+    return Decoded(labels, margins, counts, uncertain, float(winning[0]), int(broken[0]))

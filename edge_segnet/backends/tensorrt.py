@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,11 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from edge_segnet.backends.decoded import from_kernel, segmentation
+from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.core.margins import margin_scale
 from edge_segnet.core.types import Fit, Frame, Image, Labels, Segmentation
 from edge_segnet.cuda.interface import Driver, Memory, MemoryKind
 from edge_segnet.engine import golden
@@ -26,14 +28,12 @@ from edge_segnet.graph.card import ModelCard, OnnxModel
 from edge_segnet.graph.lower import Precision
 
 logger = logging.getLogger(__name__)
-LOW_MARGIN: Final = math.log(2)
-"""A pixel is uncertain where the winner is less than twice as likely as the runner-up: softmax's ratio is e^(a-b)."""
 STAGES: Final = ("upload", "network", "decode", "download")
 BLOCK: Final = 256
 """Threads per block, as in decode.cu."""
 _PER_THREAD: Final = 4
 _BLOCKS_PER_MULTIPROCESSOR: Final = 8
-_ARGUMENTS: Final = "PPPiif"
+_ARGUMENTS: Final = "PPPiiif"
 
 
 class Network(Protocol):
@@ -56,6 +56,7 @@ class Spec:
     """(width, height)"""
     fit: Fit
     precision: Precision
+    calibration: Calibration | None = None
 
 
 class SelfTestFailed(ModelError):
@@ -68,13 +69,13 @@ class _Buffers:
     def __init__(self, driver: Driver, spec: Spec, kind: MemoryKind) -> None:
         (width, height), classes = spec.size, len(spec.classes)
         self.frame = driver.host_buffer((height, width, 3), np.uint8, kind)
-        self.labels = driver.host_buffer((height, width), np.uint8, kind)
-        self.totals = driver.host_buffer((classes + 2,), np.uint32, "pinned")
+        self.labels = driver.host_buffer((2, height, width), np.uint8, kind)  # and margins
+        self.totals = driver.host_buffer((2 * classes + 4,), np.uint32, "pinned")
         mapped = kind == "mapped"
         self.frame_twin = None if mapped else driver.device_buffer(3 * width * height)
-        self.labels_twin = None if mapped else driver.device_buffer(width * height)
+        self.labels_twin = None if mapped else driver.device_buffer(2 * width * height)
         # The GPU adds to these atomically, which mapped memory is bad at; they are a hundred bytes.
-        self.totals_twin = driver.device_buffer(4 * (classes + 2))
+        self.totals_twin = driver.device_buffer(4 * (2 * classes + 4))
         size = {"fp16": 2, "fp32": 4}[spec.precision]
         self.logits = driver.device_buffer(size * classes * width * height)
 
@@ -124,10 +125,12 @@ class TensorRTBackend:
         entry = "decode_float16" if spec.precision == "fp16" else "decode_float32"
         self._kernel = driver.kernel(cubin, entry, _ARGUMENTS)
         addresses = buffers.logits.address, buffers.labels_address, buffers.totals_twin.address
-        self._arguments = (*addresses, len(spec.classes), self._pixels, LOW_MARGIN)
+        channels = classes = len(spec.classes)
+        temperature = 1.0 if spec.calibration is None else spec.calibration.temperature
+        self._arguments = (*addresses, channels, classes, self._pixels, margin_scale(temperature))
         threads = -(-self._pixels // (1 if self._pixels % _PER_THREAD else _PER_THREAD))
         self._grid = min(-(-threads // BLOCK), _BLOCKS_PER_MULTIPROCESSOR * driver.info.multiprocessors)
-        self._shared_bytes = 4 * (BLOCK // 32) * (len(spec.classes) + 2)
+        self._shared_bytes = 4 * (BLOCK // 32) * (2 * classes + 4)
         self._network.bind(buffers.frame_address, buffers.logits.address)
 
     def infer(self, frame: Frame) -> Segmentation:
@@ -178,15 +181,12 @@ class TensorRTBackend:
 
     def _result(self) -> Segmentation:
         """Copies out of the page-locked memory, which the next frame overwrites."""
-        labels: Labels = self._buffers.labels.array.copy()
-        totals = self._buffers.totals.array.astype(np.int64)
-        counts = totals[:-1]
-        if int(counts.sum()) != self._pixels:
-            raise DeviceLost(f"the decode kernel counted {int(counts.sum())} of {self._pixels} pixels", sticky=False)
-        labels.setflags(write=False)
+        decoded = from_kernel(self._buffers.labels.array.copy(), self._buffers.totals.array)
+        if (counted := int(decoded.counts.sum())) != self._pixels:
+            raise DeviceLost(f"the decode kernel counted {counted} of {self._pixels} pixels", sticky=False)
         events = self._events
         stages = {stage: events[at + 1].ms_since(events[at]) for at, stage in enumerate(STAGES)}
-        return Segmentation(labels, counts, float(totals[-1]) / self._pixels, stages)
+        return segmentation(decoded, self._spec.calibration, stages)
 
     def bare_ms(self, frame: Frame) -> float:  # noqa: ARG002 - it runs on whatever frame came last
         """GPU milliseconds of the network alone: what trtexec calls GPU Compute Time."""
@@ -278,7 +278,7 @@ def open_engine(engine: Path, model: OnnxModel | EngineFile, memory: Memory) -> 
 
 def _spec(verified: Verified, card: ModelCard) -> Spec:
     recipe = verified.manifest.recipe
-    return Spec(card.name, card.classes, recipe.size, recipe.fit, recipe.precision)
+    return Spec(card.name, card.classes, recipe.size, recipe.fit, recipe.precision, card.calibration)
 
 
 def _provenance(verified: Verified) -> dict[str, Any]:

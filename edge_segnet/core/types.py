@@ -60,12 +60,27 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What a backend says about one frame, at network size."""
+    """What a backend says about one frame, at network size.
+
+    ``uncertain`` int64 [C]: of ``counts``, the pixels whose class is less than twice as likely as the runner-up;
+    ``low_margin`` is their share. ``margins`` uint8 [H,W]: how far the class leads, in units of ``core.margins``.
+    ``unfamiliar``: 0..1, how unlike the picture is to what the model learnt from; None where it was never measured.
+    ``broken``: pixels whose logits are no numbers; they are void.
+    """
 
     labels: Labels
     counts: Counts
     low_margin: float | None
     stages_ms: Mapping[str, float]
+    uncertain: Counts | None = None
+    margins: Labels | None = None
+    unfamiliar: float | None = None
+    broken: int = 0
+
+    @property
+    def valid(self) -> bool:
+        """Whether the network computed numbers."""
+        return self.broken == 0
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ def _plan_job(model: OnnxModel, engine: Path, request: Request) -> _Job:
     recipe = Recipe(
         source_sha256=source_hash(model),
         classes=model.card.classes.to_dict(),
+        calibration=None if model.card.calibration is None else model.card.calibration.to_dict(),
         fit=model.card.fit,
         flavour=library.flavour,
         version=library.version,

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge_segnet.core import calibration as calibrations
+from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.types import Fit
@@ -16,7 +18,7 @@ from edge_segnet.engine.library import Flavour
 from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
 from edge_segnet.graph.lower import Precision
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 REBUILD: Final = "build it again: edge-segnet build-engine"
 Sha256 = str
 
@@ -31,6 +33,7 @@ class Recipe(_Part):
     source_sha256: Sha256
     """Of the ONNX file."""
     classes: dict[str, Any]
+    calibration: dict[str, Any] | None = None
     fit: Fit
     flavour: Flavour
     version: str
@@ -61,7 +64,7 @@ class Files(_Part):
 class Manifest(_Part):
     """The whole document."""
 
-    format: Literal[1]
+    format: Literal[2]
     name: str
     source: str
     """Path of the ONNX file at build time."""
@@ -81,6 +84,11 @@ class Manifest(_Part):
     @property
     def class_map(self) -> ClassMap:
         return from_dict(self.recipe.classes, "the manifest")
+
+    @property
+    def calibration(self) -> Calibration | None:
+        measured = self.recipe.calibration
+        return None if measured is None else calibrations.from_dict(measured, "the manifest")
 
     @property
     def frame_shape(self) -> tuple[int, int, int, int]:
@@ -110,6 +118,7 @@ def parse(text: bytes, path: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(text)
         classes = manifest.class_map
+        _ = manifest.calibration
     except (ValidationError, UsageError) as error:
         raise ModelError(f"{path}: not an engine's manifest ({_reason(error)})", hint=REBUILD) from error
     if manifest.checksum != _checksum(manifest):
@@ -179,7 +188,8 @@ def engine_file(manifest: Manifest, path: Path) -> EngineFile:
     """With the card that the model had which it was built from."""
     recipe = manifest.recipe
     provenance = {"engine": path.name, "source": manifest.source, "source_sha256": recipe.source_sha256}
-    card = ModelCard(manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence, provenance)
+    named = (manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence)
+    card = ModelCard(*named, provenance, manifest.calibration)
     return EngineFile(card, manifest, path)
 
 

@@ -1,9 +1,10 @@
-"""A model file and its card: class map, input fit, provenance and licence travel inside the .onnx, and are checked at
-every load.
+"""A model file and its card: class map, input fit, provenance, licence and calibration travel inside the .onnx, and are
+checked at every load.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from edge_segnet.core import calibration as calibrations
+from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
@@ -36,6 +39,12 @@ class ModelCard:
     licence: str
     provenance: dict[str, Any]
     """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
+    calibration: Calibration | None = None
+
+    @property
+    def temperature(self) -> float:
+        """What divides the logits before a margin is called small."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +73,7 @@ def attach(
     fit: Fit = "stretch",
     licence: str = "",
     provenance: dict[str, Any] | None = None,
+    calibration: Calibration | None = None,
 ) -> OnnxModel:
     """Write the card into ``proto`` (in place) and check that both agree.
 
@@ -76,6 +86,7 @@ def attach(
         "fit": fit,
         "licence": licence,
         "provenance": json.dumps(provenance or {}),
+        **({} if calibration is None else {"calibration": json.dumps(calibration.to_dict())}),
     }
     others = {entry.key: entry.value for entry in proto.metadata_props if not entry.key.startswith(KEY)}
     helper.set_model_props(proto, others | {KEY + key: value for key, value in described.items()})
@@ -98,6 +109,8 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
     try:
         classes = from_dict(json.loads(found["classes"]), where)
         provenance = json.loads(found["provenance"])
+        measured = found.get("calibration")
+        calibration = None if measured is None else calibrations.from_dict(json.loads(measured), where)
     except (json.JSONDecodeError, UsageError, RecursionError) as error:
         raise ModelError(f"{where}: damaged metadata ({error})") from error
     if channels != len(classes):
@@ -108,7 +121,21 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
     if found["fit"] not in get_args(Fit) or not isinstance(provenance, dict):
         raise ModelError(f"{where}: damaged metadata (fit {found['fit']!r})")
     fit: Fit = "crop" if found["fit"] == "crop" else "stretch"
-    return ModelCard(found["name"], classes, size, fit, found["licence"], provenance)
+    if calibration is not None and calibration.weights != fingerprint(proto):
+        raise ModelError(
+            f"{where}: its calibration was measured with other weights",
+            hint="measure it again: edge-segnet evaluate --calibrate",
+        )
+    return ModelCard(found["name"], classes, size, fit, found["licence"], provenance, calibration)
+
+
+def fingerprint(proto: onnx.ModelProto) -> str:
+    """Of the weights, which a resize or another class map leave alone: SHA-256 of all float32 initializers, as hex."""
+    digest = hashlib.sha256()
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            digest.update(numpy_helper.to_array(tensor).tobytes())
+    return digest.hexdigest()
 
 
 def _interface(proto: onnx.ModelProto, where: str) -> tuple[tuple[int, int], int]:

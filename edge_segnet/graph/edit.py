@@ -92,6 +92,11 @@ class Writer:
         self._node_names = {node.name for node in all_nodes(view.graph) if node.name not in node.output}
         self._shared: dict[tuple[str, bytes], str] = {}
 
+    def go_on(self, graph: onnx.GraphProto) -> None:
+        """Start with the nodes that another rewriting of the same view has left."""
+        self.nodes.extend(graph.node)
+        self._taken.update(name for node in all_nodes(graph) for name in node.output)
+
     def fresh(self, name: str) -> str:
         """``name``, or the first of name_1, name_2, ... that is free."""
         candidate, count = name, 0

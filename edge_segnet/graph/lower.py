@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import onnx
-from onnx import TensorProto, helper
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
+from edge_segnet.graph.head import Decode, Head, append_decode, append_labels
 from edge_segnet.graph.precision import to_half
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.scatter import fold_foreign, has_scatter
@@ -19,7 +19,6 @@ from edge_segnet.graph.view import View, first_line, infer
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
 Precision = Literal["fp32", "fp16"]
-Head = Literal["logits", "labels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +37,7 @@ def lower(
     *,
     precision: Precision = "fp32",
     head: Head = "logits",
+    decode: Decode | None = None,
     size: tuple[int, int] | None = None,
     view: View | None = None,
 ) -> Lowered:
@@ -49,7 +49,8 @@ def lower(
             three get operators that their parsers read (see ``unpool``).
         precision: "fp16" makes weights, maps and float outputs float16 (see ``precision``).
         head: "labels" replaces the logits [1,C,H,W] by an output ``labels`` uint8 [1,H,W]: their argmax over C, the
-            first class winning a tie.
+            first class winning a tie. "decode" puts ``head.DECODED`` there: labels, margins, and two sums.
+        decode: what that head must know; by default no temperature, and void behind the last class.
         size: (width, height) that a canonical model is re-derived for first (see ``resize``).
         view: of ``model``, where it was checked and its shapes inferred a moment ago: for "onnxruntime", which does
             both itself, neither is then done again.
@@ -75,7 +76,7 @@ def lower(
     counts = {"pools": pooling.pools, "unpools": pooling.unpools, "padded": pooling.padded}
     lines += _describe_pooling(target, counts)
     if head == "labels":
-        _append_labels(work, view)
+        append_labels(work, view)
         lines.append("argmax over the classes appended: output 'labels' uint8")
     if precision == "fp16":
         work, half = to_half(work)
@@ -84,6 +85,9 @@ def lower(
         if half.islands:
             kept = ", ".join(f"{count} {kind}" for kind, count in sorted(half.islands.items()))
             lines.append(f"kept in float32: {kept}")
+    if head == "decode":
+        append_decode(work, view, decode or Decode(), max_keeps_nan=target == "onnxruntime")
+        lines.append("decode appended: outputs 'labels' and 'margins' uint8, 'winning' and 'broken'")
     drop_unread(work.graph)
     if not (known and target == "onnxruntime"):
         _check(work)
@@ -108,29 +112,6 @@ def _check_static(model: onnx.ModelProto) -> None:
                 f"input '{value.name}' has {'a dynamic batch' if batch else 'dynamic dimensions'}: {dims}",
                 hint="export the model with batch 1 and a fixed size",
             )
-
-
-def _append_labels(model: onnx.ModelProto, view: View) -> None:
-    """Put ArgMax -> uint8 in the place of the logits output; ``view`` knows its shape, which no rewriting changes."""
-    graph = model.graph
-    outputs = [value for value in graph.output if value.name == "logits"] or list(graph.output)
-    if len(outputs) != 1:
-        names = [value.name for value in outputs]
-        raise ModelError(f"which of the outputs {names} are the logits?", hint="call it 'logits', or keep one output")
-    name = outputs[0].name
-    shape = view.shape(name)
-    if (
-        len(shape) != 4
-        or not 1 <= shape[1] <= 256
-        or view.elem_type(name) not in (TensorProto.FLOAT, TensorProto.FLOAT16)
-    ):
-        raise ModelError(f"output '{name}' {list(shape)} is not logits [N,C,H,W] of up to 256 classes")
-    if "labels" in view.producer or "labels" in view.initializers or any(v.name == "labels" for v in view.inputs):
-        raise ModelError("the model has a tensor called 'labels' already", hint="use --head logits")
-    index = "labels.index"
-    graph.node.append(helper.make_node("ArgMax", [name], [index], name=index, axis=1, keepdims=0))
-    graph.node.append(helper.make_node("Cast", [index], ["labels"], name="labels", to=TensorProto.UINT8))
-    outputs[0].CopyFrom(helper.make_tensor_value_info("labels", TensorProto.UINT8, [shape[0], *shape[2:]]))
 
 
 def _check(model: onnx.ModelProto) -> None:

@@ -45,7 +45,8 @@ static float __int_as_float(unsigned bits) {
   std::memcpy(&value, &bits, 4);
   return value;
 }
-static unsigned atomicAdd(unsigned* at, unsigned value) {
+template <typename T>
+static T atomicAdd(T* at, T value) {
   *at += value;
   return *at - value;
 }
@@ -65,7 +66,7 @@ static int __popc(unsigned mask) { return __builtin_popcount(mask); }
 
 #include KERNEL
 
-unsigned histograms_of_this_block[8 * 257];
+alignas(8) unsigned histograms_of_this_block[8 * 516];
 
 // Lets the lanes of a warp that wait at a vote go on together, once none of the warp is running.
 static bool settle_vote(int warp) {
@@ -94,15 +95,15 @@ static struct {
   const void* logits;
   u8* labels;
   u32* totals;
-  int classes, plane, half;
-  float low_margin;
+  int channels, classes, plane, half;
+  float scale;
 } call;
 
 static void enter() {
   if (call.half)
-    decode_float16(static_cast<const Half*>(call.logits), call.labels, call.totals, call.classes, call.plane, call.low_margin);
+    decode_float16(static_cast<const Half*>(call.logits), call.labels, call.totals, call.channels, call.classes, call.plane, call.scale);
   else
-    decode_float32(static_cast<const float*>(call.logits), call.labels, call.totals, call.classes, call.plane, call.low_margin);
+    decode_float32(static_cast<const float*>(call.logits), call.labels, call.totals, call.channels, call.classes, call.plane, call.scale);
   lanes[threadIdx.x].waiting = DONE;
 }
 
@@ -138,8 +139,9 @@ static int run_block() {
   }
 }
 
-extern "C" int emulate(int half, int grid, const void* logits, u8* labels, u32* totals, int classes, int plane, float low_margin) {
-  call = {logits, labels, totals, classes, plane, half, low_margin};
+extern "C" int emulate(int half, int grid, const void* logits, u8* labels, u32* totals, int channels, int classes, int plane,
+                       float scale) {
+  call = {logits, labels, totals, channels, classes, plane, half, scale};
   gridDim.x = unsigned(grid);
   for (blockIdx.x = 0; blockIdx.x < unsigned(grid); blockIdx.x++) {
     std::memset(histograms_of_this_block, 0xA5, sizeof histograms_of_this_block);

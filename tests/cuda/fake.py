@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.core.margins import margin_scale
 from edge_segnet.cuda.interface import DeviceBuffer, DeviceInfo, HostBuffer, MemoryKind
 from tests.cuda.reference import decode
 
@@ -117,7 +118,7 @@ class FakeDriver:
         self.called("kernel")
         if cubin != b"cubin":
             raise ModelError("the decode kernel can't run on Fake GPU")
-        assert arguments == "PPPiif"
+        assert arguments == "PPPiiif"
         return name
 
     def memory(self) -> tuple[int, int]:
@@ -152,17 +153,19 @@ class FakeStream:
 
     def launch(self, kernel: Any, grid: int, block: int, shared_bytes: int, arguments: Sequence[int | float]) -> None:
         self.driver.called("launch")
-        logits, labels, totals, classes, plane, low_margin = arguments
-        assert grid >= 1 and block == 256 and shared_bytes == 4 * 8 * (int(classes) + 2)
+        logits, labels, totals, channels, classes, plane, scale = arguments
+        assert grid >= 1 and block == 256 and shared_bytes == 4 * 8 * (2 * int(classes) + 4)
         dtype = np.float16 if kernel == "decode_float16" else np.float32
 
         def run() -> None:
             if self.driver.skip_kernel:
                 return
-            values = self.driver.at(int(logits)).view(dtype).reshape(int(classes), 1, int(plane))
-            found, counted = decode(values, float(low_margin))
-            np.copyto(self.driver.at(int(labels)), found.ravel())
-            self.driver.at(int(totals)).view(np.uint32)[:] += counted
+            values = self.driver.at(int(logits)).view(dtype).reshape(int(channels), 1, int(plane))
+            found = decode(values, margin_scale(1.0) / float(scale), int(classes))
+            np.copyto(self.driver.at(int(labels)), np.concatenate([found.labels, found.margins]).ravel())
+            counted = np.array([*found.counts, *found.uncertain, found.broken], np.uint32)
+            summed = np.array([round(4096 * found.winning)], np.int64).view(np.uint32)
+            self.driver.at(int(totals)).view(np.uint32)[:] += np.concatenate([summed, counted])
 
         self.queue.append(run)
 

@@ -62,5 +62,6 @@ def fake_backend(
         return network.stream
 
     driver.stream = stream  # type: ignore[method-assign]  # the fake network works in the stream that was made
-    spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, precision)
+    card = onnx_model.card
+    spec = Spec(card.name, card.classes, card.size, card.fit, precision, card.calibration)
     return TensorRTBackend(spec, network, driver, cubin, memory), driver, network

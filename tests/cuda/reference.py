@@ -1,8 +1,9 @@
-"""What the decode kernel has to say, in NumPy; and adversarial logits."""
+"""What every decode has to say, in NumPy; and adversarial logits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,33 @@ Logits = NDArray[Any]
 """float16 or float32 [C,H,W]"""
 
 
-def decode(logits: Logits, low_margin: float) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    """Labels [H,W] and totals [C+2]: pixels per class, void, uncertain."""
-    classes = logits.shape[0]
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What every head says of logits. ``winning`` is the sum over whole pixels, exact; float32 sums come near it."""
+
+    labels: NDArray[np.uint8]
+    margins: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+    uncertain: NDArray[np.int64]
+    winning: float
+    broken: int
+
+
+def decode(logits: Logits, temperature: float = 1.0, classes: int | None = None) -> Decoded:
+    """``classes``, the id of void, is the number of channels, or one less where the last channel is void."""
+    void = logits.shape[0] if classes is None else classes
     wide = logits.astype(np.float32)
-    void = np.isnan(wide).any(axis=0)
-    with np.errstate(invalid="ignore"):
-        labels = np.where(void, classes, np.where(np.isnan(wide), -np.inf, wide).argmax(axis=0)).astype(np.uint8)
-        uncertain = np.zeros_like(void)
-        if classes > 1:
-            second, best = np.sort(wide, axis=0)[-2:]
-            uncertain = ~void & ((best == second) | (best - second < np.float32(low_margin)))
-    counts = np.bincount(labels.ravel(), minlength=classes + 1)
-    return labels, np.append(counts, uncertain.sum()).astype(np.uint32)
+    ordered = np.sort(wide, axis=0)  # NaN comes last
+    best = ordered[-1]
+    second = ordered[-2] if len(ordered) > 1 else np.full_like(best, -np.inf)
+    whole = np.isfinite(best)
+    labels = np.where(whole, np.where(np.isnan(wide), -np.inf, wide).argmax(axis=0), void).astype(np.uint8)
+    with np.errstate(invalid="ignore", over="ignore"):
+        lead = (best - second) * np.float32(16 / (temperature * np.log(2)))
+        margins = np.where(whole, np.minimum(lead, np.float32(255)), 0).astype(np.uint8)
+    counts = np.bincount(labels.ravel(), minlength=void + 1)
+    uncertain = np.bincount(labels[margins < 16], minlength=void + 1)[:void]
+    return Decoded(labels, margins, counts, uncertain, float(best[whole].sum(dtype=np.float64)), int((~whole).sum()))
 
 
 def adversarial(dtype: Any, seed: int = 0) -> Iterator[tuple[str, Logits]]:

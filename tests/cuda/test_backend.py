@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_segnet.backends.onnx import OnnxBackend
-from edge_segnet.backends.tensorrt import LOW_MARGIN, SelfTestFailed
+from edge_segnet.backends.tensorrt import SelfTestFailed
+from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
 from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.core.types import Backend, Frame, Image
@@ -32,6 +35,10 @@ def frame_of(image: Image) -> Frame:
     return Frame(image, None, 0, time.monotonic_ns(), time.time(), "test")
 
 
+def same(found: NDArray[Any] | None, wanted: NDArray[Any] | None) -> bool:
+    return found is not None and wanted is not None and np.array_equal(found, wanted)
+
+
 def golden_labels(onnx_model: OnnxModel) -> Image:
     return OnnxBackend(onnx_model).infer(frame_of(golden_frame(onnx_model.card.size, onnx_model.card.fit))).labels
 
@@ -39,7 +46,9 @@ def golden_labels(onnx_model: OnnxModel) -> Image:
 @pytest.mark.parametrize("memory", ["pinned", "mapped"])
 @pytest.mark.parametrize("classes", [CAMVID_11, CAMVID_12])
 def test_labels_and_counts_are_the_cpus(memory: Memory, classes: ClassMap) -> None:
-    onnx_model = tiny_model(classes)
+    made = tiny_model(classes)
+    measured = Calibration(1.6, 2.0, 1.0, cards.fingerprint(made.proto))
+    onnx_model = cards.attach(made.proto, name="tiny", classes=classes, calibration=measured)
     backend, _, _ = fake_backend(onnx_model, memory=memory)
     cpu = OnnxBackend(onnx_model)
     assert isinstance(backend, Backend)
@@ -48,6 +57,8 @@ def test_labels_and_counts_are_the_cpus(memory: Memory, classes: ClassMap) -> No
         found, wanted = backend.infer(frame), cpu.infer(frame)
         assert np.array_equal(found.labels, wanted.labels) and np.array_equal(found.counts, wanted.counts)
         assert found.labels.dtype == np.uint8 and found.counts.dtype == np.int64
+        assert same(found.uncertain, wanted.uncertain) and same(found.margins, wanted.margins)
+        assert found.unfamiliar == pytest.approx(wanted.unfamiliar, rel=1e-4) and found.valid and wanted.valid
         assert set(found.stages_ms) == {"upload", "network", "decode", "download"}
         assert np.unique(found.labels).size > 2
 
@@ -57,9 +68,10 @@ def test_an_odd_size_in_float16() -> None:
     backend, driver, network = fake_backend(onnx_model, "fp16")
     found = backend.infer(frame_of(picture(65, 49)))
     logits = driver.at(network._logits).view(np.float16).reshape(11, 49, 65)
-    labels, totals = decode(logits, LOW_MARGIN)
-    assert np.array_equal(found.labels, labels)
-    assert found.low_margin == pytest.approx(totals[-1] / (65 * 49)) and 0 < totals[-1] < 65 * 49
+    wanted = decode(logits)
+    assert np.array_equal(found.labels, wanted.labels) and same(found.margins, wanted.margins)
+    assert same(found.uncertain, wanted.uncertain) and 0 < wanted.uncertain.sum() < 65 * 49
+    assert found.low_margin == pytest.approx(wanted.uncertain.sum() / (65 * 49))
 
 
 def test_one_copy_one_wait_and_a_fixed_order() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,10 +16,12 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.margins import margin_scale
 from edge_segnet.cuda.compile import find_compiler, installed_compilers, kernel_source
-from tests.cuda.reference import adversarial, decode
+from tests.cuda.reference import Decoded, adversarial, decode
 
-LOW_MARGIN = math.log(2)
+TEMPERATURE = 1.7
+SCALE = margin_scale(TEMPERATURE)
 EMULATOR = Path(__file__).parent / "emulator.cpp"
 ARCHITECTURES = ("sm_87", "sm_90", "sm_110", "sm_120")
 """Orin, data centre, Thor, RTX 50."""
@@ -45,22 +46,26 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def run(host: ctypes.CDLL, logits: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    classes, height, width = logits.shape
-    labels = np.full((height, width), 99, np.uint8)
-    totals = np.zeros(classes + 2, np.uint32)
+def check_totals(written: NDArray[np.uint8], totals: NDArray[np.uint32], wanted: Decoded) -> None:
+    """``written`` [2,H,W] and ``totals`` of a kernel against NumPy."""
+    assert np.array_equal(written[0], wanted.labels) and np.array_equal(written[1], wanted.margins)
+    assert totals[2:].tolist() == [*wanted.counts, *wanted.uncertain, wanted.broken]
+    total = float(totals[:2].view(np.int64)[0]) / 4096
+    if abs(wanted.winning) < 1e12:  # beyond, a sum is cut
+        whole = max(np.abs(wanted.winning), written[0].size)
+        assert total == pytest.approx(wanted.winning, abs=1e-3 * whole)
+
+
+def check(host: ctypes.CDLL, logits: NDArray[Any], void_channel: bool = False) -> None:
+    channels, height, width = logits.shape
+    classes = channels - void_channel
+    written = np.full((2, height, width), 99, np.uint8)
+    totals = np.zeros(2 * classes + 4, np.uint32)
     entry = getattr(host, f"decode_host_{logits.dtype}")
-    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (np.ascontiguousarray(logits), labels, totals)]
-    entry(*pointers, classes, height * width, ctypes.c_float(LOW_MARGIN))
-    return labels, totals
-
-
-def check(host: ctypes.CDLL, logits: NDArray[Any]) -> None:
-    labels, totals = run(host, logits)
-    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
-    assert np.array_equal(labels, wanted_labels)
-    assert totals.tolist() == wanted_totals.tolist()
-    assert totals[:-1].sum() == labels.size
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (np.ascontiguousarray(logits), written, totals)]
+    entry(*pointers, channels, classes, height * width, ctypes.c_float(SCALE))
+    check_totals(written, totals, decode(logits, TEMPERATURE, classes))
+    assert totals[2 : classes + 3].sum() == height * width
 
 
 @pytest.mark.parametrize("logits", _CASES)
@@ -81,6 +86,14 @@ def _logits(kind: Any) -> st.SearchStrategy[NDArray[Any]]:
     few = st.sampled_from([0.0, -0.0, 1.0, -1.0, float("nan"), float("inf"), -float("inf")])
     shapes = st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 5))
     return arrays.arrays(kind, shapes, elements=st.one_of(few, values))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_the_last_channel_may_be_void(host: ctypes.CDLL, emulated: ctypes.CDLL, kind: Any) -> None:
+    logits = np.random.default_rng(3).normal(0, 3, (6, 12, 16)).astype(kind)
+    logits[2, 4, 5] = np.nan
+    check(host, logits, void_channel=True)
+    check_kernel(emulated, logits, 2, void_channel=True)
 
 
 @settings(max_examples=150)
@@ -111,20 +124,19 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def check_kernel(emulated: ctypes.CDLL, logits: NDArray[Any], grid: int) -> None:
-    classes, height, width = logits.shape
+def check_kernel(emulated: ctypes.CDLL, logits: NDArray[Any], grid: int, void_channel: bool = False) -> None:
+    channels, height, width = logits.shape
+    classes = channels - void_channel
     aligned = np.zeros(logits.nbytes + 16, np.uint8)
     start = -aligned.ctypes.data % 16
     given = aligned[start : start + logits.nbytes].view(logits.dtype)
     given[:] = logits.ravel()
-    labels, totals = np.full(height * width + 16, 99, np.uint8), np.zeros(classes + 2, np.uint32)
-    written = labels[-labels.ctypes.data % 16 :][: height * width]
+    outputs, totals = np.full(2 * height * width + 16, 99, np.uint8), np.zeros(2 * classes + 4, np.uint32)
+    written = outputs[-outputs.ctypes.data % 16 :][: 2 * height * width]
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (given, written, totals)]
     half = int(logits.dtype == np.float16)
-    assert emulated.emulate(half, grid, *pointers, classes, height * width, ctypes.c_float(LOW_MARGIN)) == 0
-    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
-    assert np.array_equal(written.reshape(height, width), wanted_labels)
-    assert totals.tolist() == wanted_totals.tolist()
+    assert emulated.emulate(half, grid, *pointers, channels, classes, height * width, ctypes.c_float(SCALE)) == 0
+    check_totals(written.reshape(2, height, width), totals, decode(logits, TEMPERATURE, classes))
 
 
 @pytest.mark.parametrize("grid", [1, 3])

@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 from edge_segnet.graph.foreign import ForeignSpec, canonicalise
-from edge_segnet.graph.lower import Head, Precision, lower
+from edge_segnet.graph.head import Head
+from edge_segnet.graph.lower import Precision, lower
 from tests.support.nets import hourglass, random_model
 
 

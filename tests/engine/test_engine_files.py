@@ -122,7 +122,7 @@ def _without(document: dict[str, Any], *path: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(format=2), "format"),
+        (lambda d: d.update(format=1), "format"),
         (lambda d: d.update(extra=1), "extra"),
         (lambda d: _without(d, "files", "golden"), "files.golden"),
         (lambda d: d["recipe"].update(precision="int8"), "recipe.precision"),

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_segnet.backends.tensorrt import BLOCK, LOW_MARGIN
+from edge_segnet.backends.tensorrt import BLOCK
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.margins import margin_scale
 from edge_segnet.cuda.driver import PycudaDriver
 from edge_segnet.cuda.interface import MemoryKind
 from tests.cuda.reference import adversarial, decode
+from tests.cuda.test_decode import check_totals
 
 CASES = [
     pytest.param(logits, id=f"{name}, {kind.__name__}")
@@ -54,16 +56,17 @@ def run(
         stream = driver.stream()
         source = driver.host_buffer(logits.shape, logits.dtype, "pinned")
         np.copyto(source.array, logits)
-        there, totals = driver.device_buffer(logits.nbytes), driver.device_buffer(4 * (classes + 2))
-        labels = driver.host_buffer((height, width), np.uint8, kind)
-        labels_there = None if kind == "mapped" else driver.device_buffer(height * width)
-        counted = driver.host_buffer((classes + 2,), np.uint32, "pinned")
-        kernel = driver.kernel(cubin, f"decode_{logits.dtype}", "PPPiif")
+        there, totals = driver.device_buffer(logits.nbytes), driver.device_buffer(4 * (2 * classes + 4))
+        labels = driver.host_buffer((2, height, width), np.uint8, kind)
+        labels_there = None if kind == "mapped" else driver.device_buffer(2 * height * width)
+        counted = driver.host_buffer((2 * classes + 4,), np.uint32, "pinned")
+        kernel = driver.kernel(cubin, f"decode_{logits.dtype}", "PPPiiif")
         stream.upload(there, source)
         stream.clear(totals)
         address = labels.address if labels_there is None else labels_there.address
-        arguments = (there.address, address, totals.address, classes, height * width, LOW_MARGIN)
-        stream.launch(kernel, grid, BLOCK, 4 * (BLOCK // 32) * (classes + 2), arguments)
+        addresses = there.address, address, totals.address
+        arguments = (*addresses, classes, classes, height * width, margin_scale(1.0))
+        stream.launch(kernel, grid, BLOCK, 4 * (BLOCK // 32) * (2 * classes + 4), arguments)
         if labels_there is not None:
             stream.download(labels, labels_there)
         stream.download(counted, totals)
@@ -76,9 +79,7 @@ def run(
 @pytest.mark.parametrize("kind", ["pinned", "mapped"])
 @pytest.mark.parametrize("logits", CASES)
 def test_decode_is_numpys(driver: PycudaDriver, cubin: bytes, logits: NDArray[Any], kind: MemoryKind) -> None:
-    labels, totals = run(driver, cubin, logits, kind)
-    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
-    assert np.array_equal(labels, wanted_labels) and totals.tolist() == wanted_totals.tolist()
+    check_totals(*run(driver, cubin, logits, kind), decode(logits))
 
 
 @pytest.mark.parametrize("shape", [(12, 360, 480), (19, 1024, 2048), (255, 64, 66), (11, 361, 481)])
@@ -86,14 +87,12 @@ def test_decode_is_numpys(driver: PycudaDriver, cubin: bytes, logits: NDArray[An
 def test_decode_at_real_sizes(driver: PycudaDriver, cubin: bytes, shape: tuple[int, int, int], dtype: Any) -> None:
     logits = np.random.default_rng(1).normal(0, 3, shape).astype(dtype)
     logits[:, : shape[1] // 2] = np.arange(shape[0])[:, None, None]  # a half where whole warps agree
-    labels, totals = run(driver, cubin, logits, "pinned", grid=200)
-    wanted_labels, wanted_totals = decode(logits, LOW_MARGIN)
-    assert np.array_equal(labels, wanted_labels) and totals.tolist() == wanted_totals.tolist()
+    check_totals(*run(driver, cubin, logits, "pinned", grid=200), decode(logits))
 
 
 def test_a_cubin_for_another_gpu_is_refused(driver: PycudaDriver) -> None:
     with driver.current(), pytest.raises(ModelError, match=r"can't run on .*build-engine --force"):
-        driver.kernel(b"nonsense" + bytes(100), "decode_float16", "PPPiif")
+        driver.kernel(b"nonsense" + bytes(100), "decode_float16", "PPPiiif")
 
 
 def test_a_sticky_fault_is_told_from_others() -> None:

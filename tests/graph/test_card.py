@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
+from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19
 from edge_segnet.core.errors import ModelError, OutputError
 from edge_segnet.graph import card as cards
@@ -113,3 +115,28 @@ def test_a_model_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Is a directory"):
         cards.save(tiny_model(), tmp_path / "x.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
+
+
+def test_a_calibration_comes_back_and_belongs_to_its_weights(tmp_path: Path) -> None:
+    plain = tiny_model()
+    measured = Calibration(1.4, 8.0, 0.5, cards.fingerprint(plain.proto), "two drives")
+    made = cards.attach(plain.proto, name="x", classes=plain.card.classes, calibration=measured)
+    assert made.card.calibration == measured and made.card.temperature == 1.4 and plain.card.temperature == 1.0
+    cards.save(made, tmp_path / "x.onnx")
+    back = cards.load(str(tmp_path / "x.onnx"))
+    assert back.card.calibration == measured
+    assert cards.resized(back, (96, 80)).card.calibration == measured
+    assert cards.fingerprint(cards.resized(back, (96, 80)).proto) == measured.weights
+    weight = next(tensor for tensor in made.proto.graph.initializer if len(tensor.dims) == 4)
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.001), weight.name))
+    with pytest.raises(ModelError, match="measured with other weights"):
+        cards.read(made.proto, "x")
+
+
+def test_a_calibration_that_is_impossible_is_refused() -> None:
+    made = tiny_model()
+    measured = Calibration(1.4, 8.0, 0.5, cards.fingerprint(made.proto))
+    made = cards.attach(made.proto, name="x", classes=made.card.classes, calibration=measured)
+    entry(made.proto, "calibration").value = '{"temperature": -1}'
+    with pytest.raises(ModelError, match=r"x: damaged metadata .*calibration"):
+        cards.read(made.proto, "x")

@@ -1,0 +1,58 @@
+"""A head's outputs -> a ``Segmentation``: the same on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_segnet.core.calibration import Calibration
+from edge_segnet.core.types import Counts, Labels, Segmentation
+
+WINNING_ONE: Final = 4096
+"""What a logit of one is in the kernel's integers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What the head says (see ``graph.head``). ``winning`` is summed over all pixels but the ``broken`` ones."""
+
+    labels: Labels
+    margins: Labels
+    counts: Counts
+    uncertain: Counts
+    winning: float
+    broken: int
+
+
+def from_kernel(pixels: Labels, totals: NDArray[np.uint32]) -> Decoded:
+    """``pixels`` [2,H,W] and ``totals`` as ``decode.cu`` writes them."""
+    classes = (totals.size - 4) // 2
+    counted = totals.astype(np.int64)
+    winning = float(totals[:2].view(np.int64)[0]) / WINNING_ONE
+    counts, uncertain = counted[2 : 3 + classes], counted[3 + classes : -1]
+    return Decoded(pixels[0], pixels[1], counts, uncertain, winning, int(counted[-1]))
+
+
+def segmentation(decoded: Decoded, calibration: Calibration | None, stages_ms: Mapping[str, float]) -> Segmentation:
+    """Makes the arrays read-only."""
+    pixels = decoded.labels.size
+    whole = pixels - decoded.broken
+    unfamiliar = None
+    if calibration is not None and whole:
+        unfamiliar = calibration.unfamiliar(decoded.winning / whole)
+    for array in (decoded.labels, decoded.margins, decoded.counts, decoded.uncertain):
+        array.setflags(write=False)
+    return Segmentation(
+        labels=decoded.labels,
+        counts=decoded.counts,
+        low_margin=float(np.sum(decoded.uncertain)) / pixels,
+        stages_ms=stages_ms,
+        uncertain=decoded.uncertain,
+        margins=decoded.margins,
+        unfamiliar=unfamiliar,
+        broken=decoded.broken,
+    )
