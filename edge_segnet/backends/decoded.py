@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.calibration import Calibration
+from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Counts, Labels, Segmentation
 
 WINNING_ONE: Final = 4096
@@ -37,7 +38,9 @@ def from_kernel(pixels: Labels, totals: NDArray[np.uint32]) -> Decoded:
     return Decoded(pixels[0], pixels[1], counts, uncertain, winning, int(counted[-1]))
 
 
-def segmentation(decoded: Decoded, calibration: Calibration | None, stages_ms: Mapping[str, float]) -> Segmentation:
+def segmentation(
+    decoded: Decoded, classes: ClassMap, calibration: Calibration | None, stages_ms: Mapping[str, float]
+) -> Segmentation:
     """Makes the arrays read-only."""
     pixels = decoded.labels.size
     whole = pixels - decoded.broken
@@ -52,6 +55,7 @@ def segmentation(decoded: Decoded, calibration: Calibration | None, stages_ms: M
         low_margin=float(np.sum(decoded.uncertain)) / pixels,
         stages_ms=stages_ms,
         uncertain=decoded.uncertain,
+        classes=classes,
         margins=decoded.margins,
         unfamiliar=unfamiliar,
         broken=decoded.broken,

@@ -94,7 +94,7 @@ class OnnxBackend:
         inferred = time.perf_counter()
         decoded = _count(found, len(self.classes))
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
-        return segmentation(decoded, self._calibration, stages)
+        return segmentation(decoded, self.classes, self._calibration, stages)
 
     def bare_ms(self, frame: Frame) -> float:
         """Milliseconds of the session alone."""

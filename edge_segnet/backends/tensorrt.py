@@ -186,7 +186,7 @@ class TensorRTBackend:
             raise DeviceLost(f"the decode kernel counted {counted} of {self._pixels} pixels", sticky=False)
         events = self._events
         stages = {stage: events[at + 1].ms_since(events[at]) for at, stage in enumerate(STAGES)}
-        return segmentation(decoded, self._spec.calibration, stages)
+        return segmentation(decoded, self.classes, self._spec.calibration, stages)
 
     def bare_ms(self, frame: Frame) -> float:  # noqa: ARG002 - it runs on whatever frame came last
         """GPU milliseconds of the network alone: what trtexec calls GPU Compute Time."""

@@ -73,6 +73,7 @@ class Segmentation:
     low_margin: float | None
     stages_ms: Mapping[str, float]
     uncertain: Counts | None = None
+    classes: ClassMap = field(kw_only=True)
     margins: Labels | None = None
     unfamiliar: float | None = None
     broken: int = 0

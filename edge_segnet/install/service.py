@@ -12,11 +12,11 @@ from typing import Final
 
 from edge_segnet.core.errors import (
     BudgetMissed,
-    SettingsError,
     DeviceLost,
     EdgeSegnetError,
     ModelError,
     OutputError,
+    SettingsError,
     UsageError,
 )
 from edge_segnet.doctor import systemd, unit

@@ -16,7 +16,9 @@ def make_result(low_margin: float | None = 0.02149) -> Result:
     counts[[0, 3, 11]] = [100, 190, 10]
     image, original = np.zeros((15, 20, 3), np.uint8), np.zeros((30, 41, 3), np.uint8)
     frame = Frame(image, original, 812, 10**9, 1795378443.12, "front")
-    segmentation = Segmentation(np.zeros((15, 20), np.uint8), counts, low_margin, {"network": 8.04, "decode": 0.21})
+    segmentation = Segmentation(
+        np.zeros((15, 20), np.uint8), counts, low_margin, {"network": 8.04, "decode": 0.21}, classes=CAMVID_11
+    )
     inside = np.zeros(12, np.int64)
     inside[[3, 4, 11]] = [81, 18, 1]
     smoothed = np.full(12, 0.25)

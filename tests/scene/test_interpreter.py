@@ -51,7 +51,7 @@ def step(refiner: Postprocessor, labels: Labels, seq: int, period_ns: int = 100_
 
 def segmented(_frame: Frame, labels: Labels) -> Segmentation:
     counts = np.bincount(np.minimum(labels, 11).ravel(), minlength=12).astype(np.int64)
-    return Segmentation(labels, counts, 0.25, {"network": 1.0})
+    return Segmentation(labels, counts, 0.25, {"network": 1.0}, classes=CAMVID_11)
 
 
 def filled(label: int) -> Labels:

@@ -43,7 +43,15 @@ def result(seed: int = 1, camera: str = "front") -> Result:
     counts = np.bincount(labels.ravel(), minlength=12).astype(np.int64)
     stages = {"capture": 2.1, "network": 8.0, "decode": 0.2}
     frame = Frame(image, None, seed, 0, 0.0, camera, synthetic=True)
-    return Result(frame, Segmentation(labels, counts, None, stages), VIEW, "onnx", "segnet-lite", 42.0, Drops(3))
+    return Result(
+        frame,
+        Segmentation(labels, counts, None, stages, classes=CAMVID_11),
+        VIEW,
+        "onnx",
+        "segnet-lite",
+        42.0,
+        Drops(3),
+    )
 
 
 @dataclass
@@ -255,7 +263,7 @@ def test_small_networks_are_enlarged() -> None:
     labels = np.ascontiguousarray(street.segmentation.labels[::6, ::6])
     frame = Frame(np.ascontiguousarray(street.frame.image[::6, ::6]), None, 0, 0, 0.0, "front")
     counts = np.bincount(labels.ravel(), minlength=12).astype(np.int64)
-    small = Result(frame, Segmentation(labels, counts, None, {}), VIEW, "onnx", "tiny", 1.0)
+    small = Result(frame, Segmentation(labels, counts, None, {}, classes=CAMVID_11), VIEW, "onnx", "tiny", 1.0)
     assert compose(small, 9.0).shape[0] == 60 * 5 + 48
 
 

@@ -28,7 +28,7 @@ def segmentation_of(frame: Frame, classes: ClassMap = CAMVID_11) -> Segmentation
     """Every pixel the class ``seq % C``."""
     labels = np.full(frame.image.shape[:2], frame.seq % len(classes), np.uint8)
     counts = np.bincount(labels.ravel(), minlength=len(classes) + 1).astype(np.int64)
-    return Segmentation(labels, counts, None, {"network": 1.0})
+    return Segmentation(labels, counts, None, {"network": 1.0}, classes=classes)
 
 
 def result_of(seq: int, camera: str = "front", *, age_ms: float = 5.0, late: int = 0, stale: bool = False) -> Result:

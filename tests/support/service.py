@@ -38,7 +38,8 @@ def drive(frames: int = 3, size: tuple[int, int] = SIZE, camera: str = "front") 
 def segmented(frame: Frame, labels: Any, **changes: Any) -> Result:
     """A result as the loop makes them."""
     counts = np.bincount(np.minimum(labels, len(CAMVID_11)).ravel(), minlength=len(CAMVID_11) + 1)
-    segmentation = Segmentation(labels, counts.astype(np.int64), 0.02, {"capture": 1.5, "network": 20.25})
+    stages = {"capture": 1.5, "network": 20.25}
+    segmentation = Segmentation(labels, counts.astype(np.int64), 0.02, stages, classes=CAMVID_11)
     given: dict[str, Any] = {"view": VIEW, "backend": "onnx", "model": "tiny", "age_ms": 41.7, "origin": CAMERA}
     return Result(frame, segmentation, **{**given, "dropped": Drops(late=3), **changes})
 
