@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edge_segnet.bench.report import Report
+from edge_segnet.core import yaml
 from edge_segnet.core.errors import SettingsError
 
 Number = int | float
@@ -51,12 +50,7 @@ class Verdict:
 
 def read_budget(path: Path) -> list[Bound]:
     """Raises SettingsError: not a budget; says which line of it."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(error.strerror or str(error), path=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"not YAML ({' '.join(str(error).split())})", path=str(path)) from error
+    data = yaml.read(path).data
     if not isinstance(data, dict) or not data:
         hint = "write for example: phases.back_to_back.fps: {min: 15}"
         raise SettingsError("no bounds", hint=hint, path=str(path))

@@ -12,9 +12,11 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_segnet.core.errors import InputError
+from edge_segnet.core.files import read_file
 
 PERMILLE: Final = {"p50": 500, "p90": 900, "p99": 990, "p99_9": 999}
 LEAST_BEYOND: Final = 5
+MAX_BYTES: Final = 64 << 20
 """Samples that must lie beyond a percentile before it means anything: p99 takes 500 frames, p99.9 takes 5,000."""
 
 
@@ -173,7 +175,7 @@ class Report(_Part):
 def read_report(path: Path) -> Report:
     """Raises InputError: not a report of this command."""
     try:
-        return Report.model_validate_json(path.read_bytes())
+        return Report.model_validate_json(read_file(path, MAX_BYTES))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except ValidationError as error:

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO, get_args
 
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge_segnet.core import classes as class_maps
+from edge_segnet.core import yaml
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import output_error, written_beside
@@ -53,13 +53,7 @@ def read_classes(text: str, folder: Path | None = None, flag: str = "--classes "
         return class_maps.from_lut(read_lut(path), None, path.stem)
     if path.suffix.lower() not in {".yaml", ".yml"}:
         raise UsageError(f"{flag}{text}: no such class map", hint=f"{', '.join(CLASS_MAPS)}, a .yaml or a palette .png")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    return class_maps.from_dict(data, str(path))
+    return class_maps.from_dict(yaml.read(path).data, str(path))
 
 
 @contextmanager

@@ -19,7 +19,10 @@ The codes are the contract's; ``edge-segnet --help`` prints them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_MESSAGE: Final = 1000
+"""Characters; what is in the middle of a longer one is left out."""
 
 
 class EdgeSegnetError(Exception):
@@ -28,12 +31,21 @@ class EdgeSegnetError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = one_line(message)
+        super().__init__(self.message)
+        self.hint = one_line(hint)
 
     def __str__(self) -> str:
         return f"{self.message}: {self.hint}" if self.hint else self.message
+
+
+def one_line(text: str) -> str:
+    """Names and values from files may hold line breaks, terminal codes and thousands of characters."""
+    line = "".join(mark if mark.isprintable() else " " for mark in text).strip()
+    if len(line) <= MAX_MESSAGE:
+        return line
+    half = MAX_MESSAGE // 2
+    return f"{line[:half]} ... {line[-half:]}"
 
 
 class UsageError(EdgeSegnetError):

@@ -40,6 +40,27 @@ def state_folder() -> Path:
     return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/edge-segnet")
 
 
+def read_file(path: Path, limit: int) -> bytes:
+    """The whole of a regular file with at most ``limit`` bytes.
+
+    A pipe or a device is refused: the one may never have a writer, the other (/dev/zero) never an end.
+
+    Raises:
+        OSError: it can't be read; its ``strerror`` says why.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise OSError(errno.EINVAL, "a pipe or a device, not a file")
+            data = file.read(limit + 1)
+    except ValueError as error:  # a zero byte or half a surrogate in its name
+        raise OSError(errno.EINVAL, "no name that a file can have") from error
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"more than {limit} bytes, too many for what it is to be")
+    return data
+
+
 def output_error(path: Path | str, error: OSError) -> OutputError:
     """Why ``path`` can't be written, and what to do about it."""
     hint = _NEXT.get(error.errno or 0, "check the folder and its rights")

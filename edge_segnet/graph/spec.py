@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from edge_segnet.core import yaml
 from edge_segnet.core.errors import SettingsError
 
 Layout = Literal["nchw", "nhwc"]
 Triple = tuple[float, float, float]
-_MAX_BYTES: Final = 1 << 20
 
 
 class _Strict(BaseModel):
@@ -96,24 +95,13 @@ def load_spec(path: Path) -> ForeignSpec:
     Raises:
         SettingsError: missing, not YAML, an unknown or missing key, a wrong value; one line that names the place.
     """
-    try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise SettingsError(f"{size} bytes are too many for a spec file", hint="give the YAML file", path=str(path))
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"can't be read ({error.strerror})", path=str(path)) from None
-    except UnicodeDecodeError:
-        raise SettingsError("not a text file", hint="give the YAML file", path=str(path)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = f"not YAML ({getattr(error, 'problem', None) or 'syntax error'})"
-        raise SettingsError(what, path=str(path), line=mark.line + 1 if mark else None) from None
-    if not isinstance(content, dict):
+    document = yaml.read(path)
+    content = document.data
+    if not isinstance(content, dict) or not content:
         raise SettingsError("no keys found", hint="a spec has the keys input, output and classes", path=str(path))
     try:
         return ForeignSpec.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(what, key=first["loc"] or ("spec",), path=str(path)) from None
+        raise SettingsError(what).at(document.place(first["loc"] or ("spec",))) from None

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.errors import InputError, OutputError
-from edge_segnet.core.files import write_bytes
+from edge_segnet.core.files import read_file, write_bytes
 from edge_segnet.core.types import Image, Labels
 from edge_segnet.pictures.containers import fault, palette_as_grey
 
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 JPEG_QUALITY: Final = 90
+MAX_BYTES: Final = 1 << 30
+"""Of a picture file."""
 LEGEND_ROW: Final = 14
 """Pixels; smaller letters can't be read."""
 
@@ -156,7 +158,7 @@ def write_lut(path: Path, rgb: NDArray[np.uint8]) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_file(path, MAX_BYTES)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
     if wrong := fault(data):

@@ -12,11 +12,11 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 
 from edge_segnet.core import uris
+from edge_segnet.core import yaml as strict_yaml
 from edge_segnet.core.errors import Key, Place, SettingsError, dotted
-from edge_segnet.settings import yaml as strict_yaml
+from edge_segnet.core.yaml import Document
 from edge_segnet.settings.regions import faults_between
 from edge_segnet.settings.schema import Config
-from edge_segnet.settings.yaml import Document
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Settings of the daemon: what may stand in config.yaml, with types, bounds and defaults. Reading the file:
-``strict_yaml``.
+``load``.
 
 Names follow the contract. A key that is not here is an error, and so is a value of another kind: nothing is guessed.
 """

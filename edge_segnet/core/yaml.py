@@ -1,11 +1,13 @@
-"""YAML for settings: plain data with the line of every value, and none of YAML's surprises.
+"""The one reader of YAML, for settings, class maps, specs and budgets: plain data with the line of every value, and
+none of YAML's surprises.
 
 Refused, each with file:line:key: anchors and aliases, tags, duplicate keys, deep nesting, several documents, ``1:30``
-(which YAML 1.1 reads as 90), ``010`` (8), ``.inf`` and ``.nan``.
+(which YAML 1.1 reads as 90), ``010`` (8), ``.inf``, ``.nan`` and numbers that no int64 or double holds.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +16,12 @@ from typing import Any, Final
 import yaml
 
 from edge_segnet.core.errors import Key, Place, SettingsError
+from edge_segnet.core.files import read_file
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
+MAX_DIGITS: Final = 64
+"""Of a number; Python itself refuses thousands, in words of its own."""
 _RESOLVER: Final[Any] = yaml.resolver.Resolver()
 _TAG: Final = "tag:yaml.org,2002:"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
@@ -51,13 +56,10 @@ def read(path: Path) -> Document:
         SettingsError: it can't be read, is larger than 256 KiB, is not UTF-8, or holds what is refused here.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_file(path, MAX_BYTES)
     except OSError as error:
         what, hint = error.strerror or str(error), "check the file and its rights"
         raise SettingsError(what, hint=hint, path=str(path)) from error
-    if len(raw) > MAX_BYTES:
-        raise SettingsError(f"larger than {MAX_BYTES} bytes", hint="this is no settings file", path=str(path))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -79,9 +81,23 @@ def parse(text: str, where: str) -> Document:
         mark = error.problem_mark or error.context_mark
         line = builder.document.line(mark.line + 1) if mark else None
         raise SettingsError(f"not YAML ({error.problem or error.context})", path=where, line=line) from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"not YAML ({' '.join(str(error).split())})", path=where) from error
+    except SettingsError:
+        raise
+    except Exception as error:
+        # PyYAML also says ValueError and OverflowError, of version numbers and escapes that no integer holds.
+        raise SettingsError(f"not YAML ({error})", path=where) from error
     return builder.document
+
+
+def _number(kind: str, words: str) -> int | float | None:
+    """A decimal number; None: it is none. Infinite where it has digits beyond all reason."""
+    if len(words) > MAX_DIGITS:
+        return math.inf
+    if kind == "int" and _DECIMAL.fullmatch(words):
+        return int(words)
+    if kind == "float" and ":" not in words and words.lstrip("+-").lower() not in (".inf", ".nan"):
+        return float(words.replace("_", ""))
+    return None
 
 
 def _line(event: yaml.Event) -> int:
@@ -174,11 +190,12 @@ class _Builder:
             self.document.words[self._path()] = words
         if kind == "bool":
             return words.lower() in ("yes", "true", "on")
-        if kind == "int" and _DECIMAL.fullmatch(words):
-            return int(words)
-        if kind == "float" and ":" not in words and words.lstrip("+-").lower() not in (".inf", ".nan"):
-            return float(words.replace("_", ""))
-        raise self._error(event, f"{words} is no plain number", "give a decimal number, or put it in quotes")
+        number = _number(kind, words)
+        if number is None:
+            raise self._error(event, f"{words} is no plain number", "give a decimal number, or put it in quotes")
+        if not math.isfinite(number) or (abs(number) >= 2**63 and isinstance(number, int)):
+            raise self._error(event, f"{words} is too large a number", "give a smaller one, or put it in quotes")
+        return number
 
     def _path(self, *last: str | int) -> Key:
         known = tuple(key for key in self._keys if key is not None)

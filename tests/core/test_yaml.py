@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_segnet.core.errors import SettingsError
-from edge_segnet.settings.yaml import MAX_BYTES, parse, read
+from edge_segnet.core.yaml import MAX_BYTES, parse, read
 
 
 def test_values_and_their_lines() -> None:
