@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check bench wheels system clean
+.PHONY: run test check bench fuzz wheels system clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -23,6 +23,10 @@ check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom,
 
 bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.json
 	$(BIN)/python -m benchmarks --json out/bench.json
+
+# In CI two minutes for all parsers together; by hand: make fuzz CASES=10000, or FUZZ="onnx events" CASES=100000 SEED=7
+fuzz: $(VENV)/.test  ## hostile input for every parser: tracebacks, hangs, crashes, more than 1 GB
+	$(BIN)/python -m tests.fuzz $(FUZZ) --seed $(or $(SEED),1) $(if $(CASES),--cases $(CASES),--seconds 110)
 
 wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and 7 (aarch64, Python 3.10 and 3.12)?
 	$(BIN)/python -m tools.jetson_wheels

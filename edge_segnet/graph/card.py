@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_segnet.core import calibration as calibrations
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap, from_dict
-from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Fit
 from edge_segnet.graph.load import read_file
@@ -111,7 +111,7 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
         provenance = json.loads(found["provenance"])
         measured = found.get("calibration")
         calibration = None if measured is None else calibrations.from_dict(json.loads(measured), where)
-    except (json.JSONDecodeError, UsageError, RecursionError) as error:
+    except Exception as error:  # whatever stands there: nesting gives RecursionError, thousands of digits ValueError
         raise ModelError(f"{where}: damaged metadata ({error})") from error
     if channels != len(classes):
         raise ModelError(

@@ -149,12 +149,15 @@ def _check_external(path: Path, folder: Path, tensor: onnx.TensorProto) -> int:
     if ".." in posix.parts or ".." in windows.parts:
         raise refused
     place = folder
-    for part in posix.parts:
-        place /= part
-        if place.is_symlink():
+    try:
+        for part in posix.parts:
+            place /= part
+            if place.is_symlink():
+                raise refused
+        if not place.is_file() or not place.resolve().is_relative_to(folder):
             raise refused
-    if not place.is_file() or not place.resolve().is_relative_to(folder):
-        raise refused
+    except OSError:  # a name that no file can have
+        raise refused from None
     try:
         offset, size = int(facts.get("offset", "0")), place.stat().st_size
         length = int(facts.get("length", size - offset))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.graph.bounds import GROWING, MAX_COMPUTED, fits, require_bounded
 
 Array = NDArray[Any]
 _SMALL = 1024
@@ -140,6 +141,20 @@ class View:
         inferred = infer(model)
         self._types = {v.name: v.type for v in (*inferred.input, *inferred.output, *inferred.value_info)}
         self._values: dict[str, Array | None] = {}
+        self._check_computed()
+
+    def _check_computed(self) -> None:
+        """Nodes that no input influences must not compute more than a model could store."""
+        constant = set(self.initializers)
+        for node in self.graph.node:
+            if any(name and name not in constant for name in node.input) or any(subgraphs(node)):
+                continue
+            constant.update(node.output)
+            for name in node.output:
+                require_bounded(node, self.dims(name))
+            if node.op_type in GROWING:  # whose shape is a value, which shape inference may not follow
+                feeds = {name: value for name in node.input if name and (value := self.constant(name)) is not None}
+                require_bounded(node, [MAX_COMPUTED + 1] if not fits(node, feeds) else [])
 
     def elem_type(self, name: str) -> int:
         """``onnx.TensorProto`` data type of a tensor; UNDEFINED when nobody knows."""
@@ -198,7 +213,7 @@ class View:
                 if value is None:
                     return None
                 feeds[source] = value
-        return _run(node, feeds, self.opset)
+        return _run(node, feeds, self.opset) if fits(node, feeds) else None
 
 
 def _run(node: onnx.NodeProto, feeds: dict[str, Array], version: int) -> Array | None:

@@ -164,6 +164,6 @@ def _line(document: dict[str, Any]) -> bytes:
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(line)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - whatever stands there after a crash; nesting gives RecursionError
         return None
     return found if isinstance(found, dict) else None

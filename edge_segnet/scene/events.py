@@ -7,6 +7,7 @@ An event can be read only once it is on disk, so that nobody sends one that a cr
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
@@ -17,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from edge_segnet.core import threads
 from edge_segnet.scene.event_store import EventStore
@@ -49,6 +52,8 @@ class Event:
     that a reader can count what it missed).
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False)
+
     rule: str
     region: str
     camera: str
@@ -63,7 +68,7 @@ class Event:
     synthetic: bool = False
     snapshot: str | None = None
     id: str = ""
-    seq: int = 0
+    seq: Annotated[int, Field(ge=0, lt=2**62)] = 0
 
     @property
     def alarm(self) -> AlarmKey:
@@ -95,22 +100,18 @@ def from_document(document: dict[str, Any]) -> Event:
     """What ``to_document`` made.
 
     Raises:
-        KeyError, TypeError, ValueError: it is something else.
+        ValueError: it is something else, if only in one value (pydantic's ValidationError is one).
     """
-    fields = {key: document[key] for key in _KEYS}
-    event = Event(class_name=document["class"], **fields)
-    uuid.UUID(event.id)
-    if type(event.seq) is not int or event.kind not in ("start", "clear"):
-        raise ValueError("no event")
-    if _stamp(event.id) > MAX_STAMP:
-        raise ValueError("no id could follow")
+    fields = {("class_name" if key == "class" else key): value for key, value in document.items()}
+    event = _EVENTS.validate_json(json.dumps(fields))  # strict about values, but not about being a dict
+    if str(uuid.UUID(event.id)) != event.id or _stamp(event.id) > MAX_STAMP:
+        raise ValueError(f"{event.id}: no id of a log, or one that none could follow")
+    if event.snapshot not in (None, f"{event.id}.jpg"):
+        raise ValueError(f"{event.snapshot}: no snapshot of a log")  # it names a file, which will be removed
     return event
 
 
-_KEYS: Final = (
-    *("id", "seq", "kind", "rule", "region", "camera", "at"),
-    *("measure", "value", "threshold", "duration_s", "frame_seq", "synthetic", "snapshot"),
-)
+_EVENTS: Final = TypeAdapter(Event)
 
 
 def utc(seconds: float) -> str:
@@ -131,7 +132,7 @@ class EventLog:
         self.counts: Counter[tuple[str, str, str]] = Counter()
         """Events since the start, by (camera, rule, kind)."""
         self._store = EventStore(folder, keep)
-        events = [event for data in self._store.documents() if (event := _read(data)) is not None]
+        events = _readable(self._store.documents())
         events.sort(key=lambda event: event.id)
         self._events = deque(events, maxlen=keep)
         self._open: dict[AlarmKey, Event] = {}
@@ -283,11 +284,14 @@ def _tell(event: Event) -> None:
     logger.log(level, "%s: rule %s, %s: %s", event.camera, event.rule, event.kind, words, extra=fields)
 
 
-def _read(document: dict[str, Any]) -> Event | None:
-    try:
-        return from_document(document)
-    except (KeyError, TypeError, ValueError):
-        return None
+def _readable(documents: list[dict[str, Any]]) -> list[Event]:
+    events = []
+    for document in documents:
+        try:
+            events.append(from_document(document))
+        except ValueError:
+            logger.warning("the event log: an event that is none was left out")
+    return events
 
 
 def _next_id(last: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,12 @@ def test_values_and_their_lines() -> None:
         ("a: 1\n---\nb: 2\n", "c.yaml:2: a second document begins"),
         ("a: '\n", "c.yaml:2: not YAML"),
         ("a: \x00\n", "c.yaml: not YAML"),
+        (f"a: {'9' * 5000}\n", "c.yaml:1: a: 9"),
+        (f"a: 0.{'9' * 5000}\n", "c.yaml:1: a: 0."),
+        ("a: 9223372036854775808\n", "c.yaml:1: a: 9223372036854775808 is too large a number"),
+        ("a: -1.0e+400\n", "c.yaml:1: a: -1.0e+400 is too large a number"),
+        (f"%YAML 1.{'9' * 5000}\n---\na: 1\n", "c.yaml: not YAML"),
+        ('a: "\\UFFFFFFFF"\n', "c.yaml"),
     ],
 )
 def test_what_is_refused(text: str, said: str) -> None:
@@ -70,10 +77,16 @@ def test_files(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"c\.yaml:2: not UTF-8"):
         read(path)
     path.write_bytes(b"#" * (MAX_BYTES + 1))
-    with pytest.raises(SettingsError, match="larger than 262144 bytes"):
+    with pytest.raises(SettingsError, match="more than 262144 bytes"):
         read(path)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for device in (tmp_path / "pipe.yaml", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(SettingsError, match="a pipe or a device, not a file"):
+            read(device)
+    with pytest.raises(SettingsError, match="no name that a file can have"):
+        read(tmp_path / "a\0b")
     path.write_bytes(b"a" * 10_000_000)
-    with pytest.raises(SettingsError, match="larger than"):
+    with pytest.raises(SettingsError, match="more than 262144 bytes"):
         read(path)
 
 

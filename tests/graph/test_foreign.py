@@ -302,7 +302,7 @@ def test_a_wrong_spec_file_is_one_line(tmp_path: Path, old: str, new: str, words
 
 def test_files_that_are_no_text_are_one_line_too(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x80")
-    for name, words in {"binary.yaml": "not a text file", "none.yaml": "can't be read"}.items():
+    for name, words in {"binary.yaml": "not UTF-8 text", "none.yaml": "No such file"}.items():
         with pytest.raises(SettingsError, match=words):
             load_spec(tmp_path / name)
     with pytest.raises(SettingsError, match="can't be read"):

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import lower
+from tests.support.models import tiny_model
 from tests.support.nets import Sketch, hourglass, tensor
 
 
@@ -150,3 +151,19 @@ def test_a_model_that_uses_what_does_not_exist_is_refused(tmp_path: Path) -> Non
     model.graph.node[0].input[0] = "nowhere"
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
     assert "nowhere" in refused(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("kind", ["ConstantOfShape", "Expand", "Tile", "Range"])
+def test_a_few_bytes_that_ask_for_gigabytes_are_refused(tmp_path: Path, kind: str) -> None:
+    model = tiny_model().proto
+    numbers = {"bomb.a": 0, "bomb.b": 10**9, "bomb.c": 1}
+    for name, number in numbers.items():
+        model.graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [], [number]))
+    model.graph.initializer.append(helper.make_tensor("bomb.shape", TensorProto.INT64, [1], [10**9]))
+    model.graph.initializer.append(helper.make_tensor("bomb.one", TensorProto.FLOAT, [1], [1.0]))
+    inputs = {"ConstantOfShape": ["bomb.shape"], "Range": list(numbers)}.get(kind, ["bomb.one", "bomb.shape"])
+    model.graph.node.insert(0, helper.make_node(kind, inputs, ["bomb"], name="b"))
+    path = tmp_path / "bomb.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=rf"{kind} 'b' computes a constant of more than 4194304 values"):
+        read_file(path)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,3 +218,33 @@ def test_what_could_be_read_survives_a_kill(tmp_path: Path) -> None:
         whole = [text for text in seen if len(text) == 36]
         assert len(whole) >= 30 and ids[: len(whole)] == whole
         assert all(log.snapshot(str(event.snapshot)) == b"jpeg" for event in log.since(""))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "ffffffff-ffff-ffff-ffff-ffffffffffff"},
+        {"id": 5},
+        {"seq": 2**63},
+        {"seq": -1},
+        {"seq": True},
+        {"kind": "stop"},
+        {"value": "much"},
+        {"value": float("nan")},
+        {"snapshot": "../../../etc/passwd"},
+        {"snapshot": ["a"]},
+        {"rule": None},
+        {"frame_seq": 1.5},
+    ],
+)
+def test_one_wrong_value_costs_that_event_and_nothing_else(tmp_path: Path, change: dict[str, Any]) -> None:
+    with opened(tmp_path) as log:
+        fill(log, 2)
+        good = log.newest()[0]
+    lines = (tmp_path / LOG).read_text().splitlines()
+    damaged = json.dumps({**json.loads(lines[0]), **change})
+    (tmp_path / LOG).write_text("\n".join([damaged, "[" * 100_000, '{"id":' + "9" * 6000 + "}", lines[1], ""]))
+    with opened(tmp_path) as log:
+        assert log.newest() == [good]
+        fill(log, 1)
+        assert [event.seq for event in log.newest()] == [3, 2]

@@ -53,6 +53,8 @@ def read_mask(path: Path) -> Mask:
     if pixels.ndim == 2:
         packed = palette_of(data)
         if packed is not None:
+            if not packed or len(packed) % 3:
+                raise InputError(f"{path}: a palette of {len(packed)} bytes", hint="three for each colour are right")
             palette = np.frombuffer(packed, np.uint8).reshape(-1, 3)
             return Mask("palette", pixels, palette, f"palette of {len(palette)}")
         return Mask("ids", pixels, None, f"{bits} grey")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter
+
 from edge_segnet.core.errors import OutputError
-from edge_segnet.core.files import write_bytes
+from edge_segnet.core.files import read_file, write_bytes
 from edge_segnet.scene.events import EventLog
 
 logger = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ class Position:
 
 
 UNKNOWN: Final = Position("", -1)
+MAX_BYTES: Final = 4096
+_POSITIONS: Final = TypeAdapter(Position)
 
 
 class Cursor:
@@ -36,7 +40,7 @@ class Cursor:
     def load(self, log: EventLog) -> Position:
         """Where to go on; at the very first time, with what comes from now on."""
         try:
-            data = self._path.read_bytes()
+            data = read_file(self._path, MAX_BYTES)
         except FileNotFoundError:
             newest = log.newest(1)
             position = Position(newest[0].id, newest[0].seq) if newest else Position()
@@ -45,9 +49,8 @@ class Cursor:
         except OSError:
             return UNKNOWN
         try:
-            document = json.loads(data)
-            return Position(str(document["id"]), int(document["seq"]))
-        except (ValueError, KeyError, TypeError):
+            return _POSITIONS.validate_json(data, strict=True)
+        except ValueError:
             return UNKNOWN  # cut off by a power failure: everything is sent again, with the same ids
 
     def save(self, position: Position) -> None:

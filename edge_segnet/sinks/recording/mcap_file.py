@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import zstandard
-from mcap.exceptions import McapError
-from mcap.records import Channel, Metadata, Schema
+from mcap.records import Channel, Chunk, Metadata, Schema
 from mcap.records import Message as Record
-from mcap.stream_reader import StreamReader
+from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC, Writer
 
 from edge_segnet.core.files import written_beside
 from edge_segnet.sinks.messages import Message, Topic
 
+logger = logging.getLogger(__name__)
 CHUNK: Final = 1 << 20
 """Bytes, uncompressed; a chunk also ends with every ``flush``."""
-DAMAGED: Final = (McapError, zstandard.ZstdError, struct.error, ValueError, KeyError)
-"""What the reader raises where a file breaks off; of a wrong checksum, ValueError."""
+MAX_RECORD: Final = 256 << 20
+"""Bytes: a chunk has ``CHUNK`` and one message more, the largest of which is a camera's picture."""
 
 
 class _Raw:
@@ -168,7 +167,7 @@ def _copy(file: Any, writer: Any) -> int:
     count = 0
     writer.start(profile="", library="edge-segnet")
     try:
-        for record in StreamReader(file, validate_crcs=True).records:
+        for record in _records(file):
             match record:
                 case Schema():
                     schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
@@ -181,7 +180,20 @@ def _copy(file: Any, writer: Any) -> int:
                     count += 1
                 case Metadata():
                     writer.add_metadata(record.name, record.metadata)
-    except DAMAGED:
-        pass
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the reader raises whatever damaged bytes make of it
+        logger.debug("the recording breaks off: %s", error)
     writer.finish()
     return count
+
+
+def _records(file: Any) -> Iterator[Any]:
+    """As the reader gives them, but without believing what the file says of its sizes."""
+    for record in StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=MAX_RECORD).records:
+        if not isinstance(record, Chunk):
+            yield record
+        elif record.compression != "zstd" or record.uncompressed_size > MAX_RECORD:
+            raise ValueError(f"a chunk of {record.uncompressed_size} bytes ({record.compression}) is none of ours")
+        else:
+            yield from breakup_chunk(record, validate_crc=True)
