@@ -239,12 +239,12 @@ def test_what_could_be_read_survives_a_kill(tmp_path: Path) -> None:
 )
 def test_one_wrong_value_costs_that_event_and_nothing_else(tmp_path: Path, change: dict[str, Any]) -> None:
     with opened(tmp_path) as log:
-        fill(log, 2)
+        fill(log, 1, 2)
         good = log.newest()[0]
     lines = (tmp_path / LOG).read_text().splitlines()
     damaged = json.dumps({**json.loads(lines[0]), **change})
     (tmp_path / LOG).write_text("\n".join([damaged, "[" * 100_000, '{"id":' + "9" * 6000 + "}", lines[1], ""]))
     with opened(tmp_path) as log:
         assert log.newest() == [good]
-        fill(log, 1)
+        fill(log, 3)
         assert [event.seq for event in log.newest()] == [3, 2]

@@ -17,7 +17,6 @@ from edge_segnet.graph.caffe.importer import import_caffe
 from edge_segnet.graph.foreign import canonicalise
 from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import lower
-from edge_segnet.graph.resize import resize
 from edge_segnet.service.model import self_test
 from tests.fuzz.mutate import mutated, mutated_text
 from tests.graph.caffe import layouts
@@ -292,7 +291,7 @@ class OwnModel:
                 backend.close()
         lower(model.proto, target, precision=precision, head=head, size=size)
         if size is not None:
-            resize(model.proto, size)
+            cards.resized(model, size)
 
 
 class ForeignModel:
