@@ -61,7 +61,8 @@ Change = Callable[[random.Random, onnx.GraphProto], None]
 
 
 def _some(rng: random.Random, graph: onnx.GraphProto) -> onnx.NodeProto:
-    return rng.choice(list(graph.node))
+    node: onnx.NodeProto = rng.choice(list(graph.node))
+    return node
 
 
 def _names(graph: onnx.GraphProto) -> list[str]:
@@ -99,7 +100,7 @@ def _attribute(rng: random.Random, graph: onnx.GraphProto) -> None:
         case 1 if attribute.ints:
             attribute.ints[rng.randrange(len(attribute.ints))] = rng.choice(BIG[:-1])
         case 2:
-            attribute.type = rng.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13))  # type: ignore[assignment]
+            attribute.type = rng.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13))
         case 3:
             attribute.ints.extend([rng.choice(BIG)] * rng.choice((1, 3, 100)))
         case 4:

@@ -11,6 +11,7 @@ import yaml
 
 from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.scene import interpreter
+from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.settings import load as settings
 from tests.support.results import frame_of, segmentation_of
@@ -57,7 +58,7 @@ class Scene:
         interpreter.check(config, network)
         log = EventLog(None)
         try:
-            made = interpreter.Postprocessor("camera", config, network, log)
+            made = interpreter.Postprocessor("camera", config, network, Alarms(log))
             for number in range(3):
                 frame = frame_of(number, "camera", size)
                 made(frame, segmentation_of(frame, CAMVID_12))
