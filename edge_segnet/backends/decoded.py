@@ -44,9 +44,7 @@ def segmentation(
     """Makes the arrays read-only."""
     pixels = decoded.labels.size
     whole = pixels - decoded.broken
-    unfamiliar = None
-    if calibration is not None and whole:
-        unfamiliar = calibration.unfamiliar(decoded.winning / whole)
+    winning = decoded.winning / whole if whole else None
     for array in (decoded.labels, decoded.margins, decoded.counts, decoded.uncertain):
         array.setflags(write=False)
     return Segmentation(
@@ -57,6 +55,7 @@ def segmentation(
         uncertain=decoded.uncertain,
         classes=classes,
         margins=decoded.margins,
-        unfamiliar=unfamiliar,
+        winning=winning,
+        unfamiliar=calibration.unfamiliar(winning) if calibration and winning is not None else None,
         broken=decoded.broken,
     )

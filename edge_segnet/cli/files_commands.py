@@ -82,9 +82,28 @@ def evaluate(
         int | None,
         typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
     ] = None,
+    curve: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw risk over coverage and the calibration there.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="ONNX", help="Write the model there, calibrated with pictures it has not learnt from."),
+    ] = None,
     json: Json = None,
 ) -> None:
-    """Score a model on labelled pictures: global and class accuracy, mean and per-class IoU, confusion matrix."""
+    """Score a model on labelled pictures: global and class accuracy, mean and per-class IoU, confusion matrix; and how
+    far its sureness can be trusted: calibration error, AUROC of wrong pixels by margin.
+    """
     from edge_segnet.cli import evaluate as command
 
-    command.run(images, labels, model=model, backend=backend, size=size, void=void, json_target=json)
+    command.run(
+        images,
+        labels,
+        model=model,
+        backend=backend,
+        size=size,
+        void=void,
+        curve=curve,
+        calibrated=calibrate,
+        json_target=json,
+    )

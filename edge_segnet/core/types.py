@@ -64,7 +64,8 @@ class Segmentation:
 
     ``uncertain`` int64 [C]: of ``counts``, the pixels whose class is less than twice as likely as the runner-up;
     ``low_margin`` is their share. ``margins`` uint8 [H,W]: how far the class leads, in units of ``core.margins``.
-    ``unfamiliar``: 0..1, how unlike the picture is to what the model learnt from; None where it was never measured.
+    ``winning``: the mean of the winning logits, which ``unfamiliar`` comes from: 0..1, how unlike the picture is to what
+    the model learnt from; None where it was never measured.
     ``broken``: pixels whose logits are no numbers; they are void.
     """
 
@@ -75,6 +76,7 @@ class Segmentation:
     uncertain: Counts | None = None
     classes: ClassMap = field(kw_only=True)
     margins: Labels | None = None
+    winning: float | None = None
     unfamiliar: float | None = None
     broken: int = 0
 

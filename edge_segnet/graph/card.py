@@ -186,6 +186,22 @@ def resized(model: OnnxModel, size: tuple[int, int]) -> OnnxModel:
     return replace(model, proto=view.model, card=replace(model.card, size=size), view=view)
 
 
+def calibrated(model: OnnxModel, calibration: Calibration) -> OnnxModel:
+    """The same model with another calibration; ``model`` stays as it is."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    card = model.card
+    return attach(
+        proto,
+        name=card.name,
+        classes=card.classes,
+        fit=card.fit,
+        licence=card.licence,
+        provenance=card.provenance,
+        calibration=calibration,
+    )
+
+
 def save(model: OnnxModel, path: Path) -> None:
     """Write the model file, whole or not at all; raises OutputError."""
     write_bytes(path, model.proto.SerializeToString())

@@ -10,19 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.errors import InputError
+from edge_segnet.core.reliability import Tally, tally
 from edge_segnet.core.stats import Scores, confusion, scores
 from edge_segnet.core.types import Backend, Fit, Frame
 from edge_segnet.data.pairs import Pair
+from edge_segnet.graph.card import ModelCard
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``matrix`` is int64 [C, C+1]: rows truth, columns prediction, the last one for void predictions."""
+    """``matrix`` is int64 [C, C+1]: rows truth, columns prediction, the last one for void predictions. ``winning``:
+    mean of the winning logits of every frame, float64 [frames].
+    """
 
     scores: Scores
     matrix: NDArray[np.int64]
+    sureness: Tally
+    winning: NDArray[np.float64]
     frames: int
     seconds: float
 
@@ -33,6 +41,8 @@ class Evaluation:
             "class_accuracy": _rounded(self.scores.class_accuracy),
             "mean_iou": _rounded(self.scores.mean_iou),
             "iou": {name: _rounded(value) for name, value in zip(classes.names, self.scores.iou, strict=True)},
+            "calibration_error": _rounded(self.sureness.calibration_error()),
+            "auroc_of_wrong": _rounded(self.sureness.auroc_of_wrong()),
             "confusion": {"classes": [*classes.names, "void"], "matrix": self.matrix.tolist()},
             "frames": self.frames,
             "frames_per_second": round(self.frames / self.seconds, 2),
@@ -57,13 +67,34 @@ def evaluate(
     """
     classes = len(backend.classes)
     matrix = np.zeros((classes, classes + 1), np.int64)
+    sureness = Tally(np.zeros((256, 2), np.int64))
+    winning: list[float] = []
     seconds = 0.0
     for seq, pair in enumerate(pairs):
         image, truth = pair.read(classes, void)
         frame = Frame(fit_image(image, backend.input_size, fit), image, seq, time.monotonic_ns(), time.time(), "files")
         started = time.perf_counter()
-        predicted = backend.infer(frame).labels
+        found = backend.infer(frame)
         seconds += time.perf_counter() - started
-        matrix += confusion(truth, unfit_labels(predicted, frame.source_size, classes, fit), classes)
+        predicted = unfit_labels(found.labels, frame.source_size, classes, fit)
+        matrix += confusion(truth, predicted, classes)
+        if found.margins is not None:
+            sureness += tally(truth, predicted, unfit_labels(found.margins, frame.source_size, 0, fit), classes)
+        winning += [] if found.winning is None else [found.winning]
         advance()
-    return Evaluation(scores(matrix), matrix, len(pairs), seconds)
+    return Evaluation(scores(matrix), matrix, sureness, np.array(winning), len(pairs), seconds)
+
+
+def calibrate(evaluation: Evaluation, card: ModelCard, weights: str, where: str) -> Calibration:
+    """What an evaluation of the model ``card`` on pictures that it has not learnt from says of its sureness.
+
+    Raises:
+        InputError: fewer than two frames, or no wrong and right pixels.
+    """
+    frames = evaluation.winning
+    if len(frames) < 2 or np.isnan(evaluation.sureness.auroc_of_wrong()):
+        raise InputError(f"{where}: too little to calibrate with", hint="give at least two labelled pictures")
+    temperature = card.temperature * evaluation.sureness.fit_temperature()
+    spread = max(float(frames.std(ddof=1)), 1e-6)
+    words = f"{len(frames)} pictures of {where}"
+    return Calibration(round(temperature, 4), round(float(frames.mean()), 4), round(spread, 4), weights, words)

@@ -57,7 +57,17 @@ def _segment(model: Path, folder: Path) -> None:
 
 def _evaluate(model: Path, folder: Path) -> None:
     images, labels = folder / "images", folder / "labels"
-    evaluate.run(images, labels, model=str(model), backend="onnx", size=None, void=None, json_target=None)
+    evaluate.run(
+        images,
+        labels,
+        model=str(model),
+        backend="onnx",
+        size=None,
+        void=None,
+        curve=None,
+        calibrated=None,
+        json_target=None,
+    )
 
 
 def _bench(model: Path, folder: Path) -> None:

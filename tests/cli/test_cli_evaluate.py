@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.graph import card as cards
 from edge_segnet.pictures.files import read_image, read_labels
 from edge_segnet.pictures.shape import unfit_labels
 from tests.conftest import picture
@@ -70,9 +71,39 @@ def test_people_get_a_table(folders: tuple[Path, Path], model: Path, tmp_path: P
     assert rows[0].split()[:2] == ["class", "IoU"]
     assert [row.split()[0] for row in rows[1:12]] == list(CAMVID_11.names)
     assert rows[12].startswith("mean IoU ") and "global accuracy 99.4 %" in rows[12]
-    assert rows[13].startswith("3 frames, ") and rows[13].endswith("frames/s of inference on onnx")
+    assert rows[13].startswith("calibration error ") and "AUROC of wrong pixels 0." in rows[13]
+    assert rows[14].startswith("3 frames, ") and rows[14].endswith("frames/s of inference on onnx")
     assert all(len(row) <= 80 for row in rows)
     assert json.loads((tmp_path / "scores.json").read_text())["frames"] == 3
+
+
+def test_a_calibrated_copy_and_a_curve(folders: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    flags = ("--images", folders[0], "--labels", folders[1])
+    out, curve = tmp_path / "sure.onnx", tmp_path / "curve.png"
+    done = edge_segnet("evaluate", *flags, "-m", model, "--calibrate", out, "--curve", curve, "--json", "-")
+    assert done.code == 0, done.error
+    assert f"{out}: temperature " in done.err and curve.read_bytes().startswith(b"\x89PNG")
+    made, before = cards.load(str(out)), cards.load(str(model))
+    calibration = made.card.calibration
+    assert calibration is not None and calibration.measured_on == "3 pictures of images"
+    assert calibration.weights == cards.fingerprint(before.proto) and before.card.calibration is None
+    again = edge_segnet("evaluate", *flags, "-m", out, "--json", "-").documents[0]
+    first = done.documents[0]
+    assert again["iou"] == first["iou"]
+    assert again["calibration_error"] < first["calibration_error"]
+    assert 0.0 < again["auroc_of_wrong"] < 1.0
+    assert again["calibration_error"] == pytest.approx(0, abs=0.1)
+    assert edge_segnet("evaluate", *flags, "-m", model, "--calibrate", tmp_path / "x.bin").code == 2
+
+
+def test_too_little_to_calibrate_with(folders: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    for seq in (1, 2):
+        for folder in folders:
+            (folder / f"{seq}.png").unlink()
+    flags = ("--images", folders[0], "--labels", folders[1], "-m", model)
+    done = edge_segnet("evaluate", *flags, "--calibrate", tmp_path / "x.onnx")
+    assert done.code == 4 and "images: too little to calibrate with" in done.error
+    assert not (tmp_path / "x.onnx").exists()
 
 
 def test_another_void(folders: tuple[Path, Path], model: Path) -> None:
