@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check bench fuzz wheels system clean
+.PHONY: run test test-bare check bench fuzz wheels system clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
 
 test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
 	$(BIN)/python -m pytest
+
+test-bare: $(VENV)/.test  ## the tests that call other programs, where there are none but Python, make, a shell and coreutils
+	$(BIN)/python -m tools.bare
 
 check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom, and whether the house is as drawn
 	$(BIN)/ruff check .

@@ -10,15 +10,19 @@ import platform
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnxruntime
+import pytest
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks import caffe, cost, engine, gpu, labels, messages, recording, regions, service, startup, throughput
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, Missing
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "cost": cost.run,
@@ -45,7 +49,7 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
 
 
 def main() -> int:
-    """Exit code 7 if a bound is missed."""
+    """Exit code 7 if a bound is missed, 1 if a part is broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--model", default="segnet-lite")
@@ -54,27 +58,69 @@ def main() -> int:
     if unknown := set(arguments.names) - BENCHMARKS.keys():
         parser.error(f"unknown benchmark {sorted(unknown)[0]}; there are {', '.join(BENCHMARKS)}")
     logging.getLogger("edge_segnet").setLevel(logging.CRITICAL)  # cameras are lost and rules fire by the hundred
-    figures: list[Figure] = []
+    names = arguments.names or list(BENCHMARKS)
+    report = Report()
     with tempfile.TemporaryDirectory() as folder:
-        for name in arguments.names or BENCHMARKS:
+        for name in names:
             began = time.monotonic()
-            figures += BENCHMARKS[name](arguments.model, Path(folder))
+            report.measure(name, arguments.model, Path(folder))
             print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
-    _show(figures)
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        document = {"machine": _machine(), "figures": [figure.to_document() for figure in figures]}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(figure.met for figure in figures) else 7
+            if arguments.json is not None:
+                report.write(arguments.json)  # after every part: what is measured is kept, whatever comes
+    report.show()
+    return report.exit_code
 
 
-def _show(figures: list[Figure]) -> None:
-    table = Table("figure", "measured", "bound", "", title=_machine())
-    for figure in figures:
-        bound = "" if figure.bound is None else f"{figure.sign} {figure.bound:g} {figure.unit}"
-        verdict = "" if figure.bound is None else ("met" if figure.met else "[bold red]missed[/]")
-        table.add_row(figure.name, f"{figure.value:.4g} {figure.unit}", bound, verdict)
-    Console(width=110).print(table)
+@dataclass
+class Report:
+    """What was measured, what could not be here, and what broke."""
+
+    figures: list[Figure] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Part -> what this machine lacks."""
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def measure(self, name: str, model: str, folder: Path) -> None:
+        """Run a part; the next ones are measured whatever becomes of it."""
+        try:
+            self.figures += BENCHMARKS[name](model, folder)
+        except (Missing, ModuleNotFoundError, pytest.skip.Exception) as lack:  # the tests' doubles skip what is missing
+            self.missing[name] = str(lack)
+            print(f"{name}: not measured, {lack}", file=sys.stderr, flush=True)  # noqa: T201
+        except Exception as error:  # noqa: BLE001 - a part that breaks must not cost the others
+            self.broken[name] = f"{type(error).__name__}: {error}"
+            traceback.print_exc()
+
+    def write(self, path: Path) -> None:
+        """As JSON, whole or not at all."""
+        document = {
+            "machine": _machine(),
+            "figures": [figure.to_document() for figure in self.figures],
+            "not_measured": self.missing,
+            "broken": self.broken,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+    def show(self) -> None:
+        """A table of all of it."""
+        table = Table("figure", "measured", "bound", "", title=_machine())
+        for figure in self.figures:
+            bound = "" if figure.bound is None else f"{figure.sign} {figure.bound:g} {figure.unit}"
+            verdict = "" if figure.bound is None else ("met" if figure.met else "[bold red]missed[/]")
+            table.add_row(figure.name, f"{figure.value:.4g} {figure.unit}", bound, verdict)
+        for name, why in self.missing.items():
+            table.add_row(name, "not measured", "", Text(why))
+        for name, why in self.broken.items():
+            table.add_row(name, "[bold red]broken[/]", "", Text(why))
+        Console(width=110).print(table)
+
+    @property
+    def exit_code(self) -> int:
+        """1: a part is broken; 7: a bound is missed."""
+        return 1 if self.broken else (0 if all(figure.met for figure in self.figures) else 7)
 
 
 def _machine() -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, Missing
 from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Frame
@@ -47,8 +47,7 @@ def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            print(f"not measured: {said.strip()}", file=sys.stderr)  # noqa: T201
-            return []
+            raise Missing(said.strip())
         seconds.append(time.perf_counter() - started)
         peaks.append(usage.ru_maxrss / 1e6)
     return [

@@ -6,6 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 
+class Missing(Exception):
+    """Why a part can't be measured on this machine: a program, a library or a device that is not here."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """``sign`` says on which side of ``bound`` the value has to lie."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, Missing
 from edge_segnet.backends.model import open_backend
 from edge_segnet.backends.tensorrt import BLOCK, Spec, TensorRTBackend
 from edge_segnet.core.errors import ModelError
@@ -33,12 +33,11 @@ LOOPS = 1000
 
 
 def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
-    """Nothing, with the reason on standard error, where there is no GPU or no pycuda."""
+    """Raises Missing where there is no GPU or no pycuda."""
     try:
         driver = PycudaDriver()
     except ModelError as error:
-        print(f"not measured: {error}", file=sys.stderr)  # noqa: T201
-        return []
+        raise Missing(str(error)) from error
     cubin = find_compiler(find_gpu().cuda).compile(kernel_source(), architecture(driver.info.compute_capability))
     figures = decode(driver, cubin)
     backend, what = _backend(model, driver, cubin)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from statistics import median
 
 import psutil
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, Missing
 from benchmarks.serving import bare_rate, clients, rendered, serving
 from edge_segnet.core.stats import percentile
 from tests.sources.gstreamer.rtsp_camera import RtspCamera
@@ -78,6 +80,7 @@ def camera(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - a tiny n
     tiny = save_tiny(folder / "tiny.onnx")
     noticed: dict[str, list[float]] = {"stall": [], "kill": []}
     back: dict[str, list[float]] = {"stall": [], "kill": []}
+    _require_rtsp_server()
     with RtspCamera() as real, program("-m", tiny, "--source", real.url) as service:
 
         def state() -> str:
@@ -134,6 +137,15 @@ def endurance(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - a tin
         Figure("endurance: threads more than before", after[1] - before[1], "", 0.0),
         Figure("endurance: descriptors more than before", after[2] - before[2], "", 0.0),
     ]
+
+
+def _require_rtsp_server() -> None:
+    """Raises Missing: the camera of this part is GStreamer's RTSP server, in a process of its own."""
+    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1]
+        raise Missing(f"GStreamer's RTSP server from Python ({reason}): apt install gir1.2-gst-rtsp-server-1.0")
 
 
 def _held(me: psutil.Process) -> tuple[float, int, int]:

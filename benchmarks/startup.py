@@ -25,7 +25,15 @@ def run(model: str, folder: Path) -> list[Figure]:
     return [
         Figure("edge-segnet segment one.jpg, process start to end", _seconds(segment), "s", 1.5),
         Figure("edge-segnet --help", _seconds([*program, "--help"]), "s", 0.4),
+        Figure("import edge_segnet, beyond Python's own start", 1e3 * _import_s(), "ms", 60.0),
     ]
+
+
+def _import_s() -> float:
+    """Seconds of the import alone, as the fresh process sees it."""
+    code = "import time; t = time.perf_counter(); import edge_segnet; print(time.perf_counter() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True) for _ in range(REPEATS + 1)]
+    return median(float(run.stdout) for run in runs[1:])
 
 
 def _seconds(command: list[str]) -> float:

@@ -19,6 +19,7 @@ from edge_segnet.sinks.mqtt.account import account
 from tests.sinks.mqtt.mosquitto import Mosquitto, free_port
 from tests.sinks.mqtt.receiver import Receiver
 from tests.sinks.mqtt.stage import config, connected, sending
+from tests.support.programs import needed
 from tests.support.service import StreetService
 from tests.support.tls import self_signed
 from tests.support.waiting import wait_until
@@ -45,6 +46,7 @@ def test_a_welcome_that_a_running_service_does_not_notice(broker: Mosquitto, ser
 
 
 def test_a_password_that_is_wrong(folder: Path, tmp_path: Path) -> None:
+    needed("mosquitto_passwd")
     passwords = folder / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "me", "right"], check=True, capture_output=True)
     secret = tmp_path / "secret"

@@ -20,6 +20,7 @@ from tests.sinks.mqtt.hostile import DEEDS, Hostile
 from tests.sinks.mqtt.mosquitto import Mosquitto, free_port
 from tests.sinks.mqtt.receiver import Receiver
 from tests.sinks.mqtt.stage import config, connected, happen, sending
+from tests.support.programs import needed
 from tests.support.service import StreetService, renumbered
 from tests.support.waiting import wait_until
 
@@ -43,6 +44,7 @@ def test_a_name_that_nobody_knows(service: StreetService) -> None:
 
 
 def test_a_wrong_password(folder: Path, service: StreetService, tmp_path: Path) -> None:
+    needed("mosquitto_passwd")
     passwords, secret = folder / "passwords", tmp_path / "password"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "robot", "right"], check=True, capture_output=True)
     secret.write_text("wrong\n")
@@ -65,6 +67,7 @@ def test_a_wrong_password(folder: Path, service: StreetService, tmp_path: Path) 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority, and a broker and a client that it vouches for; another authority."""
+    needed("openssl")
     folder = tmp_path_factory.mktemp("certificates")
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
 
