@@ -64,8 +64,8 @@ class Segmentation:
 
     ``uncertain`` int64 [C]: of ``counts``, the pixels whose class is less than twice as likely as the runner-up;
     ``low_margin`` is their share. ``margins`` uint8 [H,W]: how far the class leads, in units of ``core.margins``.
-    ``winning``: the mean of the winning logits, which ``unfamiliar`` comes from: 0..1, how unlike the picture is to what
-    the model learnt from; None where it was never measured.
+    ``winning``: the mean of the winning logits, which ``unfamiliar`` comes from: 0..1, how unlike the picture is to
+    what the model learnt from; None where it was never measured.
     ``broken``: pixels whose logits are no numbers; they are void.
     """
 
