@@ -73,7 +73,7 @@ def faults(model: str, folder: Path) -> list[Figure]:
                     time.sleep(SETTLE_S)
                     ill_rate, ages = _measure(recorder)
                     ill_ms += ages
-                sinks = daemon.state.status()["sinks"]
+                sinks = daemon.state.status().to_dict()["sinks"]
                 assert sinks["mqtt"]["state"] == "disconnected" and sinks["jsonl"]["error"], sinks
                 rates.append(ill_rate / rate)
                 broker.thaw()

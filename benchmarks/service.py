@@ -45,7 +45,7 @@ def load(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchm
             time.sleep(SERVED_S)
             rate = recorder.rate(since)
             ages, infer = recorder.ages_ms[first:], recorder.infer_ms[first:]
-            told = daemon.state.status()["sinks"]["http"]["written_age_ms"]
+            told = daemon.state.status().to_dict()["sinks"]["http"]["written_age_ms"]
         ratios.append(rate / bare)
         rates.append(rate)
         allowed_ms = 1e3 * period_s + percentile(infer, 0.99)
@@ -130,7 +130,7 @@ def endurance(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - a tin
         visiting.join()
         time.sleep(SETTLE_S)
         after = _held(me)
-        reconnects = daemon.state.status()["cameras"]["memory"]["reconnects"]
+        reconnects = daemon.state.status().to_dict()["cameras"]["memory"]["reconnects"]
     return [
         Figure("endurance: reconnects in 12,000 frames", reconnects, "", RECONNECTS, ">="),
         Figure("endurance: memory growth over 10,000 frames", after[0] - before[0], "MB", 10.0),

@@ -115,7 +115,7 @@ def serving(
         while not daemon.state.ready:
             time.sleep(0.01)
             assert thread.is_alive()
-        yield daemon, recorder, daemon.state.status()["sinks"]["http"]["url"]
+        yield daemon, recorder, daemon.state.status().to_dict()["sinks"]["http"]["url"]
     finally:
         daemon.stop()
         thread.join()

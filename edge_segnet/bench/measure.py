@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from statistics import median
 from typing import Final, Protocol
 
 from edge_segnet.bench.report import Agreement, Bare, Phase, distribution
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.types import Backend, Frame, Result, Segmentation, View
 
 ROUND_S: Final = 0.5
@@ -147,7 +146,7 @@ class Loop:
         """What every sink gets: the result as a line of JSON."""
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
         result = Result(frame, segmentation, self._view, self._backend.name, self._model, age_ms)
-        json.dumps(to_document(result))
+        result_document(result).to_json()
 
     def _bare(self, seconds: float) -> list[float]:
         backend: BareBackend = self._backend  # type: ignore[assignment]  # back_to_back asked

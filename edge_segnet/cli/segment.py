@@ -15,7 +15,7 @@ from rich.table import Table
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
 from edge_segnet.cli.common import check_share, choose, console, json_lines, progress_bar
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.documents import class_document, to_document
+from edge_segnet.core.documents import class_documents, result_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
 from edge_segnet.core.size import parse_size
 from edge_segnet.core.stats import shares
@@ -122,7 +122,7 @@ def _run_job(
 
         def on_result(result: Result) -> None:
             uri = str(job.source.files[result.frame.seq]) if job.source.kind == "images" else job.source.uri
-            emit(to_document(replace(result, origin=Origin(without_credentials(uri)))))
+            emit(result_document(replace(result, origin=Origin(without_credentials(uri)))).to_dict())
             advance()
 
         try:
@@ -144,7 +144,7 @@ def _summary(total: Summary, classes: ClassMap) -> dict[str, Any]:
         "seconds": round(total.seconds, 3),
         "frames_per_second": round(total.fps, 2),
         "interrupted": total.interrupted,
-        "classes": class_document(total.counts, classes),
+        "classes": {name: told.to_dict() for name, told in class_documents(total.counts, None, classes).items()},
         "void_pixels": int(total.counts[len(classes)]),
     }
 

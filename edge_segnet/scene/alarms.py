@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from edge_segnet.core.documents import utc
 from edge_segnet.core.types import Frame
-from edge_segnet.scene.events import AlarmKey, Event, EventLog, utc
+from edge_segnet.scene.events import AlarmKey, Event, EventLog
 
 
 @dataclass(frozen=True)

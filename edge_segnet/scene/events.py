@@ -7,7 +7,6 @@ An event can be read only once it is on disk, so that nobody sends one that a cr
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import threading
@@ -16,13 +15,12 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
-
-from pydantic import ConfigDict, Field, TypeAdapter
+from typing import Any, Final, Literal
 
 from edge_segnet.core import threads
+from edge_segnet.core.documents import EventDocument, LogDocument
+from edge_segnet.core.documents.event import Measure
 from edge_segnet.scene.event_store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -36,7 +34,6 @@ MAX_STAMP: Final = (1 << 60) - (1 << 32)
 """Of 60 bits: above it a damaged or hostile id would leave too few to come after it."""
 
 
-Measure = Literal["share", "metres", "rows"]
 AlarmKey = tuple[str, str]
 """A rule's name and a camera's: what has a start and a clear."""
 
@@ -52,8 +49,6 @@ class Event:
     that a reader can count what it missed).
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False)
-
     rule: str
     region: str
     camera: str
@@ -68,56 +63,30 @@ class Event:
     synthetic: bool = False
     snapshot: str | None = None
     id: str = ""
-    seq: Annotated[int, Field(ge=0, lt=2**62)] = 0
+    seq: int = 0
 
     @property
     def alarm(self) -> AlarmKey:
         """What it begins or ends."""
         return self.rule, self.camera
 
-    def to_document(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "id": self.id,
-            "seq": self.seq,
-            "kind": self.kind,
-            "rule": self.rule,
-            "region": self.region,
-            "camera": self.camera,
-            "class": self.class_name,
-            "measure": self.measure,
-            "at": self.at,
-            "value": self.value,
-            "threshold": self.threshold,
-            "duration_s": self.duration_s,
-            "frame_seq": self.frame_seq,
-            "synthetic": self.synthetic,
-            "snapshot": self.snapshot,
-        }
+    def document(self) -> EventDocument:
+        """As it is told and kept."""
+        return EventDocument(**vars(self))
 
 
 def from_document(document: dict[str, Any]) -> Event:
-    """What ``to_document`` made.
+    """What ``document`` made, as JSON has it.
 
     Raises:
-        ValueError: it is something else, if only in one value (pydantic's ValidationError is one).
+        ValueError: it is something else, if only in one value.
     """
-    fields = {("class_name" if key == "class" else key): value for key, value in document.items()}
-    event = _EVENTS.validate_json(json.dumps(fields))  # strict about values, but not about being a dict
+    event = Event(**EventDocument.model_validate(document).model_dump(exclude={"form"}))
     if str(uuid.UUID(event.id)) != event.id or _stamp(event.id) > MAX_STAMP:
         raise ValueError(f"{event.id}: no id of a log, or one that none could follow")
     if event.snapshot not in (None, f"{event.id}.jpg"):
         raise ValueError(f"{event.snapshot}: no snapshot of a log")  # it names a file, which will be removed
     return event
-
-
-_EVENTS: Final = TypeAdapter(Event)
-
-
-def utc(seconds: float) -> str:
-    """Seconds since the epoch as ``2026-11-22T20:14:03.120Z``."""
-    text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 class EventLog:
@@ -215,14 +184,9 @@ class EventLog:
                 return None
         return self._store.snapshot(name)
 
-    def status(self) -> dict[str, Any]:
-        """JSON-ready: {kept, waiting, lost, error}; ``error`` says why events are not on disk."""
-        return {
-            "kept": len(self._events),
-            "waiting": len(self._waiting),
-            "lost": self.lost,
-            "error": self._store.error,
-        }
+    def status(self) -> LogDocument:
+        """How much there is; ``error`` says why events are not on disk."""
+        return LogDocument(kept=len(self._events), waiting=len(self._waiting), lost=self.lost, error=self._store.error)
 
     def close(self) -> None:
         """Write what waits, for a second at most, and end; may be called twice."""
@@ -257,7 +221,7 @@ class EventLog:
         kept = [*self._events, named][-(self._events.maxlen or KEEP) :]
         older = [each for each in self._open.values() if each.id < kept[0].id and each.alarm != named.alarm]
         _tell(named)
-        self._store.append(named.to_document(), lambda: [each.to_document() for each in (*older, *kept)])
+        self._store.append(named.document().to_dict(), lambda: [each.document().to_dict() for each in (*older, *kept)])
         with self._changed:
             self._events.append(named)
             self._note(named)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Literal
 
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.documents import utc
 from edge_segnet.core.types import Frame, Region
 from edge_segnet.scene.alarms import Alarms, Seen
-from edge_segnet.scene.events import Event, utc
+from edge_segnet.scene.events import Event
 from edge_segnet.settings.regions import RuleConfig
 
 

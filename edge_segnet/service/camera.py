@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from edge_segnet.core import threads, uris
+from edge_segnet.core.documents import AgeDocument, CameraDocument, DroppedDocument
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Fit, Generation, Origin, Result
 from edge_segnet.scene.alarms import Alarms
@@ -165,29 +165,24 @@ class Camera:
         """The source without credentials; a pipeline by that word, since nobody knows what stands in it."""
         return "pipeline" if self.config.source is None else uris.parse(self.config.source).shown
 
-    def status(self) -> dict[str, Any]:
-        """JSON-ready, for ``/api/status``."""
-        state, ages = self.state, self.telemetry.ages()
-        percentiles = None if ages is None else {name: round(getattr(ages, f"{name}_ms"), 1) for name in AGES}
-        return {
-            "state": state.state,
-            "since_s": round((time.monotonic_ns() - state.since_ns) / 1e9, 1),
-            "message": state.message,
-            "source": self.shown_source,
-            "source_size": None if state.source_size is None else list(state.source_size),
-            "synthetic": state.synthetic,
-            "flip": self.config.turn,
-            "rate": self.config.rate,
-            "camera_frames_per_second": round(state.frames_per_second, 1),
-            "frames_per_second": round(self.telemetry.frames_per_second(), 1),
-            "age_ms": percentiles,
-            "frames": self.telemetry.frames,
-            "dropped": self.telemetry.dropped.total,
-            "stale": self.telemetry.stale,
-            "captured": state.captured,
-            "damaged": state.damaged,
-            "reconnects": state.reconnects,
-        }
-
-
-AGES = ("p50", "p95", "p99", "max")
+    def status(self) -> CameraDocument:
+        """For ``/api/status``."""
+        state, telemetry = self.state, self.telemetry
+        return CameraDocument(
+            state=state.state,
+            since_s=round((time.monotonic_ns() - state.since_ns) / 1e9, 1),
+            message=state.message,
+            source=self.shown_source,
+            source_size=None if state.source_size is None else list(state.source_size),
+            synthetic=state.synthetic,
+            flip=self.config.turn,
+            rate=self.config.rate,
+            camera_frames_per_second=round(state.frames_per_second, 1),
+            frames_per_second=round(telemetry.frames_per_second(), 1),
+            age_ms=AgeDocument.of(telemetry.ages()),
+            frames=telemetry.frames,
+            dropped=DroppedDocument.of(telemetry.dropped),
+            stale=telemetry.stale,
+            captured=state.captured,
+            reconnects=state.reconnects,
+        )

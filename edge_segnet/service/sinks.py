@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from edge_segnet.core.documents import SinkDocument
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result, Sink
 from edge_segnet.settings.schema import Config
@@ -122,13 +123,14 @@ class SinkManager:
             sink.trigger(label)
         return bool(self._triggered)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, SinkDocument]:
         """Name -> what the sink says of itself."""
         return self._fanout.status()
 
     def addresses(self) -> dict[str, str]:
         """Where people find those sinks that have an address."""
-        found = {"dashboard" if name == "http" else name: told.get("url") for name, told in self.status().items()}
+        own = {name: told.model_extra or {} for name, told in self.status().items()}
+        found = {"dashboard" if name == "http" else name: told.get("url") for name, told in own.items()}
         return {name: url for name, url in found.items() if url}
 
     def close(self) -> None:

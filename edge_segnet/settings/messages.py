@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -74,7 +74,7 @@ class MqttConfig(Section):
     """Status, results and events to an MQTT 5 broker."""
 
     url: Annotated[str, AfterValidator(_broker)] = Field(description="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-    prefix: Topic = Field("edge-segnet", description="topics are PREFIX/status, /result, /event and /frame")
+    prefix: Topic = Field("edge-segnet", description="topics are PREFIX/status, /result/CAMERA, /event, /frame/CAMERA")
     rate: Rate = Field(5.0, description="results per second and camera at most")
     frame: MqttFrame | None = None
     qos: MqttQos = MqttQos()
@@ -91,6 +91,9 @@ class MqttConfig(Section):
         10, description="a broker that says nothing for so long is given up and called again"
     )
     home_assistant: HomeAssistant | None = None
+    compat: Literal[1] | None = Field(
+        None, description="1: results and frames also where, and as, edge-segnet 0.1 sent them"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> MqttConfig:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from edge_segnet.core.documents import StatusDocument
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import View
 from edge_segnet.scene.events import EventLog
@@ -28,8 +29,8 @@ class Service(Protocol):
         """What rules noticed; read it with a cursor of your own, from any thread."""
         ...
 
-    def status(self) -> dict[str, Any]:
-        """``/api/status``, JSON-ready, without credentials (``http/documents.py``, ``StatusDocument``)."""
+    def status(self) -> StatusDocument:
+        """How everything is now; without credentials."""
         ...
 
     @property

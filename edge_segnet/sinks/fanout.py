@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge_segnet.core import threads
+from edge_segnet.core.documents import SinkDocument
 from edge_segnet.core.types import Result, Sink
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Fanout:
         for outlet in tuple(self._outlets.values()):
             outlet.offer(result)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, SinkDocument]:
         """Name -> what the sink says, with ``published``, ``dropped`` and ``last_error``."""
         return {name: outlet.status() for name, outlet in tuple(self._outlets.items())}
 
@@ -95,11 +96,18 @@ class _Outlet:
         except Exception as error:  # noqa: BLE001 - the others still want to be closed
             logger.warning("%s: could not be closed (%s)", self._name, error)
 
-    def status(self) -> dict[str, Any]:
-        told = self._sink.status()
+    def status(self) -> SinkDocument:
+        try:
+            return self._told(self._sink.status())
+        except Exception as error:  # noqa: BLE001 - the others still want to be told
+            return self._told({"state": "failed", "error": f"can't tell how it is: {threads.told(error)}"})
+
+    def _told(self, told: Mapping[str, Any]) -> SinkDocument:
+        usual = {"state": "running", "error": None, "queue": 0}
         own = {"published": self._published, "failed": self._failed, "last_error": self._last_error}
         # What it was too slow to take, and what it took and could not pass on.
-        return {**own, **told, "dropped": self._dropped + int(told.get("dropped", 0))}
+        dropped = self._dropped + int(told.get("dropped", 0))
+        return SinkDocument.model_validate({**usual, **own, **told, "dropped": dropped})
 
     def stop(self) -> None:
         with self._changed:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any, Final
 
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
@@ -38,7 +37,7 @@ class JsonLinesSink:
         """Write it, if it is its camera's turn."""
         if not self._turns.mine(result.frame.camera):
             return
-        self._files.write(json.dumps(to_document(result), separators=(",", ":")).encode() + b"\n")
+        self._files.write(result_document(result).to_json() + b"\n")
 
     def status(self) -> dict[str, Any]:
         """As ``RollingWriter``."""

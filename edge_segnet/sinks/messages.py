@@ -35,9 +35,9 @@ from foxglove.messages import (
     Timestamp,
 )
 
-from edge_segnet.core import schemas
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import EventDocument, StatusDocument, result_document
+from edge_segnet.core.documents.schema import result_schema, viewer_schema
 from edge_segnet.core.types import RegionShape, Result
 from edge_segnet.pictures.containers import grey_as_palette
 from edge_segnet.pictures.files import encode
@@ -84,24 +84,20 @@ class Message:
     data: bytes
 
 
-def _json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
 def _protobuf_topic(name: str, kind: Any) -> Topic:
     schema = kind.get_schema()
     return Topic(name, "protobuf", schema.name, schema.encoding, schema.data)
 
 
 def _json_topic(name: str, schema: dict[str, Any]) -> Topic:
-    return Topic(name, "json", schema["title"], "jsonschema", _json(schema))
+    return Topic(name, "json", schema["title"], "jsonschema", json.dumps(schema, separators=(",", ":")).encode())
 
 
 COMMON: Final = {
     topic.name: topic
     for topic in (
-        _json_topic("/status", schemas.STATUS),
-        _json_topic("/events", schemas.EVENT),
+        _json_topic("/status", viewer_schema(StatusDocument, "edge_segnet.Status")),
+        _json_topic("/events", viewer_schema(EventDocument, "edge_segnet.Event")),
         _protobuf_topic("/events/snapshot", CompressedImage),
         _protobuf_topic("/log", Log),
     )
@@ -138,7 +134,7 @@ class Messages:
             "mask": self._mask,
             "overlay": partial(self._jpeg, "overlay"),
             "regions": self._regions,
-            "result": lambda result: _json(to_document(result)),
+            "result": lambda result: result_document(result).to_json(),
         }
 
     def topic(self, result: Result, kind: Kind) -> Topic | None:
@@ -149,7 +145,7 @@ class Messages:
         if kind == "regions":
             return self._known(name, None, lambda: _protobuf_topic(name, ImageAnnotations))
         if kind == "result":
-            return self._known(name, classes, lambda: _json_topic(name, schemas.result(classes)))
+            return self._known(name, classes, lambda: _json_topic(name, result_schema(classes)))
         return self._known(name, None, lambda: _protobuf_topic(name, CompressedImage))
 
     def of(self, result: Result, kind: Kind) -> Message | None:
@@ -161,12 +157,12 @@ class Messages:
 
     def status(self) -> Message:
         """The daemon's state, as of now."""
-        return Message(COMMON["/status"], time.time_ns(), _json(self._service.status()))
+        return Message(COMMON["/status"], time.time_ns(), self._service.status().to_json())
 
     def event(self, event: Event) -> list[Message]:
         """An event, with its picture if there is one."""
         at_ns = int(datetime.fromisoformat(event.at.replace("Z", "+00:00")).timestamp() * 1e9)
-        made = [Message(COMMON["/events"], at_ns, _json(event.to_document()))]
+        made = [Message(COMMON["/events"], at_ns, event.document().to_json())]
         picture = None if event.snapshot is None else self._service.events.snapshot(event.snapshot)
         if picture is not None:
             made.append(Message(COMMON["/events/snapshot"], at_ns, _image(picture, "jpeg", event.camera, at_ns)))

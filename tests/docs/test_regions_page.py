@@ -26,4 +26,4 @@ def test_settings_on_the_page(text: str, tmp_path: Path) -> None:
 
 def test_the_event_on_the_page() -> None:
     shown = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[0])
-    assert list(shown) == list(event_of(0).to_document())
+    assert list(shown) == list(event_of(0).document().to_dict())

@@ -31,7 +31,7 @@ def rule(name: str = "lost", **changes: object) -> RuleConfig:
 
 def kinds(log: EventLog, key: AlarmKey = KEY) -> list[str]:
     """Of the events that are on disk, oldest first."""
-    wait_until(lambda: log.status()["waiting"] == 0)
+    wait_until(lambda: log.status().waiting == 0)
     log.close()
     return [event.kind for event in log.since("") if event.alarm == key]
 
@@ -95,7 +95,7 @@ def test_an_old_alarm_is_known_however_much_came_after_it(tmp_path: Path) -> Non
     busy = RuleState(rule("busy"), "front", alarms)
     for seq in range(1, 41):
         busy.update(BAD if seq % 2 else GOOD, frame_of(seq))
-    wait_until(lambda: log.status()["waiting"] == 0)
+    wait_until(lambda: log.status().waiting == 0)
     log.close()
     log = EventLog(tmp_path, keep=4)
     alarms = Alarms(log)
@@ -153,7 +153,7 @@ def test_whatever_happens_starts_and_clears_come_by_turns(tmp_path: Path, seed: 
                 states = [RuleState(rule(name), "front", alarms) for name in ("a", "c")]
     alarms.want(frozenset())
     alarms.settle()
-    wait_until(lambda: log.status()["waiting"] == 0)
+    wait_until(lambda: log.status().waiting == 0)
     log.close()
     for name in ("a", "b", "c"):
         told = [event.kind for event in log.since("") if event.rule == name]

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import DeviceLost, EndOfStream, InputError, ModelError, SettingsError
 from edge_segnet.core.types import Fit, Frame, RuleShape, Segmentation
 from edge_segnet.service.camera import Opener
@@ -106,6 +107,11 @@ def running(
         assert not thread.is_alive()
 
 
+def reload_of(stage: Stage) -> dict[str, Any]:
+    told = stage.daemon.state.reload
+    return {"ok": None, "message": ""} if told is None else told.to_dict()
+
+
 def rules_of(stage: Stage) -> Sequence[RuleShape]:
     assert stage.daemon.state.view is not None
     return stage.daemon.state.view.rules
@@ -127,12 +133,12 @@ def test_frames_become_results_and_the_end_is_tidy(file: Path) -> None:
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.seen("front") >= 5 and stage.daemon.state.ready)
         assert stage.daemon.state.healthy and stage.daemon.state.word == "running"
-        status = stage.daemon.state.status()
+        status = stage.daemon.state.status().to_dict()
         camera = status["cameras"]["front"]
         assert status["model"] == "tiny" and status["backend"] == "onnx" and status["network_size"] == [64, 48]
         assert camera["state"] == "running" and camera["frames"] >= 5 and camera["source"] == "0"
         assert status["sinks"]["list"]["failed"] == 0
-        document = to_document(stage.sink.results[-1])
+        document = result_document(stage.sink.results[-1]).to_dict()
         assert document["camera"] == "front" and document["model"] == "tiny" and not document["stale"]
         assert "front:" in stage.daemon.state.line()
     assert stage.failures == [] and stage.sink.closed and stage.opened[0][1].closed
@@ -144,7 +150,7 @@ def test_a_missing_camera_is_an_honest_state(file: Path, model: Path) -> None:
     with running(lambda: load(file), missing=("rear",)) as stage:
         wait_until(lambda: stage.daemon.state.ready and stage.seen("front") > 0)
         assert stage.daemon.state.word == "degraded"
-        rear = stage.daemon.state.status()["cameras"]["rear"]
+        rear = stage.daemon.state.status().to_dict()["cameras"]["rear"]
         assert rear["state"] == "missing" and "no camera rear" in rear["message"] and rear["frames"] == 0
         assert "rear: missing (no camera rear)" in stage.daemon.state.line()
 
@@ -164,7 +170,7 @@ def test_a_reload_keeps_what_stays_and_exchanges_what_differs(file: Path, model:
         assert [name for name, _ in stage.opened] == ["front", "rear", "side"]
         assert [source.closed for _, source in stage.opened] == [False, True, False]
         assert list(stage.daemon.state.cameras) == ["front", "side"]
-        wait_until(lambda: (stage.daemon.state.reload or {}).get("ok"))
+        wait_until(lambda: reload_of(stage)["ok"])
         count = stage.seen("front")
         wait_until(lambda: stage.seen("front") > count + 3)
 
@@ -182,8 +188,8 @@ def test_a_bad_reload_is_refused_and_reported(file: Path, model: Path, text: str
         wait_until(lambda: stage.seen("front") >= 1)
         file.write_text(text.format(model=model))
         stage.daemon.reload()
-        wait_until(lambda: said in (stage.daemon.state.reload or {}).get("message", ""))
-        assert stage.daemon.state.status()["reload"]["ok"] is False
+        wait_until(lambda: said in reload_of(stage)["message"])
+        assert stage.daemon.state.status().to_dict()["reload"]["ok"] is False
         assert "reload refused" in stage.daemon.state.line()
         count = stage.seen("front")
         wait_until(lambda: stage.seen("front") > count)
@@ -232,7 +238,7 @@ def test_a_rule_on_a_class_that_the_model_has_not(file: Path, model: Path) -> No
         line = text.splitlines().index(rule("Rode").strip()) + 1
         stage.daemon.reload()
         said = f"{file}:{line}: rules[0].class: the model has no class 'Rode': camvid-11 has Sky, "
-        wait_until(lambda: (stage.daemon.state.reload or {}).get("message", "").startswith(said))
+        wait_until(lambda: reload_of(stage)["message"].startswith(said))
         assert rules_of(stage) == []
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.failures)
@@ -248,7 +254,7 @@ def test_another_model_loses_at_most_a_frame(file: Path, tmp_path: Path) -> None
         stage.daemon.reload()
         wait_until(lambda: tuple(stage.sink.results)[-1].frame.image.shape == (64, 96, 3))
         wait_until(lambda: stage.seen("front") >= 10)
-        assert len(stage.opened) == 1 and stage.daemon.state.status()["network_size"] == [96, 64]
+        assert len(stage.opened) == 1 and stage.daemon.state.status().to_dict()["network_size"] == [96, 64]
         seen = [result.frame.seq for result in stage.sink.results]
         sizes = [result.frame.image.shape for result in stage.sink.results]
         at = sizes.index((64, 96, 3))
@@ -269,7 +275,7 @@ def test_a_replaced_model_file_is_taken_at_a_reload(file: Path, tmp_path: Path) 
         assert stage.daemon.state.loaded is first
         save_tiny(tmp_path / "new.onnx", size=(80, 48)).replace(mine)
         stage.daemon.reload()
-        wait_until(lambda: stage.daemon.state.status()["network_size"] == [80, 48])
+        wait_until(lambda: stage.daemon.state.status().to_dict()["network_size"] == [80, 48])
 
 
 def test_a_model_that_comes_later_is_waited_for(file: Path, tmp_path: Path) -> None:
@@ -314,11 +320,11 @@ def test_size_auto_chooses_by_the_rate(file: Path, model: Path) -> None:
     file.write_text(settings(model, "front: {source: 0, rate: 1}", "size: auto"))
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.seen("front") >= 1)
-        status = stage.daemon.state.status()
+        status = stage.daemon.state.status().to_dict()
         assert status["network_size"] == [64, 48] and "size auto: 64x48 takes" in status["message"]
         assert "meets 1 frames/s" in status["message"]
     file.write_text(settings(model, "front: {source: 0, rate: 1000}", "size: auto"))
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.daemon.state.loaded is not None)
-        note = stage.daemon.state.status()["message"]
+        note = stage.daemon.state.status().to_dict()["message"]
         assert "frames/s" in note

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11, ClassMap
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import CameraConfig
-from tests.service.test_life import Steady, running, settings
+from tests.service.test_life import Steady, reload_of, running, settings
 from tests.support.models import save_tiny
 from tests.support.waiting import wait_until
 
@@ -47,14 +47,14 @@ def test_a_lost_cameras_last_result_keeps_its_names_over_a_reload(
     with running(lambda: load(file), opener=torn) as stage:
         wait_until(lambda: stage.seen("front") >= 3)
         Torn.torn = True
-        wait_until(lambda: stage.daemon.state.status()["cameras"]["front"]["state"] == "lost")
+        wait_until(lambda: stage.daemon.state.status().cameras["front"].state == "lost")
         file.write_text(settings(save_tiny(tmp_path / "other.onnx", classes)))
         stage.daemon.reload()
-        wait_until(lambda: (stage.daemon.state.reload or {}).get("ok"))
+        wait_until(lambda: reload_of(stage)["ok"])
         view = stage.daemon.state.view
         assert view is not None and view.classes.names == classes.names
         last = stage.daemon.state.cameras["front"].last
-        assert last is not None and list(to_document(last)["classes"]) == list(CAMVID_11.names)
+        assert last is not None and list(result_document(last).to_dict()["classes"]) == list(CAMVID_11.names)
 
 
 def test_staleness_is_judged_when_it_is_read(tmp_path: Path, model: Path) -> None:
@@ -64,12 +64,12 @@ def test_staleness_is_judged_when_it_is_read(tmp_path: Path, model: Path) -> Non
     with running(lambda: load(file), opener=torn) as stage:
         wait_until(lambda: stage.seen("front") >= 3)
         last = stage.sink.results[-1]
-        assert not last.stale and not to_document(last)["stale"]
+        assert not last.stale and not result_document(last).to_dict()["stale"]
         Torn.torn = True
         wait_until(lambda: last.stale)
-        age_ms = to_document(last)["age_ms"]
+        age_ms = result_document(last).to_dict()["age_ms"]
         time.sleep(0.05)
-        assert to_document(last)["stale"] and to_document(last)["age_ms"] >= age_ms + 45
+        assert result_document(last).to_dict()["stale"] and result_document(last).to_dict()["age_ms"] >= age_ms + 45
 
 
 def test_a_camera_that_was_taken_away_shows_nothing_any_more(tmp_path: Path, model: Path) -> None:
@@ -80,5 +80,5 @@ def test_a_camera_that_was_taken_away_shows_nothing_any_more(tmp_path: Path, mod
         last = next(result for result in reversed(stage.sink.results) if result.frame.camera == "front")
         file.write_text(settings(model, "rear: {source: 1}"))
         stage.daemon.reload()
-        wait_until(lambda: (stage.daemon.state.reload or {}).get("ok"))
+        wait_until(lambda: reload_of(stage)["ok"])
         assert last.stale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 from edge_segnet.sinks.fanout import Fanout
 from tests.support.results import ListSink, result_of
@@ -22,7 +23,8 @@ def test_every_sink_gets_every_result() -> None:
         wait_until(partial(_has, one, seq + 1))
         wait_until(partial(_has, two, seq + 1))
     status = fanout.status()
-    assert status["one"] == {"published": 3, "dropped": 0, "failed": 0, "last_error": None, "kept": 3}
+    wanted = {"state": "running", "error": None, "queue": 0, "published": 3, "dropped": 0, "failed": 0}
+    assert status["one"].to_dict() == {**wanted, "last_error": None, "kept": 3}
     fanout.close()
     assert one.closed and two.closed
 
@@ -37,7 +39,7 @@ def test_a_hanging_sink_loses_frames_and_nobody_waits_for_it() -> None:
     slow.gate.set()
     wait_until(lambda: len(slow.results) == 2)
     assert [result.frame.seq for result in slow.results] == [0, 49]
-    assert fanout.status()["slow"]["dropped"] == 48
+    assert fanout.status()["slow"].dropped == 48
     fanout.close()
 
 
@@ -59,11 +61,27 @@ def test_a_broken_sink_is_counted_and_goes_on() -> None:
     sink.broken = True
     fanout = Fanout({"sink": sink})
     fanout.publish(result_of(0))
-    wait_until(lambda: fanout.status()["sink"]["failed"] == 1)
-    assert fanout.status()["sink"]["last_error"] == "no space"
+    wait_until(lambda: fanout.status()["sink"].failed == 1)
+    assert fanout.status()["sink"].last_error == "no space"
     sink.broken = False
     fanout.publish(result_of(1))
     wait_until(lambda: len(sink.results) == 1)
+    fanout.close()
+
+
+def test_a_sink_that_cannot_tell_its_status_is_told_as_failed() -> None:
+    class Mute(ListSink):
+        def status(self) -> dict[str, Any]:
+            return {"queue": "three", "kept": self.results[99]}
+
+    class Odd(ListSink):
+        def status(self) -> dict[str, Any]:
+            return {"queue": "three"}
+
+    fanout = Fanout({"mute": Mute(), "odd": Odd(), "well": ListSink()})
+    status = fanout.status()
+    assert status["mute"].state == status["odd"].state == "failed" and status["well"].state == "running"
+    assert "IndexError" in str(status["mute"].error) and "queue" in str(status["odd"].error)
     fanout.close()
 
 
@@ -83,7 +101,7 @@ def test_closing_does_not_wait_for_a_sink_that_hangs() -> None:
     sink.gate.clear()
     fanout = Fanout({"sink": sink})
     fanout.publish(result_of(0))
-    wait_until(lambda: fanout.status()["sink"]["dropped"] == 0)
+    wait_until(lambda: fanout.status()["sink"].dropped == 0)
     started = time.monotonic()
     fanout.close()
     assert time.monotonic() - started < 5.0

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import fit_image
@@ -61,7 +61,7 @@ def test_lines_are_the_results(tmp_path: Path, service: StreetService) -> None:
     sink.close()
     lines = lines_in(tmp_path / "new" / "folder")
     assert [line["seq"] for line in lines] == list(range(20))
-    wanted = to_document(result_of(3))
+    wanted = result_document(result_of(3)).to_dict()
     assert lines[3].keys() == wanted.keys() and lines[3]["classes"] == wanted["classes"]
     assert "secret" not in json.dumps(lines)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import View
@@ -25,7 +25,7 @@ from edge_segnet.settings.schema import Ros2Config
 from edge_segnet.sinks.ros2 import Ros2Sink
 from tests.support.recordings import event_now
 from tests.support.ros2 import FakeLink, written_and_read
-from tests.support.service import SIZE, StreetService, drive, renumbered
+from tests.support.service import SIZE, StreetService, drive, renumbered, sink_document
 from tests.support.waiting import wait_until
 
 
@@ -71,7 +71,7 @@ def test_the_bytes_of_every_message(tmp_path: Path) -> None:
     (shares,) = found["~/front/shares"]
     assert shares.layout.dim[0].label.split(",") == [*CAMVID_11.names, "void"]
     assert list(shares.data) == pytest.approx(shown.segmentation.counts / labels.size)
-    assert json.loads(found["~/front/result"][0].data).keys() == to_document(shown).keys()
+    assert json.loads(found["~/front/result"][0].data).keys() == result_document(shown).to_dict().keys()
     assert json.loads(found["~/events"][0].data)["rule"] == "road lost/1"
     status = found["/diagnostics"][0].status
     assert [(each.name, each.level, each.message) for each in status] == [
@@ -134,7 +134,7 @@ def test_cameras_come_and_go_under_names_that_ros_allows() -> None:
 def test_what_is_wrong_is_diagnosed(tmp_path: Path) -> None:
     service = StreetService()
     service.camera_changes["front"] = {"state": "lost", "message": "unplugged"}
-    service.changes = {"ready": False, "sinks": {"mqtt": {"error": "refused", "queue": 3, "published": 1}}}
+    service.changes = {"ready": False, "sinks": {"mqtt": sink_document({"error": "refused"})}}
     with publishing(service) as (_, link):
         wait_until(lambda: link.topics["/diagnostics"].sent)
     (first, *_) = written_and_read(tmp_path / "ros2.mcap", link.topics)["/diagnostics"]

@@ -13,7 +13,8 @@ from typing import Any
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
-from edge_segnet.scene.events import Event, utc
+from edge_segnet.core.documents import utc
+from edge_segnet.scene.events import Event
 from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.recording import RecordingSink
 from tests.support.service import StreetService, drive, renumbered

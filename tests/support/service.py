@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.documents import AgeDocument, DroppedDocument, StatusDocument
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Drops, Frame, Origin, Result, Segmentation, View
 from edge_segnet.scene.events import EventLog
@@ -63,9 +64,9 @@ class StreetService:
         if self.sink is not None:
             self.sink.publish(result)
 
-    def status(self) -> dict[str, Any]:
-        """The daemon's keys."""
-        return {
+    def status(self) -> StatusDocument:
+        """As the daemon's."""
+        told = {
             "state": "running",
             "message": "",
             "ready": self.ready,
@@ -77,9 +78,10 @@ class StreetService:
             "backend": "onnx",
             "network_size": list(SIZE),
             "fit": "stretch",
+            "degraded": {},
             "cameras": {name: self._camera(name, numbers) for name, numbers in self.cameras.items()},
-            "sinks": {} if self.sink is None else {"http": self.sink.status()},
-            "events": self.events.status(),
+            "sinks": {} if self.sink is None else {"http": sink_document(self.sink.status())},
+            "events": self.events.status().to_dict(),
             "board": {
                 "name": None,
                 "temperatures": [{"name": "cpu", "celsius": 51.5, "limit_celsius": 95.0}],
@@ -89,6 +91,7 @@ class StreetService:
             "reload": None,
             **self.changes,
         }
+        return StatusDocument.model_validate(told)
 
     def _camera(self, name: str, numbers: CameraTelemetry) -> dict[str, Any]:
         ages = numbers.ages()
@@ -97,15 +100,26 @@ class StreetService:
             "since_s": round(time.monotonic() - self._started, 1),
             "message": "",
             "source": "synthetic://drive",
+            "source_size": list(SIZE),
+            "flip": "none",
+            "rate": None,
             "frames_per_second": round(numbers.frames_per_second(), 1),
             "camera_frames_per_second": 30.0,
-            "age_ms": None if ages is None else {"p50": ages.p50_ms, "p95": ages.p95_ms, "p99": ages.p99_ms},
+            "age_ms": AgeDocument.of(ages),
             "frames": numbers.frames,
-            "dropped": numbers.dropped.total,
+            "dropped": DroppedDocument.of(numbers.dropped),
+            "stale": numbers.stale,
+            "captured": numbers.frames,
             "reconnects": 0,
             "synthetic": True,
             **self.camera_changes.get(name, {}),
         }
+
+
+def sink_document(told: dict[str, Any]) -> dict[str, Any]:
+    """As the fan-out tells of a sink."""
+    usual = {"state": "running", "error": None, "queue": 0}
+    return {**usual, "published": 0, "dropped": 0, "failed": 0, "last_error": None, **told}
 
 
 @contextmanager

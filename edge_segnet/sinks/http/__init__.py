@@ -16,11 +16,12 @@ from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.access import load_token
+from edge_segnet.sinks.http.answers import Answers
 from edge_segnet.sinks.http.auth import Sessions
 from edge_segnet.sinks.http.feed import Hub
 from edge_segnet.sinks.http.guard import Guard
 from edge_segnet.sinks.http.metrics import Metrics
-from edge_segnet.sinks.http.routes import Routes
+from edge_segnet.sinks.http.operations import application
 from edge_segnet.sinks.http.server import Server
 from edge_segnet.sinks.http.streams import Written, tell_happened, tell_status
 
@@ -43,10 +44,10 @@ class HttpSink:
         self._hub, self._written = Hub(service), Written()
         metrics = Metrics(service, self.status, self._written.histogram)
         secure = config.tls is not None
-        routes = Routes(service, self._hub, self._written, metrics, sessions, secure=secure)
+        answers = Answers(service, self._hub, self._written, metrics, sessions, secure=secure)
         hosts = [*config.allowed_hosts, config.host]
         self._server = Server(
-            Guard(routes.application(), sessions, hosts),
+            Guard(application(answers), sessions, hosts),
             config,
             lambda: [tell_status(self._hub), tell_happened(self._hub)],
         )

@@ -7,7 +7,6 @@ to take them. The event loop only hands finished bytes on.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import threading
 import time
@@ -15,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import pictures
@@ -77,8 +76,7 @@ class Shot:
         return b"%sContent-Length: %d\r\n\r\n%s\r\n--%s\r\n" % (lines.encode(), len(picture), picture, BOUNDARY)
 
     def _event(self) -> bytes:
-        document = json.dumps(to_document(self.result), separators=(",", ":"))
-        return b"event: result\ndata: %s\n\n" % document.encode()
+        return b"event: result\ndata: %s\n\n" % result_document(self.result).to_json()
 
 
 def picture_headers(shot: Shot) -> dict[str, str]:

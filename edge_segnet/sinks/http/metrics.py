@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -16,11 +16,13 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from edge_segnet.core.documents import BoardDocument, CameraDocument, SinkDocument, StatusDocument, class_documents
+from edge_segnet.core.documents.status import CameraState
 from edge_segnet.core.stats import shares
 from edge_segnet.core.telemetry import CameraTelemetry, Histogram
 from edge_segnet.sinks import Service
 
-STATES: Final = ("starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended")
+STATES: Final = get_args(CameraState)
 COUNTERS: Final[dict[str, tuple[str, Callable[[CameraTelemetry], int]]]] = {
     "frames": ("frames segmented and handed out", lambda telemetry: telemetry.frames),
     "dropped": ("frames that nobody segmented, whatever the reason", lambda telemetry: telemetry.dropped.total),
@@ -61,15 +63,15 @@ class Metrics(Collector):
         yield _info(status)
         yield GaugeMetricFamily("edge_segnet_ready", "a model runs, every camera is known", float(self._service.ready))
         yield GaugeMetricFamily("edge_segnet_healthy", "every loop made progress", float(self._service.healthy))
-        yield GaugeMetricFamily("edge_segnet_uptime_seconds", "since the start", float(status.get("uptime_s", 0.0)))
+        yield GaugeMetricFamily("edge_segnet_uptime_seconds", "since the start", status.uptime_s)
         yield from self._counts()
         yield from self._times()
-        yield self._shares()
+        yield from self._shares()
         yield from self._regions()
         yield from self._alarms()
-        yield from _cameras(status.get("cameras", {}))
-        yield from _sinks(status.get("sinks", {}))
-        yield from _board(status.get("board") or {})
+        yield from _cameras(status.cameras)
+        yield from _sinks(status.sinks)
+        yield from _board(status.board)
         yield from self._own()
 
     def _counts(self) -> Iterator[Metric]:
@@ -98,18 +100,35 @@ class Metrics(Collector):
         yield age
         yield stages
 
-    def _shares(self) -> Metric:
-        family = GaugeMetricFamily(
-            "edge_segnet_class_share", "share of the newest frame's pixels, 0 to 1", labels=["camera", "class"]
+    def _shares(self) -> Iterator[Metric]:
+        """What the newest frame's pixels are, and how sure the network is of them."""
+        share, uncertain = (
+            GaugeMetricFamily(f"edge_segnet_class_{name}", text, labels=["camera", "class"])
+            for name, text in (
+                ("share", "share of the newest frame's pixels, 0 to 1"),
+                ("uncertain_share", "of the class's pixels that were nearly another class, 0 to 1"),
+            )
+        )
+        low_margin, unfamiliar = (
+            GaugeMetricFamily(f"edge_segnet_{name}", text, labels=["camera"])
+            for name, text in (
+                ("low_margin_share", "of the newest frame's pixels that were nearly another class, 0 to 1"),
+                ("unfamiliar", "how unlike the training's pictures the newest one is, 0 to 1"),
+            )
         )
         for camera, telemetry in self._service.cameras.items():
-            last = telemetry.last
-            if last is None:
+            if telemetry.last is None:
                 continue
-            names = (*last.view.classes.names, "void")
-            for name, share in zip(names, shares(last.segmentation.counts), strict=True):
-                family.add_metric([camera, name], float(share))
-        return family
+            segmentation, classes = telemetry.last.segmentation, telemetry.last.view.classes
+            for name, of in zip((*classes.names, "void"), shares(segmentation.counts), strict=True):
+                share.add_metric([camera, name], float(of))
+            for name, told in class_documents(segmentation.counts, segmentation.uncertain, classes).items():
+                if told.uncertain is not None:
+                    uncertain.add_metric([camera, name], told.uncertain)
+            for family, value in ((low_margin, segmentation.low_margin), (unfamiliar, segmentation.unfamiliar)):
+                if value is not None:
+                    family.add_metric([camera], value)
+        yield from (share, uncertain, low_margin, unfamiliar)
 
     def _regions(self) -> Iterator[Metric]:
         """What the newest frame's regions held, and how much its labels flicker."""
@@ -162,7 +181,7 @@ class Metrics(Collector):
             events.add_metric(list(labels), float(count))
         yield events
         yield CounterMetricFamily("edge_segnet_events_lost", "the disk was too slow for them", float(log.lost))
-        error = float(log.status()["error"] is not None)
+        error = float(log.status().error is not None)
         yield GaugeMetricFamily("edge_segnet_events_error", "1: events are not on disk, only in memory", error)
 
     def _own(self) -> Iterator[Metric]:
@@ -180,25 +199,25 @@ class Metrics(Collector):
         yield written
 
 
-def _info(status: dict[str, Any]) -> Metric:
-    values = {key: str(status[key]) for key in ("version", "model", "backend") if status.get(key) is not None}
+def _info(status: StatusDocument) -> Metric:
+    values = status.model_dump(include={"version", "model", "backend"}, exclude_none=True)
     family = InfoMetricFamily("edge_segnet", "what runs")
     family.add_metric([], values)
     return family
 
 
-def _cameras(cameras: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+def _cameras(cameras: dict[str, CameraDocument]) -> Iterator[Metric]:
     state = GaugeMetricFamily("edge_segnet_camera_state", "1 for the state it is in", labels=["camera", "state"])
     reconnects = CounterMetricFamily("edge_segnet_camera_reconnects", "sources opened again", labels=["camera"])
     for camera, status in cameras.items():
         for name in STATES:
-            state.add_metric([camera, name], float(status.get("state") == name))
-        reconnects.add_metric([camera], float(status.get("reconnects", 0)))
+            state.add_metric([camera, name], float(status.state == name))
+        reconnects.add_metric([camera], float(status.reconnects))
     yield state
     yield reconnects
 
 
-def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+def _sinks(sinks: dict[str, SinkDocument]) -> Iterator[Metric]:
     """What every sink tells of itself; ``error`` and ``last_error`` stay where they can be read."""
     state = GaugeMetricFamily("edge_segnet_sink_state", "1 for the state it is in", labels=["sink", "state"])
     error = GaugeMetricFamily("edge_segnet_sink_error", "1: it can't do its work now", labels=["sink"])
@@ -208,21 +227,21 @@ def _sinks(sinks: dict[str, dict[str, Any]]) -> Iterator[Metric]:
         for name, text in SINK_COUNTERS.items()
     }
     for sink, told in sinks.items():
-        state.add_metric([sink, str(told.get("state", "running"))], 1.0)
-        error.add_metric([sink], float(told.get("error") is not None))
-        queue.add_metric([sink], float(told.get("queue", 0)))
+        state.add_metric([sink, told.state], 1.0)
+        error.add_metric([sink], float(told.error is not None))
+        queue.add_metric([sink], float(told.queue))
         for name, family in counts.items():
-            family.add_metric([sink], float(told.get(name, 0)))
+            family.add_metric([sink], float(getattr(told, name)))
     yield from (state, error, queue, *counts.values())
 
 
-def _board(board: dict[str, Any]) -> Iterator[Metric]:
+def _board(board: BoardDocument | None) -> Iterator[Metric]:
     temperature = GaugeMetricFamily("edge_segnet_temperature_celsius", "of the board's sensors", labels=["sensor"])
-    for reading in board.get("temperatures", []):
-        temperature.add_metric([reading["name"]], reading["celsius"])
+    for reading in board.temperatures if board is not None else ():
+        temperature.add_metric([reading.name], reading.celsius)
     yield temperature
-    if board.get("throttled") is not None:
-        yield GaugeMetricFamily("edge_segnet_throttled", "the board slows itself down", float(board["throttled"]))
+    if board is not None and board.throttled is not None:
+        yield GaugeMetricFamily("edge_segnet_throttled", "the board slows itself down", float(board.throttled))
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:

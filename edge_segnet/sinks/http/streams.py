@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import re
 from collections import deque
@@ -105,8 +104,7 @@ class Stream:
         for event in self._hub.service.events.since(self._cursor):
             self._cursor = event.id
             if self._camera in (None, event.camera):
-                document = json.dumps(event.to_document(), separators=(",", ":"))
-                body = b"event: event\nid: %s\ndata: %s\n\n" % (event.id.encode(), document.encode())
+                body = b"event: event\nid: %s\ndata: %s\n\n" % (event.id.encode(), event.document().to_json())
                 await send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def _send(self, subscriber: Subscriber, shot: Shot, send: Send) -> None:
@@ -131,7 +129,7 @@ async def _refuse(send: Send) -> None:
 
 def status_event(hub: Hub) -> bytes:
     """The service's status as a server-sent event."""
-    return b"event: status\ndata: %s\n\n" % json.dumps(hub.service.status(), separators=(",", ":")).encode()
+    return b"event: status\ndata: %s\n\n" % hub.service.status().to_json()
 
 
 async def tell_happened(hub: Hub) -> None:

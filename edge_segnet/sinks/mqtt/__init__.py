@@ -9,6 +9,7 @@ results, which are counted; events wait on disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import account
 from edge_segnet.sinks.mqtt.cursor import Cursor
+from edge_segnet.sinks.mqtt.protocol import Message
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.stream import Stream
 
@@ -45,12 +47,19 @@ class MqttSink:
         self._queue = EventQueue(service.events, Cursor(state_folder() / "mqtt-cursor.json"))
         messages = Messages(config, service, self._account.client_id)
         self._sender = Sender(service, self._account, messages, self._queue)
-        self._streams = [Stream("result", config.rate)]
-        self._sender.add(self._streams[0], messages.result)
+        self._streams: list[Stream] = []
+        self._add("result", config.rate, messages.result)
         if config.frame is not None:
-            self._streams.append(Stream("frame", config.frame.rate))
-            self._sender.add(self._streams[1], messages.frame)
+            self._add("frame", config.frame.rate, messages.frame)
+        if config.compat is not None:
+            self._add("result_0_1", config.rate, messages.result_0_1)
+            if config.frame is not None:
+                self._add("frame_0_1", config.frame.rate, messages.frame_0_1)
         self._thread = threads.Thread(self._sender.run, "mqtt")
+
+    def _add(self, name: str, rate: float, make: Callable[[Result], Message | None]) -> None:
+        self._streams = [*self._streams, Stream(name, rate)]
+        self._sender.add(self._streams[-1], make)
 
     def start(self) -> None:
         """Connect, in a thread of its own, again and again."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge_segnet.core.documents import StatusDocument
 from edge_segnet.core.types import View
 from edge_segnet.settings.messages import HomeAssistant
 
@@ -26,7 +27,7 @@ class Device:
     pictures: Mapping[str, str]
 
 
-def discovery(settings: HomeAssistant, device: Device, status: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def discovery(settings: HomeAssistant, device: Device, status: StatusDocument) -> tuple[str, dict[str, Any]]:
     """(topic, document); ``status`` is the daemon's, for model and version."""
     components: dict[str, Component] = {"events": _events(device.prefix)}
     for camera in device.cameras:
@@ -42,10 +43,10 @@ def discovery(settings: HomeAssistant, device: Device, status: Mapping[str, Any]
         "device": {
             "identifiers": [device.identity],
             "name": settings.name,
-            "model": f"{status.get('model')} ({status.get('backend')})",
-            "sw_version": str(status.get("version")),
+            "model": f"{status.model} ({status.backend})",
+            "sw_version": status.version,
         },
-        "origin": {"name": "edge-segnet", "sw_version": str(status.get("version"))},
+        "origin": {"name": "edge-segnet", "sw_version": status.version},
         "availability": [
             {
                 "topic": f"{device.prefix}/status",
@@ -120,35 +121,25 @@ def _share(device: Device, camera: str, name: str, value: str) -> Component:
         "state_class": "measurement",
         "suggested_display_precision": 1,
         "expire_after": SILENT_AFTER_S,
-        "state_topic": f"{device.prefix}/result",
-        "value_template": _of(device, camera, f"(100 * {value}) | round(2)", "this.state | float(none)"),
+        "state_topic": f"{device.prefix}/result/{camera}",
+        "value_template": f"{{{{ (100 * {value}) | round(2) }}}}",
     }
 
 
 def _rules(device: Device, camera: str) -> dict[str, Component]:
     """ON while the rule's alarm is."""
-    kept = "this.state | upper if this.state in ('on', 'off') else none"
     return {
         rule.name: {
             "platform": "binary_sensor",
             "name": f"{camera} {rule.name}",
             "device_class": "problem",
             "expire_after": SILENT_AFTER_S,
-            "state_topic": f"{device.prefix}/result",
-            "value_template": _of(
-                device, camera, f"('ON' if {_quoted(rule.name)} in value_json.alarms else 'OFF')", f"({kept})"
-            ),
+            "state_topic": f"{device.prefix}/result/{camera}",
+            "value_template": f"{{{{ 'ON' if {_quoted(rule.name)} in value_json.alarms else 'OFF' }}}}",
         }
         for rule in device.view.rules
         if rule.region in device.view.regions and device.view.regions[rule.region].sees(camera)
     }
-
-
-def _of(device: Device, camera: str, value: str, kept: str) -> str:
-    """All cameras' results come on one topic: another camera's leaves the state as it was (``kept``)."""
-    if len(device.cameras) == 1:
-        return f"{{{{ {value} }}}}"
-    return f"{{{{ {value} if value_json.camera == {_quoted(camera)} else {kept} }}}}"
 
 
 def _quoted(text: str) -> str:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import SCHEMA, StatusDocument, result_document, utc
+from edge_segnet.core.documents.compat import result_0_1
 from edge_segnet.core.types import Result, View
 from edge_segnet.pictures.files import encode
-from edge_segnet.scene.events import Event, utc
+from edge_segnet.scene.events import Event
 from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.drawing import draw
@@ -36,11 +37,11 @@ class Messages:
 
     def gone(self, why: str) -> Message:
         """The status of a service that isn't there."""
-        return self._status({"online": False, "state": "offline", "message": why})
+        return self._status({"schema": SCHEMA, "online": False, "state": "offline", "message": why})
 
-    def status(self, told: Mapping[str, Any]) -> Message:
+    def status(self, told: StatusDocument) -> Message:
         """The daemon's status, ``told`` by ``Service.status``."""
-        kept = {key: value for key, value in told.items() if key not in LEFT_OUT}
+        kept = {key: value for key, value in told.to_dict().items() if key not in LEFT_OUT}
         return self._status({"online": True, "at": utc(time.time()), **kept})
 
     def _status(self, document: Mapping[str, Any]) -> Message:
@@ -48,15 +49,28 @@ class Messages:
 
     def event(self, event: Event) -> Message:
         """Of a rule."""
-        return Message(self.topic("event"), _json(event.to_document()), self._config.qos.event)
+        return Message(self.topic("event"), event.document().to_json(), self._config.qos.event)
 
     def result(self, result: Result) -> Message:
-        """The contract's JSON; cameras share the topic."""
-        document = _json(to_document(result))
-        return Message(self.topic("result"), document, self._config.qos.result, expiry_s=EXPIRY_S)
+        """The contract's JSON."""
+        return self._result(f"result/{result.frame.camera}", result_document(result).to_json())
+
+    def result_0_1(self, result: Result) -> Message:
+        """As edge-segnet 0.1 had it: cameras shared the topic."""
+        return self._result("result", result_0_1(result))
+
+    def _result(self, name: str, document: bytes) -> Message:
+        return Message(self.topic(name), document, self._config.qos.result, expiry_s=EXPIRY_S)
 
     def frame(self, result: Result) -> Message:
         """A JPEG; what JSON would say stands in the user properties."""
+        return self._frame(result, f"frame/{result.frame.camera}")
+
+    def frame_0_1(self, result: Result) -> Message | None:
+        """As edge-segnet 0.1 had it: a camera that is alone needs no name."""
+        return self._frame(result, "frame") if len(self._service.cameras) == 1 else None
+
+    def _frame(self, result: Result, name: str) -> Message:
         settings, frame = self._config.frame, result.frame
         assert settings is not None
         picture = encode(draw(settings.kind, result), ".jpg", settings.quality)
@@ -67,20 +81,16 @@ class Messages:
             "kind": settings.kind,
             "synthetic": str(frame.synthetic).lower(),
         }
-        topic = self.topic(self._frame_name(frame.camera))
-        return Message(topic, picture, self._config.qos.frame, False, EXPIRY_S, "image/jpeg", tuple(facts.items()))
+        told = tuple(facts.items())
+        return Message(self.topic(name), picture, self._config.qos.frame, False, EXPIRY_S, "image/jpeg", told)
 
-    def _frame_name(self, camera: str) -> str:
-        """A JPEG does not say whose it is."""
-        return f"frame/{camera}" if len(self._service.cameras) > 1 else "frame"
-
-    def discovery(self, view: View, told: Mapping[str, Any]) -> Message | None:
+    def discovery(self, view: View, told: StatusDocument) -> Message | None:
         """For Home Assistant; None: it is not wanted."""
         settings = self._config.home_assistant
         if settings is None:
             return None
         prefix, cameras = self._config.prefix, list(self._service.cameras)
-        pictures = {name: self.topic(self._frame_name(name)) for name in cameras} if self._config.frame else {}
+        pictures = {name: self.topic(f"frame/{name}") for name in cameras} if self._config.frame else {}
         device = Device(prefix, self._identity, view, cameras, pictures)
         topic, document = discovery(settings, device, told)
         return Message(topic, _json(document), 1, retain=True)

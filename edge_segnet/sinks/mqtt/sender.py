@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
+from edge_segnet.core.documents import StatusDocument
 from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import Account
@@ -32,7 +33,7 @@ class Sender:
     def __init__(self, service: Service, account: Account, messages: Messages, queue: EventQueue) -> None:
         self._service, self._account, self._messages, self._queue = service, account, messages, queue
         self._link = Link(account, messages.gone("connection lost"), self._answered)
-        self._streams: list[tuple[Stream, Callable[[Result], Message]]] = []
+        self._streams: list[tuple[Stream, Callable[[Result], Message | None]]] = []
         self._delays = Delays()
         self._stopping = False
         self._look_s = self._status_s = self._retry_s = 0.0
@@ -44,7 +45,7 @@ class Sender:
         self._lost_by: str | None = None
         self._refusals: dict[str, str] = {}
 
-    def add(self, stream: Stream, make: Callable[[Result], Message]) -> None:
+    def add(self, stream: Stream, make: Callable[[Result], Message | None]) -> None:
         """Send that stream's results, made into messages by ``make``."""
         self._streams.append((stream, make))
 
@@ -139,7 +140,7 @@ class Sender:
             self._shown, self._status_s = shown, now + STATUS_S
             self._link.send(self._messages.status(told))
 
-    def _announce(self, told: Mapping[str, Any]) -> None:
+    def _announce(self, told: StatusDocument) -> None:
         """Tell Home Assistant what there is, when there is something new; before the status, which it needs then."""
         view = self._service.view
         message = None if view is None else self._messages.discovery(view, told)
@@ -147,7 +148,7 @@ class Sender:
             self._link.send(message)
             self._announced = message
 
-    def _send_newest(self, stream: Stream, make: Callable[[Result], Message]) -> None:
+    def _send_newest(self, stream: Stream, make: Callable[[Result], Message | None]) -> None:
         """One at a time, and only when the last one is on its way: what waits here stays the newest."""
         if not (self._link.idle and self._link.room):
             return
@@ -155,7 +156,10 @@ class Sender:
         if result is None:
             return
         try:
-            stream.flying = self._link.send(make(result))
+            message = make(result)
+            if message is None:
+                return
+            stream.flying = self._link.send(message)
         except ValueError as error:
             self._note(stream.name, str(error))
             return
@@ -196,7 +200,8 @@ class Sender:
             self._link.drop()
 
 
-def _essence(told: Mapping[str, Any]) -> Any:
+def _essence(told: StatusDocument) -> Any:
     """What makes a status another one; numbers that change all the time don't."""
-    cameras = {name: (camera.get("state"), camera.get("source")) for name, camera in told["cameras"].items()}
-    return [told.get(key) for key in ("state", "message", "ready", "healthy", "model", "backend", "reload")], cameras
+    cameras = {name: (camera.state, camera.source) for name, camera in told.cameras.items()}
+    keys = {"state", "message", "ready", "healthy", "degraded", "model", "backend", "reload"}
+    return told.model_dump(include=keys), cameras

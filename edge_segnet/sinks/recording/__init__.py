@@ -104,5 +104,6 @@ class RecordingSink:
     def _metadata(self) -> Mapping[str, str]:
         """What stands at the head of every file."""
         status, view = self._service.status(), self._service.view
-        words = {key: str(status.get(key)) for key in ("version", "model", "backend", "network_size", "licence")}
+        keys = {"version", "model", "backend", "network_size", "licence"}
+        words = {key: str(value) for key, value in status.model_dump(include=keys).items()}
         return {**words, "classes": json.dumps(None if view is None else view.classes.to_dict())}

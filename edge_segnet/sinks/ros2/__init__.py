@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import result_document
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import Ros2Config
@@ -87,7 +87,7 @@ class Ros2Sink:
         self._send(topics.mask, lambda: make.mask(result, size, frame_id))
         self._send(topics.overlay, lambda: make.overlay(result, size, frame_id))
         self._send(topics.shares, lambda: make.shares(result))
-        self._send(topics.result, lambda: make.text(to_document(result)))
+        self._send(topics.result, lambda: make.text(result_document(result)))
 
     def _size(self, result: Result) -> tuple[int, int]:
         if self._config.size == "camera":
@@ -136,7 +136,7 @@ class Ros2Sink:
 
     def _turn(self, events: Publisher, diagnostics: Publisher) -> None:
         for event in self._service.events.since(self._cursor):
-            events.publish(self._maker.text(event.to_document()))
+            events.publish(self._maker.text(event.document()))
             self._cursor = event.id
         if time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + STATUS_S

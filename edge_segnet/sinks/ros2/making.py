@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.documents import CameraDocument, Document, SinkDocument, StatusDocument
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.overlay import blend, colourise
@@ -97,15 +98,15 @@ class Maker:
         layout = self._make("std_msgs/MultiArrayLayout", dim=[row], data_offset=0)
         return self._make("std_msgs/Float32MultiArray", layout=layout, data=array.array("f", values))
 
-    def text(self, document: Mapping[str, Any]) -> Any:
+    def text(self, document: Document) -> Any:
         """A document as JSON: std_msgs/String."""
-        return self._make("std_msgs/String", data=json.dumps(document, separators=(",", ":")))
+        return self._make("std_msgs/String", data=document.to_json().decode())
 
-    def diagnostics(self, status: Mapping[str, Any], node: str, at_s: float) -> Any:
+    def diagnostics(self, status: StatusDocument, node: str, at_s: float) -> Any:
         """The service, every camera and every sink: diagnostic_msgs/DiagnosticArray."""
         entries = [self._service(status, node)]
-        entries += [self._camera(node, name, told) for name, told in status.get("cameras", {}).items()]
-        entries += [self._sink(node, name, told) for name, told in status.get("sinks", {}).items()]
+        entries += [self._camera(node, name, told) for name, told in status.cameras.items()]
+        entries += [self._sink(node, name, told) for name, told in status.sinks.items()]
         return self._make("diagnostic_msgs/DiagnosticArray", header=self.header(at_s), status=entries)
 
     def _status(self, level: str, name: str, message: str, values: Mapping[str, Any]) -> Any:
@@ -113,28 +114,31 @@ class Maker:
         pairs = [self._make("diagnostic_msgs/KeyValue", key=key, value=_word(value)) for key, value in values.items()]
         return kind(level=getattr(kind, level), name=name, message=message, hardware_id="edge-segnet", values=pairs)
 
-    def _service(self, status: Mapping[str, Any], node: str) -> Any:
-        board = status.get("board") or {}
-        level = "OK" if status.get("healthy") and status.get("ready") else "ERROR"
-        level = "WARN" if level == "OK" and board.get("throttled") else level
-        values = {key: status.get(key) for key in ("model", "backend", "network_size", "uptime_s", "version")}
-        hottest = max((each["celsius"] for each in board.get("temperatures", [])), default=None)
-        words = str(status.get("message") or status.get("state"))
-        return self._status(level, node, words, {**values, "throttled": board.get("throttled"), "celsius": hottest})
+    def _service(self, status: StatusDocument, node: str) -> Any:
+        board = status.board
+        level = "OK" if status.healthy and status.ready else "ERROR"
+        level = "WARN" if level == "OK" and board is not None and board.throttled else level
+        values = status.model_dump(include={"model", "backend", "network_size", "uptime_s", "version"})
+        hottest = max((each.celsius for each in board.temperatures), default=None) if board is not None else None
+        throttled = None if board is None else board.throttled
+        return self._status(
+            level, node, status.message or status.state, {**values, "throttled": throttled, "celsius": hottest}
+        )
 
-    def _camera(self, node: str, name: str, told: Mapping[str, Any]) -> Any:
-        state = str(told.get("state"))
-        level = "OK" if state in WORKING else "WARN" if state in WAITING else "ERROR"
-        message = f"{state}: {told['message']}" if told.get("message") else state
-        keys = ("frames_per_second", "frames", "dropped", "stale", "reconnects", "source_size", "synthetic")
-        ages = {f"age_{share}_ms": value for share, value in (told.get("age_ms") or {}).items()}
-        return self._status(level, f"{node}: camera {name}", message, {**{key: told.get(key) for key in keys}, **ages})
+    def _camera(self, node: str, name: str, told: CameraDocument) -> Any:
+        level = "OK" if told.state in WORKING else "WARN" if told.state in WAITING else "ERROR"
+        message = f"{told.state}: {told.message}" if told.message else told.state
+        keys = {"frames_per_second", "frames", "stale", "reconnects", "source_size", "synthetic"}
+        ages = {} if told.age_ms is None else {f"age_{share}_ms": age for share, age in told.age_ms.to_dict().items()}
+        drops = {f"dropped_{reason}": count for reason, count in told.dropped.to_dict().items()}
+        return self._status(
+            level, f"{node}: camera {name}", message, {**told.model_dump(include=keys), **drops, **ages}
+        )
 
-    def _sink(self, node: str, name: str, told: Mapping[str, Any]) -> Any:
-        error = told.get("error")
-        values = {key: told[key] for key in ("published", "dropped", "queue", "last_error") if key in told}
-        level = "OK" if error is None else "ERROR"
-        return self._status(level, f"{node}: sink {name}", str(error or told.get("state", "running")), values)
+    def _sink(self, node: str, name: str, told: SinkDocument) -> Any:
+        values = told.model_dump(include={"published", "dropped", "queue", "last_error"})
+        level = "OK" if told.error is None else "ERROR"
+        return self._status(level, f"{node}: sink {name}", told.error or told.state, values)
 
 
 def _word(value: Any) -> str:

@@ -112,12 +112,13 @@ class RtspSink:
         service = self._service
         status, telemetry = service.status(), service.cameras.get(name)
         last = None if telemetry is None else telemetry.last
-        camera = status.get("cameras", {}).get(name, {})
-        if last is not None and camera.get("state") in WORKING:
+        camera = status.cameras.get(name)
+        state, message = ("starting", "") if camera is None else (camera.state, camera.message)
+        if last is not None and state in WORKING:
             return overlay(last)
         if service.view is None:
-            return notice(last, f"{name}: no model yet", str(status.get("message") or ""))
-        return notice(last, f"{name}: {camera.get('state', 'starting')}", str(camera.get("message") or ""))
+            return notice(last, f"{name}: no model yet", status.message)
+        return notice(last, f"{name}: {state}", message)
 
 
 def _server(config: RtspConfig, token: str | None) -> RtspServer:

@@ -54,13 +54,20 @@ function showCamera(camera) {
   put("ratenote", camera.camera_frames_per_second ? `camera ${camera.camera_frames_per_second.toFixed(0)} /s` : "");
   put("agenote", camera.age_ms ? `p99 ${camera.age_ms.p99.toFixed(0)} ms` : "");
   if (!camera.age_ms) put("age", "–");
-  put("dropped", short(camera.dropped));
-  const all = camera.frames + camera.dropped;
-  put("droppednote", all ? `${((100 * camera.dropped) / all).toFixed(0)} % of ${short(all)}` : "");
+  showDropped(camera);
   put("camera", camera.state, "", LEVELS[camera.state] ?? "wait");
   const again = camera.reconnects ? `, ${camera.reconnects} reconnects` : "";
   put("cameranote", `for ${span(camera.since_s)}${again}`);
   $("cameranote").title = camera.source;
+}
+
+function showDropped({ frames, dropped }) {
+  const reasons = Object.entries(dropped).filter(([, count]) => count > 0);
+  const sum = reasons.reduce((total, [, count]) => total + count, 0);
+  put("dropped", short(sum));
+  const of = `${((100 * sum) / (frames + sum)).toFixed(0)} % of ${short(frames + sum)}`;
+  put("droppednote", frames + sum ? of : "");
+  $("droppednote").title = reasons.map(([reason, count]) => `${count} ${reason}`).join(", ");
 }
 
 function showBoard(board) {

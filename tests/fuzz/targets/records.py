@@ -76,15 +76,15 @@ class Events:
         log.since(Cursor(self._cursor).load(log).id)
         log.append(_event(1))
         deadline_s = time.monotonic() + SOON_S
-        while log.status()["waiting"] and time.monotonic() < deadline_s:
+        while log.status().waiting and time.monotonic() < deadline_s:
             time.sleep(0.001)
         log.close()
         assert not threads.faults(), threads.faults()
-        kept = [event.to_document() for event in log.newest()]
+        kept = [event.document().to_dict() for event in log.newest()]
         assert kept and kept[0]["frame_seq"] == 1, "the new event is lost"
         json.dumps(kept, allow_nan=False)
         again = EventLog(self._folder)
-        assert [event.to_document() for event in again.newest()] == kept, "not the same after a restart"
+        assert [event.document().to_dict() for event in again.newest()] == kept, "not the same after a restart"
         again.close()
 
 

@@ -94,7 +94,7 @@ def test_events_are_listed_as_they_happen(open_page: OpenPage, service: StreetSe
         page.reload()
         page.wait_for_selector("#eventlist li:nth-child(2)")
         assert not page.locator("#eventsnote").is_visible()
-        service.changes["events"] = {**service.events.status(), "error": "no space"}
+        service.changes["events"] = {**service.events.status().to_dict(), "error": "no space"}
         page.wait_for_selector("#eventsnote:has-text('no space')")
 
 

@@ -78,9 +78,9 @@ def test_sensors(broker: Mosquitto, ruled: StreetService, street: list[Result]) 
         assert device["device"]["name"] == "Mower" and device["device"]["model"] == "segnet-lite (onnx)"
         sink.publish(judged(street[0], 1, "front", ("no-road",)))
         happen(ruled.events, 0)
-        wait_until(lambda: receiver.of("robot/result") and receiver.events() and receiver.of("robot/frame"))
-        result, status = receiver.of("robot/result")[0].document, receiver.of("robot/status")[-1].document
-        values = _values(receiver, lambda each: each.get("state_topic") == "robot/result", result)
+        wait_until(lambda: receiver.of("robot/result/front") and receiver.events() and receiver.of("robot/frame/front"))
+        result, status = receiver.of("robot/result/front")[0].document, receiver.of("robot/status")[-1].document
+        values = _values(receiver, lambda each: each.get("state_topic") == "robot/result/front", result)
         assert float(values["front Road"]) == pytest.approx(100 * result["classes"]["Road"]["share"], abs=0.01)
         assert values["front ahead Road"] == values["front Road"] and values["front no-road"] == "ON"
         assert len([name for name in values if name.startswith("front ahead ")]) == 2  # Road and Pavement
@@ -90,7 +90,7 @@ def test_sensors(broker: Mosquitto, ruled: StreetService, street: list[Result]) 
         told = json.loads(_values(receiver, lambda each: each["platform"] == "event", event)["Rules"])
         assert told["event_type"] == "start" and told["rule"] == "lost" and told["id"] == event["id"]
         camera = next(each for each in device["components"].values() if each["platform"] == "camera")
-        assert camera["topic"] == "robot/frame"
+        assert camera["topic"] == "robot/frame/front"
         (availability,) = device["availability"]
         assert render(availability["value_template"], status) == "online"
         ids = [each["unique_id"] for each in device["components"].values()]
@@ -103,20 +103,19 @@ def test_sensors(broker: Mosquitto, ruled: StreetService, street: list[Result]) 
         assert states == {"front running": "OFF", "front frame rate": "None"}
 
 
-def test_another_cameras_result_changes_nothing(broker: Mosquitto, street: list[Result], ruled: StreetService) -> None:
+def test_every_camera_is_told_by_its_own_results(broker: Mosquitto, street: list[Result], ruled: StreetService) -> None:
     two = StreetService("front", "rear")
     two.view = ruled.view
     with Receiver(broker.port) as receiver, sending(two, broker.port, home_assistant={}) as sink:
         wait_until(lambda: connected(sink) and receiver.states())
         sink.publish(judged(street[0], 1, "rear", ("no-road",)))
-        wait_until(lambda: receiver.of("robot/result"))
-        result = receiver.of("robot/result")[0].document
+        wait_until(lambda: receiver.of("robot/result/rear"))
+        result = receiver.of("robot/result/rear")[0].document
         components = {each["name"]: each for each in described(receiver)["components"].values()}
-        road, rule = (components[f"front {name}"]["value_template"] for name in ("Road", "no-road"))
-        assert render(road, result, "12.5") == "12.5" and render(road, result) == "None"
-        assert render(rule, result, "on") == "ON" and render(rule, result, "unknown") == "None"
-        rear = components["rear no-road"]["value_template"]
-        assert render(rear, result, "off") == "ON"
+        for name in ("Road", "no-road"):
+            assert components[f"front {name}"]["state_topic"] == "robot/result/front"
+            assert components[f"rear {name}"]["state_topic"] == "robot/result/rear"
+        assert render(components["rear no-road"]["value_template"], result) == "ON"
 
 
 def test_a_reload_is_told(broker: Mosquitto, ruled: StreetService) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.types import Result
+from edge_segnet.core.types import Drops, Result
 from tests.sinks.mqtt.mosquitto import Mosquitto
 from tests.sinks.mqtt.receiver import Receiver
 from tests.sinks.mqtt.stage import connected, happen, sending
@@ -23,13 +25,13 @@ def test_status_results_and_events(broker: Mosquitto, service: StreetService, st
         wait_until(lambda: receiver.states() == ["running"])
         sink.publish(renumbered(street[0], 7))
         happen(service.events, 0, 1)
-        wait_until(lambda: receiver.of("robot/result") and len(receiver.events()) == 2)
-        (result,) = receiver.of("robot/result")
+        wait_until(lambda: receiver.of("robot/result/front") and len(receiver.events()) == 2)
+        (result,) = receiver.of("robot/result/front")
         assert result.document["seq"] == 7 and result.document["classes"].keys() >= {"Road", "Sky"}
         assert "secret" not in result.payload.decode()
         assert (result.qos, result.content_type, result.expiry_s) == (0, "application/json", 10)
         event = receiver.of("robot/event")[0]
-        assert event.document == service.events.since("")[0].to_document()
+        assert event.document == service.events.since("")[0].document().to_dict()
         assert (event.qos, event.expiry_s) == (2, None)
         status = receiver.of("robot/status")[0].document
         assert status["online"] and status["cameras"]["front"]["state"] == "running" and "sinks" not in status
@@ -50,7 +52,7 @@ def test_who_comes_later_gets_the_status(broker: Mosquitto, service: StreetServi
     with Receiver(broker.port) as receiver:
         wait_until(lambda: receiver.states()[-1:] == ["offline"])
         status = receiver.of("robot/status")[-1]
-        assert status.document == {"online": False, "state": "offline", "message": "stopped"}
+        assert status.document == {"schema": 2, "online": False, "state": "offline", "message": "stopped"}
 
 
 def test_the_rate_is_kept(broker: Mosquitto, service: StreetService, street: list[Result]) -> None:
@@ -63,10 +65,10 @@ def test_the_rate_is_kept(broker: Mosquitto, service: StreetService, street: lis
             sink.publish(renumbered(street[0], seq))
             time.sleep(0.002)
         took = time.monotonic() - began
-        wait_until(lambda: receiver.of("robot/result")[-1].document["seq"] > seq / 2)
+        wait_until(lambda: receiver.of("robot/result/front")[-1].document["seq"] > seq / 2)
         sent = sink.status()["sent"]["result"]
         assert 0 < sent <= 20 * took + 2
-        wait_until(lambda: len(receiver.of("robot/result")) == sent)
+        wait_until(lambda: len(receiver.of("robot/result/front")) == sent)
 
 
 def test_quality_of_service_per_topic(broker: Mosquitto, service: StreetService, street: list[Result]) -> None:
@@ -78,16 +80,18 @@ def test_quality_of_service_per_topic(broker: Mosquitto, service: StreetService,
             wait_until(lambda seq=seq: sink.status()["sent"]["frame"] + sink.status()["dropped"] >= seq)  # type: ignore[misc]
         happen(service.events, 0)
         wait_until(lambda: receiver.events())
-        wait_until(lambda: receiver.of("robot/result")[-1].document["seq"] == 19)
-        found = {name: {message.qos for message in receiver.of(f"robot/{name}")} for name in qos}
+        wait_until(lambda: receiver.of("robot/result/front")[-1].document["seq"] == 19)
+        found = {
+            name: {message.qos for message in receiver.messages if message.topic.split("/")[1] == name} for name in qos
+        }
         assert found == {name: {level} for name, level in qos.items()}
 
 
 def test_frames(broker: Mosquitto, service: StreetService, street: list[Result]) -> None:
     with Receiver(broker.port) as receiver, sending(service, broker.port, frame={"kind": "mask", "rate": 1.0}) as sink:
         sink.publish(renumbered(street[0], 3))
-        wait_until(lambda: receiver.of("robot/frame"))
-        frame = receiver.of("robot/frame")[0]
+        wait_until(lambda: receiver.of("robot/frame/front"))
+        frame = receiver.of("robot/frame/front")[0]
         assert frame.content_type == "image/jpeg"
         assert frame.facts["camera"] == "front" and frame.facts["seq"] == "3" and frame.facts["kind"] == "mask"
         image = cv2.imdecode(np.frombuffer(frame.payload, np.uint8), cv2.IMREAD_COLOR)
@@ -97,16 +101,45 @@ def test_frames(broker: Mosquitto, service: StreetService, street: list[Result])
 
 
 @pytest.mark.usefixtures("state")
-def test_several_cameras(broker: Mosquitto, street: list[Result]) -> None:
+def test_every_camera_has_topics_of_its_own(broker: Mosquitto, street: list[Result]) -> None:
     two = StreetService("front", "rear")
     with Receiver(broker.port) as receiver, sending(two, broker.port, frame={}) as sink:
         for camera in ("front", "rear"):
-            result = renumbered(street[0], 1)
-            object.__setattr__(result.frame, "camera", camera)
-            sink.publish(result)
-        wait_until(lambda: len(receiver.of("robot/result")) == 2)
-        assert {message.document["camera"] for message in receiver.of("robot/result")} == {"front", "rear"}
-        wait_until(lambda: receiver.of("robot/frame/front") and receiver.of("robot/frame/rear"))
+            sink.publish(of_camera(street[0], camera))
+        for camera in ("front", "rear"):
+            wait_until(lambda camera=camera: receiver.of(f"robot/result/{camera}"))  # type: ignore[misc]
+            wait_until(lambda camera=camera: receiver.of(f"robot/frame/{camera}"))  # type: ignore[misc]
+            document = receiver.of(f"robot/result/{camera}")[0].document
+            assert document["camera"] == camera and document["schema"] == 2
+        assert not receiver.of("robot/result") and not receiver.of("robot/frame")
+
+
+def of_camera(result: Result, camera: str, **changes: Any) -> Result:
+    fresh = renumbered(result, 1)
+    return replace(fresh, frame=replace(fresh.frame, camera=camera), **changes)
+
+
+@pytest.mark.usefixtures("state")
+@pytest.mark.parametrize("cameras", [("front",), ("front", "rear")], ids=["alone", "two"])
+def test_compat_sends_what_0_1_sent_too(broker: Mosquitto, street: list[Result], cameras: tuple[str, ...]) -> None:
+    service = StreetService(*cameras)
+    changes: dict[str, Any] = {"backend": "tensorrt-fp16", "dropped": Drops(3, 2, 1)}
+    with Receiver(broker.port) as receiver, sending(service, broker.port, frame={}, compat=1) as sink:
+        for camera in cameras:
+            sink.publish(of_camera(street[0], camera, **changes))
+        wait_until(lambda: len(receiver.of("robot/result")) == len(cameras))
+        wait_until(lambda: all(receiver.of(f"robot/frame/{camera}") for camera in cameras))
+        new, old = receiver.of("robot/result/front")[0].document, receiver.of("robot/result")[0].document
+        assert new["backend"] == "tensorrt-fp16" and new["dropped"] == {"late": 3, "skipped": 2, "damaged": 1}
+        assert " ".join(old) == KEYS_0_1 and old["backend"] == "tensorrt" and old["dropped"] == 6
+        assert old["classes"]["Road"].keys() == {"id", "pixels", "share"} and old["regions"] == {}
+        assert bool(receiver.of("robot/frame")) == (len(cameras) == 1)
+
+
+KEYS_0_1 = (
+    "regions region_details seq camera captured_at age_ms stale synthetic source model backend network_size "
+    "source_size classes void_pixels low_margin alarms flicker stages_ms dropped"
+)
 
 
 def test_what_a_small_broker_takes(folder: Path, service: StreetService, street: list[Result]) -> None:
@@ -121,7 +154,7 @@ def test_what_a_small_broker_takes(folder: Path, service: StreetService, street:
         happen(service.events, *range(5))
         wait_until(lambda: receiver.events() == list(range(5)))
         sink.publish(renumbered(street[0], 1))
-        wait_until(lambda: receiver.of("robot/result"))
+        wait_until(lambda: receiver.of("robot/result/front"))
         wait_until(lambda: sink.status()["error"])
-        assert "robot/frame: a message of" in sink.status()["error"] and "takes 4000" in sink.status()["error"]
+        assert "robot/frame/front: a message of" in sink.status()["error"] and "takes 4000" in sink.status()["error"]
         assert connected(sink) and sink.status()["connections"] == 1

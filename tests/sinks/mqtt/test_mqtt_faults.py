@@ -159,7 +159,7 @@ def test_a_frozen_broker_costs_nobody_else_anything(
         broker.thaw()
         wait_until(lambda: connected(sink))
         sink.publish(renumbered(street[0], 1_000_000))
-        wait_until(lambda: receiver.of("robot/result")[-1].document["seq"] == 1_000_000)
+        wait_until(lambda: receiver.of("robot/result/front")[-1].document["seq"] == 1_000_000)
         wait_until(lambda: receiver.states()[-1] == "running")
 
 
@@ -173,8 +173,8 @@ def test_hostile_brokers(
         fanout = Fanout({"mqtt": sink})
         sink.start()
         before = me.memory_info().rss, me.num_fds()
-        wait_until(lambda: fanout.status()["mqtt"]["error"])
-        said = fanout.status()["mqtt"]["error"]
+        wait_until(lambda: fanout.status()["mqtt"].error)
+        said = fanout.status()["mqtt"].error
         seq, began = 0, time.monotonic()
         while time.monotonic() - began < 0.3 or broker.connections < 2:
             seq += 1
@@ -183,7 +183,7 @@ def test_hostile_brokers(
             assert time.monotonic() - handed < 0.25
             time.sleep(0.002)
             assert time.monotonic() - began < 20
-        assert DEEDS[deed][1] in said
+        assert DEEDS[deed][1] in str(said)
         assert me.memory_info().rss - before[0] < 40e6
         assert me.num_fds() - before[1] < 12  # the broker's own ends are among them
         began = time.monotonic()

@@ -1,19 +1,24 @@
-"""The routes: what can be asked, each a function of a screenful. ``openapi.py`` describes exactly these."""
+"""What is answered, each a function of a screenful; which path asks for it stands in ``operations.py``."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
-from edge_segnet.core.documents import to_document
+from edge_segnet.core.documents import Document, result_document
+from edge_segnet.core.documents.api import (
+    EventsDocument,
+    HealthDocument,
+    ReadyDocument,
+    RegionsDocument,
+    classes_document,
+)
 from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.http import assets, pictures
@@ -22,10 +27,13 @@ from edge_segnet.sinks.http.feed import EVENT, Hub, Shot, picture_headers
 from edge_segnet.sinks.http.metrics import Metrics
 from edge_segnet.sinks.http.streams import MAX_RATE, Stream, Written
 
+JSON: Final = "application/json"
 BODY_S: Final = 5.0
+MOST_DIGITS: Final = 9
+"""Of a number in an address; Python itself refuses those of thousands."""
 
 
-class Routes:
+class Answers:
     """Answers; all state is in what it is given."""
 
     def __init__(
@@ -33,32 +41,6 @@ class Routes:
     ) -> None:
         self._service, self._hub, self._written, self._metrics = service, hub, written, metrics
         self._sessions, self._secure = sessions, secure
-
-    def application(self) -> Starlette:
-        """The ASGI application, without its guard."""
-        routes = [
-            Route("/", self.page),
-            Route("/static/{name:path}", self.asset),
-            Route("/login", self.login_page),
-            Route("/login", self.login, methods=["POST"]),
-            Route("/logout", self.logout, methods=["POST"]),
-            Route("/stream/{kind}.mjpg", self.pictures),
-            Route("/stream/layers", self.layers),
-            Route("/frame/{kind}.jpg", self.frame),
-            Route("/frame/labels.png", self.labels),
-            Route("/api/result", self.result),
-            Route("/api/stream", self.events),
-            Route("/api/events", self.happened),
-            Route("/api/events/{snapshot}", self.snapshot),
-            Route("/api/regions", self.regions),
-            Route("/api/classes", self.classes),
-            Route("/api/status", self.status),
-            Route("/api/openapi.json", self.openapi),
-            Route("/metrics", self.metrics),
-            Route("/healthz", self.healthz),
-            Route("/readyz", self.readyz),
-        ]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _problem, ClientDisconnect: _gone})
 
     async def page(self, request: Request) -> Response:
         return _asset(request, "index.html")
@@ -96,11 +78,8 @@ class Routes:
     def _set_cookie(self, answer: Response, value: str, seconds: int) -> None:
         answer.set_cookie(COOKIE, value, max_age=seconds, httponly=True, samesite="strict", secure=self._secure)
 
-    async def pictures(self, request: Request) -> Stream:
-        return self._stream(request, _kind(request), "fps")
-
-    async def layers(self, request: Request) -> Stream:
-        return self._stream(request, "layers", "fps")
+    async def pictures(self, request: Request, kind: str) -> Stream:
+        return self._stream(request, kind, "fps")
 
     async def events(self, request: Request) -> Stream:
         return self._stream(request, EVENT, "rate")
@@ -112,26 +91,20 @@ class Routes:
         cursor = request.headers.get("last-event-id", "")
         return Stream(self._hub, self._written, kind, None if every else self._camera(request), rate, cursor)
 
-    async def frame(self, request: Request) -> Response:
-        return await self._picture(request, _kind(request))
-
-    async def labels(self, request: Request) -> Response:
-        return await self._picture(request, "labels")
-
-    async def _picture(self, request: Request, kind: str) -> Response:
+    async def frame(self, request: Request, kind: str) -> Response:
         shot = self._latest(request)
         data = await asyncio.to_thread(shot.picture, kind)
         return Response(data, media_type=pictures.KINDS[kind].media_type, headers=picture_headers(shot))
 
     async def result(self, request: Request) -> Response:
-        return JSONResponse(to_document(self._latest(request).result))
+        return _json(result_document(self._latest(request).result))
 
     async def happened(self, request: Request) -> Response:
         limit, camera = _count(request, "limit"), request.query_params.get("camera")
         if camera is not None:
             self._camera(request)
         events = [event for event in self._service.events.newest() if camera in (None, event.camera)]
-        return JSONResponse({"events": [event.to_document() for event in events[:limit]]})
+        return _json(EventsDocument(events=[event.document() for event in events[:limit]]))
 
     async def snapshot(self, request: Request) -> Response:
         data = await asyncio.to_thread(self._service.events.snapshot, request.path_params["snapshot"])
@@ -144,25 +117,21 @@ class Routes:
         view = self._service.view
         regions = {} if view is None else {name: region.to_dict() for name, region in view.regions.items()}
         rules = [] if view is None else [rule.to_dict() for rule in view.rules]
-        return JSONResponse({"regions": regions, "rules": rules})
+        return _json(RegionsDocument(regions=regions, rules=rules))
 
     async def classes(self, _request: Request) -> Response:
         view = self._service.view
         if view is None:
             raise _not_yet("the model is not there yet")
-        found = view.classes
-        rows = zip(found.names, found.colours, strict=True)
-        classes = [{"id": index, "name": name, "colour": list(rgb)} for index, (name, rgb) in enumerate(rows)]
-        void = {"id": found.void, "colour": list(found.void_colour)}
-        return JSONResponse({"name": found.name, "classes": classes, "void": void})
+        return _json(classes_document(view.classes))
 
     async def status(self, _request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(self._service.status))
+        return _json(await asyncio.to_thread(self._service.status))
 
     async def openapi(self, _request: Request) -> Response:
         from edge_segnet.sinks.http.openapi import description  # makes schemas: nothing that a start should wait for
 
-        return JSONResponse(await asyncio.to_thread(description))
+        return Response(await asyncio.to_thread(description), media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:
         data, media_type = await asyncio.to_thread(self._metrics.text, request.headers.get("accept", ""))
@@ -170,11 +139,11 @@ class Routes:
 
     async def healthz(self, _request: Request) -> Response:
         healthy = self._service.healthy
-        return JSONResponse({"healthy": healthy}, 200 if healthy else 503)
+        return _json(HealthDocument(healthy=healthy), 200 if healthy else 503)
 
     async def readyz(self, _request: Request) -> Response:
         ready = self._service.ready
-        return JSONResponse({"ready": ready}, 200 if ready else 503)
+        return _json(ReadyDocument(ready=ready), 200 if ready else 503)
 
     def _camera(self, request: Request) -> str:
         known = list(self._service.cameras)
@@ -200,11 +169,8 @@ def _asset(request: Request, name: str) -> Response:
     return found
 
 
-def _kind(request: Request) -> str:
-    kind: str = request.path_params["kind"]
-    if kind not in ("overlay", "mask", "camera"):
-        raise HTTPException(404, "there is overlay, mask and camera")
-    return kind
+def _json(document: Document, status: int = 200) -> Response:
+    return Response(document.to_json(), status, media_type=JSON)
 
 
 def _rate(request: Request, name: str) -> float | None:
@@ -222,18 +188,10 @@ def _rate(request: Request, name: str) -> float | None:
 
 def _count(request: Request, name: str) -> int:
     text = request.query_params.get(name, str(KEEP))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= KEEP):
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS and 1 <= int(text) <= KEEP):
         raise HTTPException(400, f"{name} is a whole number from 1 to {KEEP}")
     return int(text)
 
 
 def _not_yet(message: str) -> HTTPException:
     return HTTPException(503, message, headers={"Retry-After": "1"})
-
-
-async def _problem(_request: Request, error: Any) -> Response:
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
-
-
-async def _gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it

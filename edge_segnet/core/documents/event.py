@@ -1,0 +1,31 @@
+"""What a rule noticed, as JSON: on disk, over HTTP and MQTT, in recordings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edge_segnet.core.documents.base import Versioned
+
+Measure = Literal["share", "metres", "rows"]
+
+
+class EventDocument(Versioned):
+    """A rule began, or is over."""
+
+    id: Annotated[str, Field(description="unique; later events sort later")]
+    seq: Annotated[int, Field(ge=0, lt=2**62, description="without gaps, over restarts")]
+    kind: Literal["start", "clear"]
+    rule: str
+    region: str
+    camera: str
+    class_name: Annotated[str | None, Field(alias="class", description="null: free distance")]
+    measure: Annotated[Measure, Field(description="what value and threshold are")]
+    at: Annotated[str, Field(description="when the deciding frame was captured: UTC, ISO 8601")]
+    value: float
+    threshold: float
+    duration_s: Annotated[float | None, Field(description="of a clear: since the start")]
+    frame_seq: int
+    synthetic: bool
+    snapshot: Annotated[str | None, Field(description="a JPEG below /api/events/")]
