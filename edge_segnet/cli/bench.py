@@ -22,6 +22,7 @@ from edge_segnet.cli.bench_tables import show_changes, show_report, show_verdict
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
 from edge_segnet.core.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.core.size import parse_size
+from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, Source
 from edge_segnet.core.uris import parse, without_credentials
 from edge_segnet.settings.schema import CameraConfig
@@ -111,7 +112,7 @@ def _measure(settings: Settings) -> Report:
     backend = opened.backend
     with contextlib.closing(backend), contextlib.closing(_Feed(settings.source, opened)) as feed:
         first = time.perf_counter()
-        backend.infer(feed.sample[0])
+        require_valid(backend.infer(feed.sample[0]), backend.name)
         answered = time.perf_counter()
         cold = ColdStart(
             imports_ms=round(imports_ms),

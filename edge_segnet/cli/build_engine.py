@@ -12,6 +12,7 @@ from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.cli.common import choose, json_lines, progress_bar
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.size import parse_size
+from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build
 from edge_segnet.engine.library import Wanted
@@ -98,7 +99,7 @@ def _parse_capabilities(texts: list[str]) -> tuple[tuple[int, int], ...]:
 def _reference(model: OnnxModel, image: Image) -> Labels:
     """What the CPU sees in the stored frame."""
     backend = OnnxBackend(model)
-    labels = backend.infer(Frame(image, None, 0, 0, 0.0, "golden")).labels
+    labels = require_valid(backend.infer(Frame(image, None, 0, 0, 0.0, "golden")), model.card.name).labels
     backend.close()
     return labels
 

@@ -11,6 +11,7 @@ import numpy as np
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_model
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, SettingsError
+from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.palette import lint
@@ -64,7 +65,7 @@ def _run(model: Model, config: Config) -> Finding:
         backend = open_backend(model, "onnx", BackendOptions(threads=config.threads))
         backend.infer(frame)
         started = time.perf_counter()
-        result = backend.infer(frame)
+        result = require_valid(backend.infer(frame), model.card.name)
         took_ms = 1e3 * (time.perf_counter() - started)
         backend.close()
     except ModelError as error:

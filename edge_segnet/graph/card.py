@@ -20,7 +20,7 @@ from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Fit
-from edge_segnet.graph.load import read_file
+from edge_segnet.graph.load import read_file, require_finite
 from edge_segnet.graph.view import View
 
 KEY: Final = "edge_segnet."
@@ -78,8 +78,9 @@ def attach(
     """Write the card into ``proto`` (in place) and check that both agree.
 
     Raises:
-        ModelError: the model is not canonical, or has another number of classes.
+        ModelError: the model is not canonical, has another number of classes, or weights that are no numbers.
     """
+    require_finite(proto)
     described = {
         "name": name,
         "classes": json.dumps(classes.to_dict()),

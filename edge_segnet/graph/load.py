@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
@@ -69,15 +70,31 @@ def _checked(path: Path, model: onnx.ModelProto) -> View:
     try:
         _check_operators(path, model)
         onnx.checker.check_model(model)
-        # The checker believes names and sizes that only fail when somebody reads them.
-        for tensor in _tensors(model):
-            numpy_helper.to_array(tensor)
+        require_finite(model)
         return View(model)
     except ModelError as error:
         prefix = "" if error.message.startswith(str(path)) else f"{path}: "
         raise ModelError(f"{prefix}{error.message}", hint=error.hint) from None
     except _INVALID as error:
         raise ModelError(f"{path}: not valid ONNX ({first_line(error)})", hint="export the model again") from None
+
+
+def require_finite(model: onnx.ModelProto) -> None:
+    """Read every tensor, since the checker believes names and sizes that only fail when somebody does.
+
+    A single infinity is a bound or a padding, as exporters write them; among weights it is as broken as a NaN.
+
+    Raises:
+        ModelError: a weight is no number: whatever such a network computes is none, or one class everywhere.
+    """
+    for tensor in _tensors(model):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind != "f":
+            continue
+        broken = np.isnan(values) if values.size == 1 else ~np.isfinite(values)
+        if count := int(np.count_nonzero(broken)):
+            what = f"weight '{tensor.name}': {count} of {values.size} values are no numbers"
+            raise ModelError(what, hint="the training diverged, or the file is damaged: export or copy it again")
 
 
 def _read(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.reliability import Tally, tally
+from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.stats import Scores, confusion, scores
 from edge_segnet.core.types import Backend, Fit, Frame
 from edge_segnet.data.pairs import Pair
@@ -74,7 +75,7 @@ def evaluate(
         image, truth = pair.read(classes, void)
         frame = Frame(fit_image(image, backend.input_size, fit), image, seq, time.monotonic_ns(), time.time(), "files")
         started = time.perf_counter()
-        found = backend.infer(frame)
+        found = require_valid(backend.infer(frame), backend.name)
         seconds += time.perf_counter() - started
         predicted = unfit_labels(found.labels, frame.source_size, classes, fit)
         matrix += confusion(truth, predicted, classes)

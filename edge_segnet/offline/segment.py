@@ -22,6 +22,7 @@ import numpy as np
 from edge_segnet.core import threads
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, OutputError, UsageError
 from edge_segnet.core.files import output_error
+from edge_segnet.core.soundness import SAME_FILES, Soundness, require_valid
 from edge_segnet.core.types import Counts, Frame, Generation, Result
 from edge_segnet.offline.outputs import image_files, numbered_files, picture_targets
 from edge_segnet.pictures.overlay import RenderStyle, draw
@@ -82,9 +83,11 @@ def segment(
     Raises:
         NothingDecoded: not one frame was good.
         OutputError: a result can't be written.
+        ModelError: what the network computes is no numbers.
     """
     summary = Summary(np.zeros(len(generation.view.classes) + 1, np.int64))
     started = time.perf_counter()
+    sound = Soundness(SAME_FILES)
 
     def finish(result: Result, to: Writer | None) -> None:
         if to is not None:
@@ -100,7 +103,7 @@ def segment(
             frames = _Frames(source, limit, summary)
             try:
                 for frame in frames:
-                    waiting.append(pool.submit(finish, _infer(generation, frame), sink))
+                    waiting.append(pool.submit(finish, _infer(generation, frame, sound), sink))
                     if len(waiting) > AHEAD:
                         waiting.popleft().result()
             except KeyboardInterrupt:
@@ -117,8 +120,9 @@ def segment(
     return summary
 
 
-def _infer(generation: Generation, frame: Frame) -> Result:
-    segmentation = generation.backend.infer(frame)
+def _infer(generation: Generation, frame: Frame, sound: Soundness) -> Result:
+    segmentation = require_valid(generation.backend.infer(frame), generation.model)
+    sound.look_for_one_class(frame, segmentation)
     age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
     return Result(frame, segmentation, generation.view, generation.backend.name, generation.model, age_ms)
 

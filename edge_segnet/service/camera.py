@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_segnet.core import threads, uris
 from edge_segnet.core.documents import AgeDocument, CameraDocument, DroppedDocument
@@ -130,8 +130,13 @@ class Camera:
 
     @property
     def state(self) -> CameraStatus:
-        """How the source is."""
-        return self.supervisor.status()
+        """How the source is, and with it what is made of its frames."""
+        source, sound = self.supervisor.status(), self._loop.soundness
+        if source.state not in WORKING:
+            return source
+        if sound.fault:
+            return replace(source, state="output_invalid", message=sound.fault)
+        return replace(source, message=sound.warning or source.message)
 
     @property
     def finished(self) -> bool:
@@ -184,5 +189,6 @@ class Camera:
             dropped=DroppedDocument.of(telemetry.dropped),
             stale=telemetry.stale,
             captured=state.captured,
+            invalid=self._loop.soundness.invalid,
             reconnects=state.reconnects,
         )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from edge_segnet.core.errors import EndOfStream
+from edge_segnet.core.soundness import Soundness
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Drops, Frame, Generation, Origin, Refined, Result, Source
 
@@ -37,6 +38,7 @@ class Loop:
     ) -> None:
         self.rate, self.origin = rate, origin or Origin()
         self.telemetry = telemetry
+        self.soundness = Soundness()
         self.progress_ns = time.monotonic_ns()
         self._source, self._publish = source, publish
         self._now, self._next = generation, generation
@@ -71,6 +73,9 @@ class Loop:
             return  # captured before the network changed its size
         received_ns = time.monotonic_ns()
         segmentation = now.backend.infer(frame)
+        if not self.soundness.takes(frame, segmentation):
+            self._dropped(frame)  # counted there, not as dropped
+            return
         stages_ms = {"capture": (received_ns - frame.captured_ns) / 1e6, **segmentation.stages_ms}
         refined = Refined(segmentation)
         if now.refine is not None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_model, resized
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame
 from edge_segnet.engine.load import engine_folders
 from edge_segnet.graph import card as cards
@@ -117,11 +118,12 @@ def self_test(backend: Backend) -> None:
     """Segment one picture of noise: every pixel must come back as a class.
 
     Raises:
-        ModelError: labels or counts are not what a segmentation has.
+        ModelError: labels or counts are not what a segmentation has, or what they are made of is no numbers.
     """
     width, height = backend.input_size
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    result = backend.infer(Frame(image, None, 0, time.monotonic_ns(), time.time(), "self-test"))
+    frame = Frame(image, None, 0, time.monotonic_ns(), time.time(), "self-test")
+    result = require_valid(backend.infer(frame), backend.name)
     counted = np.bincount(result.labels.ravel(), minlength=len(backend.classes) + 1)
     if result.labels.shape != (height, width) or not np.array_equal(counted, result.counts):
         raise ModelError(

@@ -12,9 +12,10 @@ import numpy as np
 from edge_segnet.core.errors import BadFrame
 from edge_segnet.core.types import Frame, Image
 
-State = Literal["starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended"]
+State = Literal["starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended", "output_invalid"]
 """missing: not one frame yet; lost: it broke; stalled: it sends nothing; frozen: it sends the same frame again and
-again; static: new frames with the same bytes, which may be a lens cap or a very still scene."""
+again; static: new frames with the same bytes, which may be a lens cap or a very still scene; output_invalid:
+frames come well, but what the network makes of them is no numbers."""
 
 FIRST_FRAME_S: Final = 10.0
 """A stream starts at a key frame, and some cameras send one every ten seconds."""

@@ -10,7 +10,9 @@ from edge_segnet.core.documents.base import Count, Document, DroppedDocument, Si
 from edge_segnet.core.telemetry import Ages
 from edge_segnet.core.types import Fit
 
-CameraState = Literal["starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended"]
+CameraState = Literal[
+    "starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended", "output_invalid"
+]
 
 
 class AgeDocument(Document):
@@ -48,6 +50,7 @@ class CameraDocument(Document):
     dropped: DroppedDocument
     stale: Count
     captured: Count
+    invalid: Annotated[int, Field(ge=0, description="frames of which the network made no numbers")] = 0
     reconnects: Count
 
 

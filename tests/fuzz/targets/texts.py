@@ -202,7 +202,12 @@ class Uris:
             found: Any = (uris.parse_broker if broker else uris.parse)(text)
         except UsageError as error:
             # Where it stands as a password at all, and only there.
-            if text.partition("://")[2].partition("@")[0].endswith(f":{SECRET}") and SECRET in str(error):
+            schemes = ("rtsp", "http", "mqtt")
+            if (
+                text.startswith(schemes)
+                and text.partition("://")[2].partition("@")[0].endswith(f":{SECRET}")
+                and SECRET in str(error)
+            ):
                 raise AssertionError(f"the password is shown: {error}") from None
             raise
         if not broker and found.kind in ("rtsp", "http") and text.count(SECRET) == 1 and f":{SECRET}@" in text:
