@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.graph import card as cards
+from edge_segnet.pictures.files import read_image
 from tests.conftest import picture
 from tests.service.test_loop import loop_of
 from tests.support.command import edge_segnet
@@ -50,9 +53,7 @@ def test_files_end_with_3_and_without_a_picture_of_nothing(tmp_path: Path, pictu
 
 def test_the_loop_publishes_none_of_it_and_counts_no_drop() -> None:
     class Sick(PlainBackend):
-        def infer(self, frame):  # type: ignore[no-untyped-def]
-            from dataclasses import replace
-
+        def infer(self, frame: Frame) -> Segmentation:
             return replace(super().infer(frame), broken=frame.seq % 2)
 
     loop, results = loop_of(ListSource([frame_of(seq) for seq in range(6)]), Sick())
@@ -66,7 +67,7 @@ def test_the_service_says_output_invalid_and_comes_back(tmp_path: Path, pictures
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for path in sorted(pictures.iterdir()):
         for _ in range(10):
-            writer.write(cv2.imread(str(path)) if path.stem != "11" else np.zeros((48, 64, 3), np.uint8))
+            writer.write(read_image(path) if path.stem != "11" else np.zeros((48, 64, 3), np.uint8))
     writer.release()
     with program("-m", model, "--source", f"{video}", "--set", "cameras.camera.loop=true") as service:
         service.wait_ready()

@@ -16,7 +16,8 @@ DARK = 60.0
 
 
 def _weight(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    return next(tensor for tensor in model.graph.initializer if tensor.name.startswith(name))
+    found: onnx.TensorProto = next(each for each in model.graph.initializer if each.name.startswith(name))
+    return found
 
 
 def nan_weights(path: Path) -> Path:
