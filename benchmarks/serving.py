@@ -16,7 +16,8 @@ from edge_segnet.board.notify import Notifier
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Fit, Frame, Image, Result
 from edge_segnet.graph import card as cards
-from edge_segnet.service.life import Daemon, Origin
+from edge_segnet.service.life import Daemon
+from edge_segnet.service.reload import Origin
 from edge_segnet.settings.schema import CameraConfig, Config
 from edge_segnet.street import Street
 

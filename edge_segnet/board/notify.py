@@ -49,6 +49,12 @@ class Notifier:
         """Progress was made."""
         self._send("WATCHDOG=1")
 
+    def patience(self, seconds: float) -> None:
+        """A silence of so long is a hang from now on; told where somebody watches, when it differs by a tenth."""
+        if self.watchdog_s is not None and abs(seconds - self.watchdog_s) > 0.1 * self.watchdog_s:
+            self.watchdog_s = seconds
+            self._send(f"WATCHDOG_USEC={int(seconds * _USEC)}")
+
     def extend(self, seconds: float) -> None:
         """Start-up takes that much longer, because something is waited for."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * _USEC)}")

@@ -18,6 +18,7 @@ from edge_segnet.cli import service as cli_install
 from edge_segnet.cli import service_commands as cli_service
 from edge_segnet.core.errors import EdgeSegnetError
 from edge_segnet.core.logs import OneLine, StandardError
+from edge_segnet.service import process
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a bug of ours; 2 usage or config; 3 model or engine unusable; 4 input, camera or output "
@@ -55,6 +56,8 @@ def _prepare() -> None:
 def main() -> NoReturn:
     """Entry point: runs a command; every expected error becomes one line and its exit code."""
     _prepare()
+    if sys.argv[1:2] == ["run"]:
+        process.begin()  # before anything slow is imported
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="edge-segnet", standalone_mode=False)
     except EdgeSegnetError as error:
@@ -66,7 +69,12 @@ def main() -> NoReturn:
     except OSError as error:
         # Files are checked where they are opened; this is standard output, full or closed.
         code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 4)
-    sys.exit(code or 0)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # noqa: BLE001 - a bug of ours, told as such
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    process.leave(code or 0)
 
 
 def _fail(message: str, code: int) -> int:

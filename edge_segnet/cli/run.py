@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Any
 
-from edge_segnet.board.notify import Notifier
 from edge_segnet.core import uris
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
-from edge_segnet.service import model
-from edge_segnet.service.life import Daemon, Origin
+from edge_segnet.service import model, process
+from edge_segnet.service.life import Daemon
+from edge_segnet.service.reload import Origin
 from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
 from edge_segnet.settings import load as config_file
@@ -27,7 +25,6 @@ from edge_segnet.settings.schema import Config, json_schema
 from edge_segnet.sources import describe
 
 logger = logging.getLogger(__name__)
-INTERRUPTED: Final = 130
 
 
 def run(
@@ -67,11 +64,11 @@ def run(
     service_logging(first.log.level, first.log.format, "JOURNAL_STREAM" in os.environ)
     from_file = config is not None and model is None
     origin = Origin(reread, config, wait_for_model=from_file)
-    daemon = Daemon(first, origin, Notifier(), _window(lambda: daemon) if display else {})
-    ended_by = _on_signals(daemon)
+    here = process.begin()
+    daemon = Daemon(first, origin, here.notifier, _window(lambda: daemon) if display else {})
+    here.serve(daemon)
     daemon.run()
-    if ended_by() == signal.SIGINT:
-        sys.exit(INTERRUPTED)
+    sys.exit(here.code)
 
 
 def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:
@@ -97,9 +94,7 @@ def _check(config: Config, path: Path | None) -> None:
     """Say that the settings are good: also that tokens can be read, the sinks can work here, and the model has the
     rules' classes.
     """
-    outlets = SinkManager(State(), {})
-    outlets.check(config)
-    outlets.close()
+    SinkManager(State(), {}).check(config)
     if config.regions:
         try:
             model.check_regions(config)
@@ -107,25 +102,6 @@ def _check(config: Config, path: Path | None) -> None:
             logger.warning("classes of regions and rules were not checked: %s", error)
     names = ", ".join(config.cameras)
     logger.info("%s: good (model %s, cameras: %s)", path or "the defaults", config.model, names)
-
-
-def _on_signals(daemon: Daemon) -> Callable[[], int | None]:
-    """TERM and INT end the daemon, a second one ends it at once; HUP reloads, USR1 has the flight recorder write.
-    Gives the signal that ended it.
-    """
-    got: list[int] = []
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        if got:
-            os._exit(128 + number)
-        got.append(number)
-        daemon.stop()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGHUP, lambda _number, _frame: daemon.reload())
-    signal.signal(signal.SIGUSR1, lambda _number, _frame: daemon.record())
-    return lambda: got[0] if got else None
 
 
 def print_schema() -> None:

@@ -15,6 +15,7 @@ settings_file = typer.Typer(help="The settings file of 'run'.", no_args_is_help=
 def register(app: typer.Typer) -> None:
     """Add this page's commands to the program."""
     app.command()(run)
+    app.command()(reload)
     app.add_typer(settings_file, name="config")
     settings_file.command()(schema)
     app.command()(doctor)
@@ -70,6 +71,23 @@ def run(
         check=check,
         refuse_synthetic=refuse_synthetic,
     )
+
+
+def reload(
+    wait: Annotated[bool, typer.Option("--wait", help="Tell how it ended, as the exit code and in a line.")] = False,
+    timeout: Annotated[float, typer.Option(metavar="S", min=0.1, max=3600.0, help="Of --wait.")] = 50.0,
+) -> None:
+    """Have the running service read its settings again.
+
+    The service is the one that systemd names ($MAINPID), else the one that keeps its state in $STATE_DIRECTORY.
+
+    With --wait: exit code 0 when the new settings are at work, 2 with the reason when they were refused.
+
+        edge-segnet reload --wait
+    """
+    from edge_segnet.cli import reload as command
+
+    command.reload(wait=wait, timeout_s=timeout)
 
 
 def schema() -> None:

@@ -4,8 +4,8 @@
        |                                              |
        `--its work is over--> over  <--joined---------'
 
-A death is logged, stands as a fault until the thread has been well for ``CALM_S``, and keeps ``all_alive`` False while
-the thread rests. A task (``again=False``) is over with its fault, which calms down by time.
+A death is logged, and stands as a fault until the thread has been well for ``CALM_S``; of a vital thread it keeps
+``all_alive`` False while that rests. A task (``again=False``) is over with its fault, which calms down by time.
 """
 
 from __future__ import annotations
@@ -38,9 +38,12 @@ class Fault:
 class Thread:
     """A daemon thread that begins again after an unexpected exception; ``start`` makes and starts one."""
 
-    def __init__(self, run: Callable[[], None], name: str, *, again: bool = True) -> None:
-        """``again``: ``run`` may be called once more after it has failed."""
+    def __init__(self, run: Callable[[], None], name: str, *, again: bool = True, vital: bool = False) -> None:
+        """``again``: ``run`` may be called once more after it has failed. ``vital``: without it there is no service, so
+        that a watchdog must hear of it; where others rest, a part is missing.
+        """
         self.name = name
+        self.vital = vital
         self._run, self._again = run, again
         self._resting = False
         self._closing = threading.Event()
@@ -136,9 +139,9 @@ def faults() -> list[Fault]:
 
 
 def all_alive() -> bool:
-    """Whether no thread rests from a fault."""
+    """Whether no vital thread rests from a fault."""
     with _lock:
-        return all(each.well for each in _all)
+        return all(each.well for each in _all if each.vital)
 
 
 def left() -> list[str]:

@@ -290,13 +290,15 @@ Refine = Callable[[Frame, Segmentation], Refined]
 class Generation:
     """What one model and one set of settings make of frames; exchanged as a whole, between two frames.
 
-    ``model``: the model's name.
+    ``model``: the model's name. ``rate``: frames per second at most, None: every new frame. ``origin``: of the results.
     """
 
     backend: Backend
     model: str
     view: View
     refine: Refine | None = None
+    rate: float | None = None
+    origin: Origin = Origin()
 
 
 @runtime_checkable

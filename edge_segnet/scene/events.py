@@ -188,13 +188,13 @@ class EventLog:
         """How much there is; ``error`` says why events are not on disk."""
         return LogDocument(kept=len(self._events), waiting=len(self._waiting), lost=self.lost, error=self._store.error)
 
-    def close(self) -> None:
-        """Write what waits, for a second at most, and end; may be called twice."""
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Write what waits, for so long at most, and end; may be called twice."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(CLOSE_S)
+            self._thread.join(timeout_s)
         if self._thread is None or not self._thread.is_alive():
             self._store.close()
 

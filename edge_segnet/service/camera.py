@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from edge_segnet.board.notify import Notifier
 from edge_segnet.core import threads, uris
 from edge_segnet.core.documents import AgeDocument, CameraDocument, DroppedDocument
+from edge_segnet.core.errors import DeviceLost
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Fit, Generation, Origin, Result
+from edge_segnet.core.types import Backend, Fit, Generation, Origin, Result
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.interpreter import Postprocessor
 from edge_segnet.service.loop import Loop
-from edge_segnet.service.model import network_of
-from edge_segnet.service.preparing import Prepared
+from edge_segnet.service.model import Setup, network_of
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.health import CameraStatus
 from edge_segnet.sources.live import LiveSource
@@ -33,97 +35,117 @@ WORKING = ("running", "static")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all cameras share: where results and events go, who hears (on the loop's thread) what ended a loop, and
-    what opens sources.
+    """What all cameras share: where results and alarms go, who hears (on the loop's thread) that the GPU is lost, what
+    opens sources, and the service manager.
     """
 
     publish: Callable[[Result], None]
     failed: Callable[[Exception], None]
     alarms: Alarms
     opener: Opener
+    notify: Notifier
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a camera that stays takes, as one, between two frames."""
+
+    config: CameraConfig
+    refiner: Postprocessor
+    generation: Generation
 
 
 class Camera:
-    """Runs from ``start`` to ``stop``."""
+    """One camera from its making to its end.
 
-    def __init__(self, name: str, new: Prepared, around: Surroundings, earlier: Camera | None = None) -> None:
-        """``earlier``: the camera of that name, whose place this one takes; its alarms go on."""
+    made --start--> waiting --begin--> working --ask_to_stop--> stopped
+    """
+
+    def __init__(self, name: str, new: Setup, around: Surroundings, earlier: Camera | None = None) -> None:
+        """``earlier``: the camera of that name, whose place this one takes; its counts of frames go on."""
         self.name, self.config = name, new.config.cameras[name]
         self.telemetry = CameraTelemetry()
         self.fit = new.loaded.card.fit
         self.supervisor = Supervisor(self._open, name, new.loaded.card.size, self.config, self.fit)
         self._around = around
-        self._stopped = False
+        self._stopped = self._opened = False
+        self._go = threading.Event()
         self._refiner: Postprocessor = self._postprocessor(new, None if earlier is None else earlier._refiner)
-        self._loop = Loop(
-            self.supervisor,
-            self._generation(new),
-            around.publish,
-            self.telemetry,
-            self.config.rate,
-            self._origin(),
-        )
-        self._thread = threads.Thread(self._run, f"loop-{name}")
+        self._loop = Loop(self.supervisor, self._generation(new, self._refiner), around.publish, self.telemetry)
+        self._thread = threads.Thread(self._run, f"loop-{name}", vital=True)
 
     def _open(self, size: tuple[int, int]) -> LiveSource:
         return self._around.opener(self.config, self.name, size, self.fit)
 
-    def _postprocessor(self, new: Prepared, before: Postprocessor | None) -> Postprocessor:
+    def _postprocessor(self, new: Setup, before: Postprocessor | None) -> Postprocessor:
         return Postprocessor(self.name, new.config, network_of(new.loaded), self._around.alarms, before)
 
-    def _generation(self, new: Prepared) -> Generation:
-        return Generation(new.loaded.backend, new.loaded.card.name, new.view, self._refiner)
-
-    def _origin(self) -> Origin:
-        return Origin(self.shown_source, self.config.stale_after_s, self._shows)
+    def _generation(self, new: Setup, refiner: Postprocessor) -> Generation:
+        config = new.config.cameras[self.name]
+        origin = Origin(shown(config), config.stale_after_s, self._shows)
+        return Generation(new.loaded.backend, new.loaded.card.name, new.view, refiner, config.rate, origin)
 
     def _shows(self) -> bool:
         """Whether what its last frame showed is still so."""
         return not self._stopped and self.supervisor.state in (*WORKING, "ended")
 
     def _run(self) -> None:
+        self._go.wait()
+        if self._stopped:
+            return
+        if not self._opened:
+            self._opened = True
+            self.supervisor.start()
         try:
             self._loop.run()
-        except Exception as error:  # noqa: BLE001 - the daemon decides, on its own thread
+        except DeviceLost as error:  # all that this process could try would fail as well
             self._around.failed(error)
 
     def start(self) -> None:
-        """Open the source and begin."""
-        self.supervisor.start()
+        """Have its thread, which waits for ``begin``; raises RuntimeError where the system has none left."""
         self._thread.start()
 
-    def swap(self, new: Prepared) -> None:
-        """A model of the same fit, regions and rules: others, or the same, from the next frame on."""
-        self.supervisor.resize(new.loaded.card.size)
-        before = self._refiner
-        self._refiner = self._postprocessor(new, before)
-        self._loop.swap(self._generation(new))
+    def begin(self) -> None:
+        """Open the source and work."""
+        self._go.set()
+
+    def stays(self, new: Setup) -> bool:
+        """Whether it can take new settings while it works: its source would be the same, and give the same pictures."""
+        wanted, kept = new.config.cameras.get(self.name), {"rate", "stale_after_s", "mount"}
+        if wanted is None or self.fit != new.loaded.card.fit:
+            return False
+        return wanted.model_dump(exclude=kept) == self.config.model_dump(exclude=kept)
+
+    def change(self, new: Setup) -> Change:
+        """What ``take`` is to take: a model of the same fit, regions and rules, its rate."""
+        refiner = self._postprocessor(new, self._refiner)
+        return Change(new.config.cameras[self.name], refiner, self._generation(new, refiner))
+
+    def take(self, change: Change) -> None:
+        """From the next frame on; waits for nobody, and can't fail."""
+        self.config, self._refiner = change.config, change.refiner
+        self._loop.exchange(change.generation)
 
     @property
     def watched(self) -> frozenset[AlarmKey]:
         """Its alarms that may be on."""
         return self._refiner.watched
 
-    def takes(self, config: CameraConfig) -> bool:
-        """Take new settings while running; False: the source itself would be another one."""
-        kept = {"rate", "stale_after_s", "mount"}
-        if config.model_dump(exclude=kept) != self.config.model_dump(exclude=kept):
-            return False
-        self.config = config
-        self._loop.rate, self._loop.origin = config.rate, self._origin()
-        return True
+    def uses(self, backend: Backend) -> bool:
+        """Whether its loop works with this one, or may still."""
+        return self._thread.is_alive() and self._loop.uses(backend)
 
     def ask_to_stop(self) -> None:
-        """Finish the frame that is under way, then end."""
+        """Finish the frame that is under way, then end; waits for nobody."""
         self._stopped = True
         self._loop.stop()
         self.supervisor.stop()
+        self._go.set()
 
     def stop(self, timeout_s: float) -> None:
         """Wait for the loop's end and release the source."""
         self.ask_to_stop()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._thread.join(timeout_s)
         if self._thread.is_alive():
             logger.warning("%s: the loop does not end, and is left behind", self.name, extra={"camera": self.name})
         self.supervisor.close(CLOSE_S)
@@ -149,8 +171,8 @@ class Camera:
         return self.telemetry.frames > 0 or self.state.state not in ("starting", "running")
 
     @property
-    def hangs(self) -> bool:
-        """Whether the loop could not be ended."""
+    def runs(self) -> bool:
+        """Whether its loop has not ended."""
         return self._thread.is_alive()
 
     @property
@@ -166,9 +188,9 @@ class Camera:
         return self._loop.progress_ns
 
     @property
-    def shown_source(self) -> str:
-        """The source without credentials; a pipeline by that word, since nobody knows what stands in it."""
-        return "pipeline" if self.config.source is None else uris.parse(self.config.source).shown
+    def frame_s(self) -> float:
+        """What a frame took lately, at most."""
+        return self._loop.frame_s
 
     def status(self) -> CameraDocument:
         """For ``/api/status``."""
@@ -177,7 +199,7 @@ class Camera:
             state=state.state,
             since_s=round((time.monotonic_ns() - state.since_ns) / 1e9, 1),
             message=state.message,
-            source=self.shown_source,
+            source=shown(self.config),
             source_size=None if state.source_size is None else list(state.source_size),
             synthetic=state.synthetic,
             flip=self.config.turn,
@@ -192,3 +214,8 @@ class Camera:
             invalid=self._loop.soundness.invalid,
             reconnects=state.reconnects,
         )
+
+
+def shown(config: CameraConfig) -> str:
+    """The source without credentials; a pipeline by that word, since nobody knows what stands in it."""
+    return "pipeline" if config.source is None else uris.parse(config.source).shown

@@ -9,45 +9,63 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from edge_segnet.core.errors import EndOfStream
 from edge_segnet.core.soundness import Soundness
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Drops, Frame, Generation, Origin, Refined, Result, Source
+from edge_segnet.core.types import Backend, Drops, Frame, Generation, Refined, Result
 
 READ_TIMEOUT_S: Final = 0.25
 """How long a stop may take to be seen while no frame comes."""
+WAIT_S: Final = 1.0
+"""Of a wait for the next turn, how much is taken at once: a slow rate is no hang."""
+FADE: Final = 0.9
+"""By how much the slowest frame's time is forgotten with each further one."""
+
+
+class ResizedSource(Protocol):
+    """Gives frames at the size that was asked for last."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """As ``core.types.Source``."""
+        ...
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """From the next ``read`` on, frames have this (width, height)."""
+        ...
 
 
 class Loop:
     """Segments the newest frame of one camera, again and again.
 
     ``progress_ns`` (monotonic) is when the loop last finished a frame or heard that there is none: what a watchdog
-    may believe. ``rate``: frames per second at most, None: every new frame. ``origin``: of the results.
+    may believe. ``frame_s``: what a frame took lately at most, from its reading to its publishing.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: ResizedSource,
         generation: Generation,
         publish: Callable[[Result], None],
         telemetry: CameraTelemetry,
-        rate: float | None = None,
-        origin: Origin | None = None,
     ) -> None:
-        self.rate, self.origin = rate, origin or Origin()
         self.telemetry = telemetry
         self.soundness = Soundness()
         self.progress_ns = time.monotonic_ns()
+        self.frame_s = 0.0
         self._source, self._publish = source, publish
-        self._now, self._next = generation, generation
+        self._lock = threading.Lock()
+        """Guards ``_now`` and ``_next``; held for two assignments."""
+        self._now = self._next = generation
         self._last: Frame | None = None
         self._in_time = False
         self._drops = Drops()
         self._due_ns = 0
-        self._stopping = threading.Event()
-        self._turn = threading.Lock()
+        """When the next frame's turn is; 0: now, as the first one's."""
+        self._stopping = False
+        self._news = threading.Event()
+        """Rung by a stop and by an exchange."""
 
     def run(self) -> None:
         """Until ``stop``, or the source's end.
@@ -55,23 +73,25 @@ class Loop:
         Raises:
             ModelError, DeviceLost: the backend failed; the loop is over.
         """
-        while not self._stopping.is_set():
-            self._wait_for_turn()
+        while not self._stopping:
+            if not self._wait_for_turn():
+                continue
+            self._take_next()
             try:
                 frame = self._source.read(READ_TIMEOUT_S)
             except EndOfStream:
                 return
             if frame is not None:
-                with self._turn:
-                    self._now = self._next
-                    self._segment(frame)
+                self._segment(frame)
             self.progress_ns = time.monotonic_ns()
 
     def _segment(self, frame: Frame) -> None:
+        received_ns = time.monotonic_ns()
+        if self._next.backend.input_size == self._now.backend.input_size:
+            self._take_next()  # it came while the frame was waited for, and the frame is good for it
         now = self._now
         if frame.image.shape[1::-1] != now.backend.input_size:
             return  # captured before the network changed its size
-        received_ns = time.monotonic_ns()
         segmentation = now.backend.infer(frame)
         if not self.soundness.takes(frame, segmentation):
             self._dropped(frame)  # counted there, not as dropped
@@ -90,13 +110,14 @@ class Loop:
             model=now.model,
             age_ms=(time.monotonic_ns() - frame.captured_ns) / 1e6,
             dropped=self._dropped(frame),
-            origin=self.origin,
+            origin=now.origin,
             regions=refined.regions,
             alarms=refined.alarms,
             flicker=refined.flicker,
         )
         self._publish(result)
         self.telemetry.observe(result)
+        self.frame_s = max((time.monotonic_ns() - received_ns) / 1e9, FADE * self.frame_s)
 
     def _dropped(self, frame: Frame) -> Drops:
         """Gaps in ``seq`` so far: nothing else knows of a frame that never came here. A loop that had to wait for its
@@ -111,24 +132,49 @@ class Loop:
         self._drops = drops
         return drops
 
-    def _wait_for_turn(self) -> None:
-        self._in_time = False
-        if self.rate is None:
-            return
-        now_ns = time.monotonic_ns()
+    def _wait_for_turn(self) -> bool:
+        """Whether it is time for a frame; otherwise there is news, or only so much was waited for."""
+        rate, now_ns = self._now.rate, time.monotonic_ns()
+        if rate is None:
+            self._in_time = False
+            return True
         if self._due_ns > now_ns:
             self._in_time = True
-            self._stopping.wait((self._due_ns - now_ns) / 1e9)
-        period_ns = int(1e9 / self.rate)
+            left_s = (self._due_ns - now_ns) / 1e9
+            if self._news.wait(min(left_s, WAIT_S)):
+                self._news.clear()
+                self._take_next()
+                self._due_ns = self._due_ns if self._now.rate == rate else 0
+                return False
+            self.progress_ns = time.monotonic_ns()
+            if left_s > WAIT_S:
+                return False
+        else:
+            self._in_time = False
+        period_ns = int(1e9 / rate)
         # A turn that came late moves the schedule; it is never caught up with a burst.
-        self._due_ns = max(self._due_ns, now_ns - period_ns) + period_ns
+        self._due_ns = (max(self._due_ns, now_ns - period_ns) if self._due_ns else now_ns) + period_ns
+        return True
 
-    def swap(self, generation: Generation) -> None:
-        """Another one from the next frame on; when this returns, the loop no longer uses the old one."""
-        self._next = generation  # the next frame takes it, should the loop be quicker than this thread
-        with self._turn:
+    def exchange(self, generation: Generation) -> None:
+        """Another one from the next frame on; waits for nobody."""
+        with self._lock:
+            self._next = generation
+        self._news.set()
+
+    def _take_next(self) -> None:
+        with self._lock:
+            if self._now is self._next:
+                return
             self._now = self._next
+        self._source.resize(self._now.backend.input_size)
+
+    def uses(self, backend: Backend) -> bool:
+        """Whether it works, or will work, with this one."""
+        with self._lock:
+            return backend in (self._now.backend, self._next.backend)
 
     def stop(self) -> None:
         """End after the frame that is under way."""
-        self._stopping.set()
+        self._stopping = True
+        self._news.set()

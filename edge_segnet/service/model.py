@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,7 @@ import numpy as np
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_model, resized
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.soundness import require_valid
-from edge_segnet.core.types import Backend, Frame
+from edge_segnet.core.types import Backend, Frame, View
 from edge_segnet.engine.load import engine_folders
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
@@ -23,8 +25,6 @@ from edge_segnet.scene.interpreter import Network
 from edge_segnet.settings.schema import Config
 
 logger = logging.getLogger(__name__)
-WAIT_S: Final = 0.5
-"""Between two looks for a model file that is not there yet."""
 HEADROOM: Final = 0.85
 """Of a frame's time, what the network may take when ``size: auto`` chooses."""
 SCALES: Final = (1.0, 0.8, 2 / 3, 0.5, 0.4, 1 / 3, 0.25)
@@ -38,8 +38,24 @@ class Loaded:
 
     card: ModelCard
     backend: Backend
+    frame_s: float
+    """What the self-test's picture took."""
     fingerprint: Fingerprint
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Settings, and the model that they ask for."""
+
+    config: Config
+    loaded: Loaded
+
+    @cached_property
+    def view(self) -> View:
+        """What their results are to be read with."""
+        card, config = self.loaded.card, self.config
+        return View(card.classes, card.fit, config.regions, config.rules)
 
 
 def network_of(loaded: Loaded) -> Network:
@@ -77,18 +93,28 @@ def load(config: Config) -> Loaded:
 
     kind = config.backend
 
-    def opened(made: Model) -> Backend:
+    def opened(made: Model) -> tuple[Backend, float]:
         nonlocal kind
         backend = open_backend(made, kind, options)
         if backend.name == "onnx":
             kind = "onnx"  # of several sizes, too, only the first says why there is no TensorRT
-        self_test(backend)
-        return backend
+        with closing_on_error(backend):
+            return backend, self_test(backend)
 
     if config.size == "auto":
         rates = [camera.rate for camera in config.cameras.values() if camera.rate]
         return _largest_in_time(model, sum(rates), opened, mark)
-    return Loaded(model.card, opened(model), mark)
+    return Loaded(model.card, *opened(model), mark)
+
+
+@contextmanager
+def closing_on_error(backend: Backend) -> Iterator[None]:
+    """What was opened is closed again, whatever is raised: a GPU's memory comes back by nothing else."""
+    try:
+        yield
+    except BaseException:
+        backend.close()
+        raise
 
 
 def check_regions(config: Config) -> None:
@@ -102,20 +128,8 @@ def check_regions(config: Config) -> None:
     refine.check(config, Network(card.classes, card.size, card.fit))
 
 
-def wait_for(model: str, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Return when the model's file is there, or the daemon is to stop; ``say`` hears why it is waited for."""
-    while not stopping():
-        try:
-            cards.find_model(model)
-        except ModelError as error:
-            say(error.message)
-            time.sleep(WAIT_S)
-        else:
-            return
-
-
-def self_test(backend: Backend) -> None:
-    """Segment one picture of noise: every pixel must come back as a class.
+def self_test(backend: Backend) -> float:
+    """Segment one picture of noise: every pixel must come back as a class. Seconds that it took.
 
     Raises:
         ModelError: labels or counts are not what a segmentation has, or what they are made of is no numbers.
@@ -123,19 +137,22 @@ def self_test(backend: Backend) -> None:
     width, height = backend.input_size
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     frame = Frame(image, None, 0, time.monotonic_ns(), time.time(), "self-test")
+    started = time.perf_counter()
     result = require_valid(backend.infer(frame), backend.name)
+    took_s = time.perf_counter() - started
     counted = np.bincount(result.labels.ravel(), minlength=len(backend.classes) + 1)
     if result.labels.shape != (height, width) or not np.array_equal(counted, result.counts):
         raise ModelError(
             f"{backend.name}: the self-test failed ({result.labels.shape} labels, {int(result.counts.sum())} counted)",
             hint="convert or build the model again",
         )
+    return took_s
 
 
 def _largest_in_time(
     model: Model,
     rate: float,
-    opened: Callable[[Model], Backend],
+    opened: Callable[[Model], tuple[Backend, float]],
     mark: Fingerprint,
 ) -> Loaded:
     """The model at the largest size that meets ``rate`` frames per second here; the smallest if none does."""
@@ -143,15 +160,16 @@ def _largest_in_time(
     sizes = dict.fromkeys(_scaled(model.card.size, scale) for scale in SCALES)
     for size in sizes:
         sized = resized(model, size)
-        backend = opened(sized)
-        took_ms = _measured_ms(backend)
+        backend, _ = opened(sized)
+        with closing_on_error(backend):
+            took_ms = _measured_ms(backend)
         if took_ms <= budget_ms or size == list(sizes)[-1]:
             break
         backend.close()
     verdict = "meets" if took_ms <= budget_ms else "misses"
     note = f"size auto: {size[0]}x{size[1]} takes {took_ms:.0f} ms, which {verdict} {rate:g} frames/s"
     logger.info("%s", note)
-    return Loaded(sized.card, backend, mark, note)
+    return Loaded(sized.card, backend, took_ms / 1e3, mark, note)
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from edge_segnet.core.documents import SinkDocument
@@ -10,13 +12,7 @@ from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result, Sink
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.fanout import Fanout
-
-
-class StartedSink(Sink, Protocol):
-    """A sink that does nothing before ``start``, so that another can still have its place."""
-
-    def start(self) -> None: ...
+from edge_segnet.sinks.fanout import Fanout, Outlet, StartedSink
 
 
 @runtime_checkable
@@ -69,12 +65,23 @@ def make(name: str, section: Any, service: Service) -> StartedSink:
     raise LookupError(name)
 
 
-def made(name: str, config: Config, service: Service) -> StartedSink:
+def opened(name: str, config: Config, service: Service) -> StartedSink:
     """As ``make``, of whole settings: what is wrong with a value is told by its line."""
     try:
         return make(name, getattr(config, name), service)
     except SettingsError as error:
         raise config.placed(error) from error
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What the settings ask for, made, and what it takes the place of."""
+
+    sections: Mapping[str, Any]
+    outlets: Mapping[str, Outlet]
+    """All that will be at work."""
+    fresh: tuple[Outlet, ...]
+    gone: tuple[Outlet, ...]
 
 
 class SinkManager:
@@ -85,33 +92,46 @@ class SinkManager:
     def __init__(self, service: Service, extra: Mapping[str, Sink]) -> None:
         """``extra``: sinks that no section describes, such as a window."""
         self._service = service
-        self._sections: dict[str, Any] = {}
+        self._sections: Mapping[str, Any] = {}
         self._fanout = Fanout(extra)
-        self._triggered: dict[str, Triggered] = {}
 
-    def open(self, config: Config) -> None:
-        """Have what ``config`` asks for: all new sinks are made before an old one is closed.
+    def prepare(self, config: Config, made: ExitStack) -> Exchange:
+        """Make what ``config`` asks for and is not there; ``made`` closes it again. What needs no other's place is
+        started, too.
 
         Raises:
-            UsageError: one can't be made; then nothing has changed.
+            UsageError: one can't be made.
         """
         wanted = {name: getattr(config, name) for name in self.NAMES}
-        changed = {name: section for name, section in wanted.items() if section != self._sections.get(name)}
-        sinks = {name: made(name, config, self._service) for name, section in changed.items() if section is not None}
-        for name in changed:
-            self._fanout.replace(name, None)
-            if name in sinks:
-                sinks[name].start()
-                self._fanout.replace(name, sinks[name])
-        kept = {name: sink for name, sink in self._triggered.items() if name not in changed}
-        self._triggered = kept | {name: sink for name, sink in sinks.items() if isinstance(sink, Triggered)}
-        self._sections = wanted
+        changed = [name for name in self.NAMES if wanted[name] != self._sections.get(name)]
+        old = self._fanout.outlets
+        fresh = [self._outlet(name, config, old.get(name), made) for name in changed if wanted[name] is not None]
+        kept = {name: outlet for name, outlet in old.items() if name not in changed}
+        gone = tuple(old[name] for name in changed if name in old)
+        return Exchange(wanted, kept | {outlet.name: outlet for outlet in fresh}, tuple(fresh), gone)
+
+    def _outlet(self, name: str, config: Config, old: Outlet | None, made: ExitStack) -> Outlet:
+        sink = opened(name, config, self._service)
+        outlet = Outlet(name, sink, old, started=old is None)
+        made.callback(outlet.discard)
+        if old is None:
+            sink.start()
+        outlet.start()
+        return outlet
+
+    def commit(self, new: Exchange) -> None:
+        """Put them at work; waits for nobody, and can't fail: a new one takes the old one's place on its own thread."""
+        self._sections, self._fanout.outlets = new.sections, new.outlets
+        for outlet in new.gone:
+            outlet.stop()
+        for outlet in new.fresh:
+            outlet.begin()
 
     def check(self, config: Config) -> None:
-        """Make every sink and throw it away; raises UsageError as ``open``."""
+        """Make every sink and throw it away; raises UsageError as ``prepare``."""
         for name in self.NAMES:
             if getattr(config, name) is not None:
-                made(name, config, self._service)
+                Outlet(name, opened(name, config, self._service)).discard()
 
     def publish(self, result: Result) -> None:
         """Leave a result for every sink; never waits."""
@@ -119,20 +139,15 @@ class SinkManager:
 
     def trigger(self, label: str) -> bool:
         """Have what was just seen written; False: nothing records."""
-        for sink in self._triggered.values():
+        asked = [each.sink for each in self._fanout.outlets.values() if isinstance(each.sink, Triggered)]
+        for sink in asked:
             sink.trigger(label)
-        return bool(self._triggered)
+        return bool(asked)
 
     def status(self) -> dict[str, SinkDocument]:
         """Name -> what the sink says of itself."""
         return self._fanout.status()
 
-    def addresses(self) -> dict[str, str]:
-        """Where people find those sinks that have an address."""
-        own = {name: told.model_extra or {} for name, told in self.status().items()}
-        found = {"dashboard" if name == "http" else name: told.get("url") for name, told in own.items()}
-        return {name: url for name, url in found.items() if url}
-
-    def close(self) -> None:
-        """Close all."""
-        self._fanout.close()
+    def close(self, timeout_s: float) -> None:
+        """Close all, side by side."""
+        self._fanout.close(timeout_s)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Literal
+from typing import Final, Literal
 
 from edge_segnet.board import status as board
 from edge_segnet.core import threads
-from edge_segnet.core.documents import BoardDocument, CameraDocument, ReloadDocument, SinkDocument, StatusDocument, utc
+from edge_segnet.core.documents import BoardDocument, ReloadDocument, SinkDocument, StatusDocument, utc
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import View
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import WORKING, Camera
-from edge_segnet.service.model import Loaded
-from edge_segnet.service.preparing import Prepared
+from edge_segnet.service.model import Loaded, Setup
 
 HEALTHY_S = 10.0
 """A loop without progress for longer is ill; WatchdogSec of the unit is the same."""
+FRAMES_LATE: Final = 4.0
+"""Frames' times without progress that are no hang yet, where a frame takes long."""
+LONGEST_S: Final = 600.0
 
 
 class State:
-    """The daemon's state; implements ``sinks.Service``. Written by the daemon's thread, read by everyone."""
+    """The daemon's state; implements ``sinks.Service``. Written by the daemon's threads, read by everyone."""
 
     def __init__(self) -> None:
         self.started_ns = time.monotonic_ns()
@@ -32,38 +34,74 @@ class State:
         self.running: Mapping[str, Camera] = {}
         self.waiting = "starting"
         """Why there is no model yet."""
+        self.stirred_s = time.monotonic()
+        """When the start last got on (monotonic)."""
         self.ready = False
         self.reload: ReloadDocument | None = None
         self.sinks: Callable[[], dict[str, SinkDocument]] = dict
+        self._told: Mapping[str, SinkDocument] = {}
+        """What the sinks said last: some need a while to say it."""
 
-    def take(self, new: Prepared) -> None:
-        """A model and settings are at work."""
-        self.loaded, self.view = new.loaded, new.view
+    def take(self, new: Setup, running: Mapping[str, Camera]) -> None:
+        """A model, settings and cameras are at work."""
+        self.loaded, self.view, self.running = new.loaded, new.view, running
+        self.stirred_s = time.monotonic()
+
+    def look(self) -> Mapping[str, SinkDocument]:
+        """Ask the sinks how they are."""
+        self._told = self.sinks()
+        return self._told
 
     @property
     def cameras(self) -> Mapping[str, CameraTelemetry]:
         return {name: camera.telemetry for name, camera in self.running.items()}
 
     @property
+    def patience_s(self) -> float:
+        """How long a loop may take for a frame before it hangs: as long as frames take here, and then some."""
+        loaded, running = self.loaded, self.running
+        if loaded is None:
+            return HEALTHY_S
+        # Before the first frames: each waits for the others' turn at the one backend.
+        frame_s = max((camera.frame_s for camera in running.values()), default=0.0) or loaded.frame_s * len(running)
+        return min(max(HEALTHY_S, FRAMES_LATE * frame_s), LONGEST_S)
+
+    @property
     def healthy(self) -> bool:
-        return all(camera.stuck_for_s < HEALTHY_S for camera in self.running.values())
+        """Every loop makes progress, and no thread has lately died of what nobody expected."""
+        patience_s = self.patience_s
+        return all(camera.stuck_for_s < patience_s for camera in self.running.values()) and not threads.faults()
+
+    @property
+    def degraded(self) -> dict[str, str]:
+        """Parts that don't do their work now, while the others do: why."""
+        states = {name: camera.state for name, camera in self.running.items()}
+        found = {
+            f"camera {name}": f"{told.state}: {told.message}" if told.message else told.state
+            for name, told in states.items()
+            if told.state not in (*WORKING, "starting", "ended")
+        }
+        found |= {f"sink {name}": told.error for name, told in self._told.items() if told.error is not None}
+        found |= {f"thread {fault.thread}": fault.message for fault in threads.faults()}
+        error = self.events.status().error
+        return found if error is None else {**found, "events": error}
 
     @property
     def word(self) -> Literal["waiting", "running", "degraded", "stuck"]:
-        """The whole in one word: waiting, running, degraded (a camera gives no frames) or stuck."""
+        """The whole in one word: waiting, running, degraded or stuck."""
         if self.loaded is None:
             return "waiting"
-        if not self.healthy:
+        patience_s = self.patience_s
+        if any(camera.stuck_for_s >= patience_s for camera in self.running.values()):
             return "stuck"
-        states = [camera.state.state for camera in self.running.values()]
-        return "running" if all(state in (*WORKING, "starting") for state in states) else "degraded"
+        return "degraded" if self.degraded else "running"
 
     def status(self) -> StatusDocument:
         """For ``/api/status``, MQTT, recordings and everyone else."""
         loaded = self.loaded
         card = None if loaded is None else loaded.card
         cameras = {name: camera.status() for name, camera in self.running.items()}
-        sinks, events = self.sinks(), self.events.status()
+        sinks = dict(self.look())
         return StatusDocument(
             state=self.word,
             message=self.waiting if loaded is None else loaded.note,
@@ -76,40 +114,28 @@ class State:
             backend=None if loaded is None else loaded.backend.name,
             network_size=None if card is None else list(card.size),
             fit="stretch" if card is None else card.fit,
-            degraded=_degraded(cameras, sinks, events.error),
+            degraded=self.degraded,
             cameras=cameras,
             sinks=sinks,
-            events=events,
+            events=self.events.status(),
             board=BoardDocument.model_validate(board.read()),
             reload=self.reload,
         )
 
-    def reloaded(self, problem: str | None) -> None:
-        """Remember how the last reload ended."""
-        self.reload = ReloadDocument(at=utc(time.time(), "seconds"), ok=problem is None, message=problem or "")
+    def reloaded(self, problem: str) -> None:
+        """Remember how the last reload ended; no ``problem``: well."""
+        self.reload = ReloadDocument(at=utc(time.time(), "seconds"), ok=not problem, message=problem)
 
     def line(self) -> str:
         """One line for ``systemctl status``."""
         if self.loaded is None:
             return f"waiting: {self.waiting}"
         parts = [_line(camera) for camera in self.running.values()]
+        degraded = self.degraded
+        parts += [f"{name}: {why}" for name, why in degraded.items() if not name.startswith("camera ")]
         if self.reload is not None and not self.reload.ok:
             parts.append(f"reload refused: {self.reload.message}")
-        return "; ".join(parts)
-
-
-def _degraded(
-    cameras: Mapping[str, CameraDocument], sinks: Mapping[str, SinkDocument], events: str | None
-) -> dict[str, str]:
-    """Parts that don't do their work now: why."""
-    found = {
-        f"camera {name}": f"{told.state}: {told.message}" if told.message else told.state
-        for name, told in cameras.items()
-        if told.state not in (*WORKING, "starting", "ended")
-    }
-    found |= {f"sink {name}": told.error for name, told in sinks.items() if told.error is not None}
-    found |= {f"thread {fault.thread}": fault.message for fault in threads.faults()}
-    return found if events is None else {**found, "events": events}
+        return ("degraded; " if degraded else "") + "; ".join(parts)
 
 
 def _line(camera: Camera) -> str:

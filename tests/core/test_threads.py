@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -12,6 +13,12 @@ from tests.support.waiting import wait_until
 
 def fault_of(name: str) -> threads.Fault | None:
     return next((fault for fault in threads.faults() if fault.thread == name), None)
+
+
+def begun(run: Callable[[], None], name: str) -> threads.Thread:
+    thread = threads.Thread(run, name, vital=True)
+    thread.start()
+    return thread
 
 
 def test_a_thread_that_fails_is_seen_and_begins_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,7 +31,7 @@ def test_a_thread_that_fails_is_seen_and_begins_again(caplog: pytest.LogCaptureF
             raise KeyError("what nobody expected")
         stop.wait(20)
 
-    thread = threads.start(run, "fragile")
+    thread = begun(run, "fragile")
     wait_until(lambda: fault_of("fragile"))
     fault = fault_of("fragile")
     assert fault is not None and "unexpected KeyError: 'what nobody expected' (test_threads.py:" in fault.message
@@ -43,7 +50,7 @@ def test_a_thread_that_rests_ends_at_once_when_it_is_joined() -> None:
     def run() -> None:
         raise ValueError("always")
 
-    thread = threads.start(run, "broken")
+    thread = begun(run, "broken")
     wait_until(lambda: not threads.all_alive())
     thread.join(0.2)
     assert not thread.is_alive() and threads.all_alive()

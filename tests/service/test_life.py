@@ -19,8 +19,9 @@ from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import DeviceLost, EndOfStream, InputError, ModelError, SettingsError
 from edge_segnet.core.types import Fit, Frame, RuleShape, Segmentation
 from edge_segnet.service.camera import Opener
-from edge_segnet.service.life import Daemon, Origin
-from edge_segnet.service.preparing import Prepared
+from edge_segnet.service.life import Daemon
+from edge_segnet.service.model import Setup
+from edge_segnet.service.reload import Origin
 from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import CameraConfig, Config
 from tests.support.models import save_tiny
@@ -167,8 +168,9 @@ def test_a_reload_keeps_what_stays_and_exchanges_what_differs(file: Path, model:
         wait_until(lambda: stage.seen("front") >= 3 and stage.seen("rear") >= 3)
         file.write_text(settings(model, "front: {source: 0, rate: 50}\n  side: {source: 2}"))
         wait_until(lambda: stage.seen("side") >= 3)
-        assert [name for name, _ in stage.opened] == ["front", "rear", "side"]
-        assert [source.closed for _, source in stage.opened] == [False, True, False]
+        assert len(stage.opened) == 3
+        wait_until(lambda: dict(stage.opened)["rear"].closed)
+        assert not dict(stage.opened)["front"].closed and not dict(stage.opened)["side"].closed
         assert list(stage.daemon.state.cameras) == ["front", "side"]
         wait_until(lambda: reload_of(stage)["ok"])
         count = stage.seen("front")
@@ -311,7 +313,8 @@ def test_a_lost_device_ends_the_daemon(file: Path) -> None:
             def close(self) -> None:
                 """Nothing is left."""
 
-        stage.daemon.state.running["front"].swap(Prepared(load(file), replace(loaded, backend=Gone())))
+        camera = stage.daemon.state.running["front"]
+        camera.take(camera.change(Setup(load(file), replace(loaded, backend=Gone()))))
         wait_until(lambda: stage.failures)
     assert stage.failures == [lost]
 

@@ -21,7 +21,7 @@ OTHER = View(VIEW.classes, "crop")
 
 def loop_of(source: ListSource, backend: PlainBackend, **given: Any) -> tuple[Loop, list[Result]]:
     results: list[Result] = []
-    return Loop(source, Generation(backend, "tiny", VIEW), results.append, CameraTelemetry(), **given), results
+    return Loop(source, Generation(backend, "tiny", VIEW, **given), results.append, CameraTelemetry()), results
 
 
 def test_every_frame_becomes_a_result_with_its_numbers() -> None:
@@ -145,19 +145,58 @@ def test_a_swap_takes_effect_between_frames() -> None:
     thread = threading.Thread(target=loop.run)
     thread.start()
     wait_until(lambda: len(source.frames) == 2)
-    swapping = threading.Thread(target=loop.swap, args=(Generation(new, "better", OTHER),))
-    swapping.start()
-    swapping.join(0.1)
-    assert swapping.is_alive()  # the old one is still at work
+    began = time.monotonic()
+    loop.exchange(Generation(new, "better", OTHER))
+    assert time.monotonic() - began < 1.0, "it waits for nobody"
+    assert loop.uses(old) and loop.uses(new)  # the old one is still at work
     old.gate.set()
-    swapping.join(20)
     wait_until(lambda: len(results) == 3)
+    assert loop.uses(new) and not loop.uses(old)
     loop.stop()
     thread.join(20)
     assert results[0].model == "tiny"
     assert results[-1].model == "better" and results[-1].backend == "new"
     assert results[0].view is VIEW and results[-1].view is OTHER
-    assert sorted(old.seen + new.seen) == [0, 1, 2]
+    assert old.seen == [0] and new.seen == [1, 2]
+
+
+def test_another_size_costs_no_frame() -> None:
+    class Sized(ListSource):
+        """Gives frames at the size that was asked for last, as a supervisor does."""
+
+        size, seq = SIZE, -1
+
+        def read(self, timeout_s: float) -> Frame | None:
+            time.sleep(min(timeout_s, 0.005))
+            self.seq += 1
+            return frame_of(self.seq, size=self.size)
+
+        def resize(self, size: tuple[int, int]) -> None:
+            self.size = size
+
+    loop, results = loop_of(Sized([]), PlainBackend())
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    wait_until(lambda: len(results) > 3)
+    loop.exchange(Generation(PlainBackend((64, 48)), "wider", OTHER))
+    wait_until(lambda: results[-1].model == "wider" and len(results) > 8)
+    loop.stop()
+    thread.join(20)
+    assert [result.frame.seq for result in results] == list(range(len(results)))
+
+
+def test_a_slow_rate_is_no_hang_and_another_is_taken_at_once() -> None:
+    loop, results = loop_of(ListSource([frame_of(seq) for seq in range(9)], ends=False), PlainBackend(), rate=0.02)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    wait_until(lambda: len(results) == 1)
+    before = loop.progress_ns
+    wait_until(lambda: loop.progress_ns > before)
+    assert len(results) == 1
+    loop.exchange(Generation(PlainBackend(), "tiny", VIEW))
+    wait_until(lambda: len(results) == 9)
+    loop.stop()
+    thread.join(20)
 
 
 def test_a_backend_that_fails_ends_the_loop() -> None:

@@ -131,7 +131,7 @@ def test_a_camera_that_is_not_there_is_waited_for(model: Path) -> None:
         camera = service.get("/api/status").json()["cameras"]["camera"]
         assert camera["state"] == "missing" and "97" in camera["message"]
         assert service.get("/api/result").status_code in (404, 503)
-        wait_until(lambda: service.heard("STATUS=camera: missing"))
+        wait_until(lambda: service.heard("STATUS=degraded; camera: missing"))
         assert service.end() < 10.0
         assert service.process.returncode == 0
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from edge_segnet.sinks.fanout import Fanout
+import pytest
+
+from edge_segnet.core import threads
+from edge_segnet.core.types import Result
+from edge_segnet.sinks.fanout import Fanout, Outlet
 from tests.support.results import ListSink, result_of
 from tests.support.waiting import wait_until
 
@@ -69,31 +74,110 @@ def test_a_broken_sink_is_counted_and_goes_on() -> None:
     fanout.close()
 
 
-def test_a_sink_that_cannot_tell_its_status_is_told_as_failed() -> None:
+class Exclusive(ListSink):
+    """One at a time has the place, as with a port."""
+
+    holders: ClassVar[list[ListSink]] = []
+    fails = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy = threading.Event()
+
+    def publish(self, result: Result) -> None:
+        """Notice that one came."""
+        self.busy.set()
+        super().publish(result)
+
+    def start(self) -> None:
+        """Take the place."""
+        if self.fails:
+            self.fails -= 1
+            raise OSError("not now")
+        assert not self.holders, "two at once"
+        self.holders.append(self)
+
+    def close(self) -> None:
+        """Give it back."""
+        super().close()
+        if self in self.holders:
+            self.holders.remove(self)
+
+
+def test_a_new_one_takes_the_place_once_the_old_one_is_closed() -> None:
+    old, new = Exclusive(), Exclusive()
+    fanout = Fanout({})
+    first = Outlet("sink", old)
+    second = Outlet("sink", new, first)
+    for outlet in (first, second):
+        outlet.start()
+    first.begin()
+    fanout.outlets = {"sink": first}
+    wait_until(lambda: old.holders == [old])
+    old.gate.clear()
+    fanout.publish(result_of(0))
+    assert old.busy.wait(20)
+    began = time.monotonic()
+    fanout.outlets = {"sink": second}
+    first.stop()
+    second.begin()
+    fanout.publish(result_of(1))
+    assert time.monotonic() - began < 0.5, "nobody waits"
+    assert fanout.status()["sink"].state == "starting"
+    old.gate.set()
+    wait_until(lambda: len(new.results) == 1)
+    assert old.closed and new.holders == [new]
+    fanout.close()
+    assert new.closed
+
+
+def test_one_that_never_got_to_work_is_closed_and_disturbs_nobody() -> None:
+    old, new = Exclusive(), Exclusive()
+    first = Outlet("sink", old)
+    first.start()
+    first.begin()
+    wait_until(lambda: old.holders == [old])
+    second = Outlet("sink", new, first)
+    second.start()
+    second.discard()
+    wait_until(lambda: new.closed)
+    assert old.holders == [old] and not old.closed
+    unstarted = Outlet("sink", ListSink())
+    unstarted.discard()
+    first.stop()
+    first.join(5)
+    assert old.closed
+
+
+def test_a_start_that_fails_is_seen_and_tried_again() -> None:
+    sink = Exclusive()
+    sink.fails = 1
+    outlet = Outlet("fickle", sink)
+    outlet.start()
+    outlet.begin()
+    wait_until(lambda: [fault for fault in threads.faults() if fault.thread == "sink-fickle"])
+    wait_until(lambda: sink.holders == [sink])
+    outlet.stop()
+    outlet.join(5)
+
+
+def test_a_sink_that_cannot_tell_its_status_is_a_failed_one(caplog: pytest.LogCaptureFixture) -> None:
     class Mute(ListSink):
         def status(self) -> dict[str, Any]:
-            return {"queue": "three", "kept": self.results[99]}
+            raise KeyError("counts")
 
     class Odd(ListSink):
         def status(self) -> dict[str, Any]:
-            return {"queue": "three"}
+            return {"queue": -1}
 
-    fanout = Fanout({"mute": Mute(), "odd": Odd(), "well": ListSink()})
-    status = fanout.status()
-    assert status["mute"].state == status["odd"].state == "failed" and status["well"].state == "running"
-    assert "IndexError" in str(status["mute"].error) and "queue" in str(status["odd"].error)
+    fanout = Fanout({"mute": Mute(), "odd": Odd(), "other": ListSink()})
+    for _ in range(3):
+        told = fanout.status()
+        assert told["mute"].state == "failed" and "unexpected KeyError: 'counts'" in str(told["mute"].error)
+        assert told["odd"].state == "failed" and "queue" in str(told["odd"].error)
+        assert told["other"].state == "running"
+    assert caplog.text.count("mute: its status can't be had") == 1
     fanout.close()
-
-
-def test_replacing() -> None:
-    old, new = ListSink(), ListSink()
-    fanout = Fanout({"sink": old})
-    fanout.replace("sink", new)
-    assert old.closed
-    fanout.publish(result_of(0))
-    wait_until(lambda: len(new.results) == 1)
-    fanout.replace("sink", None)
-    assert new.closed and fanout.status() == {}
 
 
 def test_closing_does_not_wait_for_a_sink_that_hangs() -> None:

@@ -53,6 +53,9 @@ class ListSource:
         time.sleep(min(timeout_s, 0.01))
         return None
 
+    def resize(self, size: tuple[int, int]) -> None:
+        """They stay as they are."""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -1,0 +1,316 @@
+"""A reload is a transaction: plan, prepare, commit, retire. The start is the first one.
+
+    main thread                worker
+        `---- ask ---------->  read the settings, plan, prepare: all that is made is held in one ExitStack
+                               `- any exception, of whatever kind: all of it is closed; the old settings stay
+    commit  <---- ready -----  (references into slots that loops and sinks take between two frames)
+        `---- done --------->  retire: close what nobody uses any more
+
+The main thread waits for nothing here: it commits when something is ready, and goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from edge_segnet.core import threads
+from edge_segnet.core.errors import EdgeSegnetError, ModelError, OutputError
+from edge_segnet.core.types import Backend
+from edge_segnet.graph import card as cards
+from edge_segnet.scene import interpreter
+from edge_segnet.scene.events import AlarmKey
+from edge_segnet.service import model as models
+from edge_segnet.service import outcome
+from edge_segnet.service.camera import Camera, Surroundings
+from edge_segnet.service.model import Loaded, Setup
+from edge_segnet.service.sinks import Exchange, SinkManager
+from edge_segnet.service.state import State
+from edge_segnet.service.watched import Watched
+from edge_segnet.settings.schema import Config
+
+logger = logging.getLogger(__name__)
+MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "size", "colours", "threads")
+LOOK_S: Final = 0.5
+"""Between two looks at the settings file, at a model that is waited for, and at what may be closed."""
+STOP_S: Final = 1.0
+"""For cameras that are gone to finish their frames."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the settings come from. ``reread`` raises SettingsError; ``file`` is watched for changes.
+
+    ``wait_for_model``: a model file that the settings file names may come later; one that the command line names is a
+    mistake if it isn't there.
+    """
+
+    reread: Callable[[], Config]
+    file: Path | None = None
+    wait_for_model: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that new settings need, made; nobody uses it yet. While the model is waited for: sinks only."""
+
+    config: Config
+    sinks: Exchange
+    setup: Setup | None = None
+    running: Mapping[str, Camera] = field(default_factory=dict)
+    changes: tuple[tuple[Camera, Callable[[], None]], ...] = ()
+    fresh: tuple[Camera, ...] = ()
+    gone: tuple[Camera, ...] = ()
+    alarms: frozenset[AlarmKey] = frozenset()
+
+
+class Reloader:
+    """Owns what is at work; ``ask`` and ``commit`` are the main thread's, everything else happens on the worker."""
+
+    def __init__(self, first: Config, origin: Origin, state: State, sinks: SinkManager, around: Surroundings) -> None:
+        self._origin, self._state, self._sinks, self._around = origin, state, sinks, around
+        self._config, self._waits = first, False
+        self._file = Watched(origin.file)
+        self._asked = threading.Event()
+        self._stopping = threading.Event()
+        self._ready: Prepared | None = None
+        self._committed = threading.Event()
+        self._generation = 0
+        self._refused = ""
+        self._leaving: list[tuple[str, Backend]] = []
+        """Backends that loops may still use."""
+        self._left: list[Camera] = []
+        """Cameras that are gone, whose loops may still run."""
+        self.failure: BaseException | None = None
+        """Why there is nothing to serve with; the end of the service."""
+        self._thread = threads.Thread(self._run, "reload", vital=True)
+
+    # -- the main thread's ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin with the first settings."""
+        self._thread.start()
+
+    def ask(self) -> None:
+        """Have the settings read again."""
+        self._asked.set()
+
+    def commit(self) -> bool:
+        """Put what is ready at work, if anything is; waits for nobody, and can't fail."""
+        new = self._ready
+        if new is None:
+            return False
+        self._ready = None
+        self._sinks.commit(new.sinks)
+        if new.setup is not None:
+            self._around.alarms.want(new.alarms)
+            for _, take in new.changes:
+                take()
+            for camera in new.gone:
+                camera.ask_to_stop()
+            self._state.take(new.setup, new.running)
+        self._config = new.config
+        self._committed.set()
+        return True
+
+    def stop(self) -> None:
+        """Nothing new from now on; a load that is under way is not waited for."""
+        self._stopping.set()
+        self._asked.set()
+        self._committed.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the worker's end."""
+        self._thread.join(timeout_s)
+
+    # -- the worker's -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        if self._state.loaded is None and not self._began():
+            return
+        while not self._stopping.is_set():
+            if self._is_asked(LOOK_S):
+                self._reload()
+            self._close_unused()
+        self._end()
+
+    def _end(self) -> None:
+        """Cameras were asked to stop; what they let go is closed."""
+        deadline, loaded = time.monotonic() + STOP_S, self._state.loaded
+        for camera in self._state.running.values():
+            camera.stop(max(0.0, deadline - time.monotonic()))
+        if loaded is not None:
+            self._leaving.append((loaded.card.name, loaded.backend))
+        self._close_unused()
+
+    def _is_asked(self, timeout_s: float) -> bool:
+        """Whether somebody asked for a reload until then, or the file has changed."""
+        asked = self._asked.wait(timeout_s)
+        self._asked.clear()
+        return (asked or self._file.changed()) and not self._stopping.is_set()
+
+    def _began(self) -> bool:
+        """Sinks first, so that they can say what is waited for; then the model and the cameras."""
+        began_ns = time.monotonic_ns()
+        try:
+            self._waits = True
+            self._exchange(lambda made: self._prepared(self._config, made))
+            self._wait_for_model()
+            self._waits = False
+            self._exchange(lambda made: self._prepared(self._config, made))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread must hear of it
+            self.failure = error
+            return False
+        self._generation += 1
+        self._tell(began_ns, first=True)
+        return not self._stopping.is_set()
+
+    def _wait_for_model(self) -> None:
+        """Until the model's file is there; settings may change meanwhile."""
+        said = ""
+        while self._origin.wait_for_model and not self._stopping.is_set():
+            try:
+                cards.find_model(self._config.model)
+            except ModelError as error:
+                self._state.waiting, self._state.stirred_s = error.message, time.monotonic()
+                if error.message != said:
+                    said = error.message
+                    logger.warning("waiting for the model: %s", said, extra={"event": "model-missing"})
+            else:
+                return
+            if self._is_asked(LOOK_S):
+                self._reload()
+
+    def _reload(self) -> None:
+        began_ns = time.monotonic_ns()
+        self._around.notify.reloading()
+        self._file.taken()
+        try:
+            self._exchange(lambda made: self._prepared(self._origin.reread(), made))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the old settings stay
+            self._refuse(error, began_ns)
+        else:
+            self._generation += 1
+            self._refused = ""
+            logger.info("settings reloaded", extra={"event": "reloaded"})
+            self._tell(began_ns)
+
+    def _refuse(self, error: BaseException, began_ns: int) -> None:
+        why = str(error) if isinstance(error, EdgeSegnetError) else threads.told(error)
+        # The file's change and the signal that follows it are one mistake, and are told once.
+        if (mark := f"{self._file.mark} {why}") != self._refused:
+            self._refused = mark
+            logger.error("reload refused, the old settings stay: %s", why, extra={"event": "reload-refused"})
+            logger.debug("%s", "".join(traceback.format_exception(error)))
+        self._tell(began_ns, why)
+
+    def _tell(self, began_ns: int, why: str = "", *, first: bool = False) -> None:
+        if not first:
+            self._state.reloaded(why)
+        if self._state.ready:
+            self._around.notify.ready()
+        try:
+            outcome.here(self._generation, began_ns, why).write()
+        except OutputError as error:
+            logger.debug("nobody can read how the reload ended: %s", error)
+
+    def _exchange(self, prepare: Callable[[ExitStack], Prepared]) -> None:
+        """Prepare, have it committed, retire; whatever is raised before the commit closes all that was made."""
+        with ExitStack() as made:
+            new = prepare(made)
+            self._committed.clear()
+            if self._stopping.is_set():
+                return
+            old = self._state.loaded
+            self._ready = new
+            self._committed.wait()
+            if self._stopping.is_set() and self._ready is not None:
+                return
+            made.pop_all()
+        self._retire(new, old)
+
+    def _prepared(self, config: Config, made: ExitStack) -> Prepared:
+        """Make what ``config`` asks for and is not there."""
+        sinks = self._sinks.prepare(config, made)
+        if self._waits:
+            return Prepared(config, sinks)
+        setup = Setup(config, self._loaded(config, made))
+        interpreter.check(config, models.network_of(setup.loaded))
+        running = self._state.running
+        kept = {name: camera for name, camera in running.items() if camera.stays(setup)}
+        fresh = {name: self._camera(name, setup, made) for name in config.cameras if name not in kept}
+        cameras = {name: kept.get(name) or fresh[name] for name in config.cameras}
+        changes = tuple((camera, _taking(camera, setup)) for camera in kept.values())
+        gone = tuple(camera for name, camera in running.items() if name not in kept)
+        alarms = frozenset[AlarmKey]().union(*(_watched(setup, name) for name in cameras))
+        return Prepared(config, sinks, setup, cameras, changes, tuple(fresh.values()), gone, alarms)
+
+    def _loaded(self, config: Config, made: ExitStack) -> Loaded:
+        """The model at work, or another that is closed again if this comes to nothing."""
+        old = self._state.loaded
+        if old is not None and not _is_another(config, self._config, old):
+            return old
+        loaded = models.load(config)
+        made.callback(loaded.backend.close)
+        return loaded
+
+    def _camera(self, name: str, setup: Setup, made: ExitStack) -> Camera:
+        camera = Camera(name, setup, self._around, self._state.running.get(name))
+        made.callback(camera.ask_to_stop)
+        camera.start()
+        return camera
+
+    def _retire(self, new: Prepared, old: Loaded | None) -> None:
+        """Cameras that are gone give their devices back, then new ones take theirs."""
+        if new.setup is None:
+            return
+        deadline = time.monotonic() + STOP_S
+        for camera in new.gone:
+            camera.stop(max(0.0, deadline - time.monotonic()))
+        self._left = [camera for camera in (*self._left, *new.gone) if camera.runs]
+        for camera in new.fresh:
+            camera.begin()
+        self._around.alarms.settle()
+        if old is not None and old is not new.setup.loaded:
+            self._leaving.append((old.card.name, old.backend))
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        """Close the backends that no loop uses any more: a slow frame may still be under way in one."""
+        loops = (*self._state.running.values(), *self._left)
+        unused = [each for each in self._leaving if not any(camera.uses(each[1]) for camera in loops)]
+        for name, backend in unused:
+            self._leaving.remove((name, backend))
+            try:
+                backend.close()
+            except Exception as error:  # noqa: BLE001 - it is gone either way
+                logger.warning("%s: could not be closed (%s)", name, threads.told(error))
+
+
+def _taking(camera: Camera, setup: Setup) -> Callable[[], None]:
+    change = camera.change(setup)
+    return lambda: camera.take(change)
+
+
+def _watched(setup: Setup, camera: str) -> frozenset[AlarmKey]:
+    """The alarms that may be on at a camera."""
+    config = setup.config
+    rules = [rule.name for rule in config.rules if config.regions[rule.region].sees(camera)]
+    return frozenset((name, camera) for name in rules)
+
+
+def _is_another(config: Config, old: Config, loaded: Loaded) -> bool:
+    """Whether the settings ask for another model, or its file has changed."""
+    if any(getattr(config, key) != getattr(old, key) for key in MODEL_KEYS):
+        return True
+    rates = [[camera.rate for camera in each.cameras.values()] for each in (config, old)]
+    if config.size == "auto" and rates[0] != rates[1]:
+        return True
+    return models.fingerprint(config) != loaded.fingerprint
