@@ -27,6 +27,8 @@ LONG_FRAMES = 2200
 SETTLED = 200
 """Frames after which caches and arenas have their size."""
 
+DRAWN = RenderStyle(size="source")
+
 
 def street(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
     """The renderer of synthetic://drive, by processor time, so that a busy machine does not count against it."""
@@ -87,7 +89,11 @@ def _pipeline_fps(model: str, clip: Path, out: Path) -> float:
     backend = open_backend(loaded, "onnx", BackendOptions(spinning=True))
     source = open_source(describe(str(clip)), backend.input_size)
     summary = segment(
-        source, generation_of(loaded.card, backend), video_file(out, 30.0), RenderStyle(), lambda _result: None
+        source,
+        generation_of(loaded.card, backend),
+        video_file(out, 30.0),
+        RenderStyle(size="source"),
+        lambda _result: None,
     )
     backend.close()
     return summary.fps
@@ -104,7 +110,13 @@ def memory(model: str, folder: Path) -> list[Figure]:
     def note(_result: Result) -> None:
         resident.append(_resident_mb())
 
-    segment(source, generation_of(loaded.card, backend), video_file(folder / "long-out.mp4", 30.0), RenderStyle(), note)
+    segment(
+        source,
+        generation_of(loaded.card, backend),
+        video_file(folder / "long-out.mp4", 30.0),
+        RenderStyle(size="source"),
+        note,
+    )
     backend.close()
     settled = resident[SETTLED:]
     growth = max(settled[-SETTLED:]) - max(settled[:SETTLED])

@@ -58,7 +58,7 @@ def run(
     if out is None and not counts and json_target is None:
         raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
     kind = choose("--backend", backend, BackendKind)
-    style = RenderStyle(choose("--visualize", visual, Visual), alpha=check_share("--alpha", alpha), legend=legend)
+    style = RenderStyle(choose("--visualize", visual, Visual), "source", check_share("--alpha", alpha), legend=legend)
     bad: list[str] = []
     sources = _describe(inputs, bad)
     jobs = segmenting.plan(sources, out, style)  # first, so that a wrong -o is known before the model is opened

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from edge_segnet.core.errors import OutputError
 from edge_segnet.pictures.files import IMAGE_SUFFIXES, write_image
-from edge_segnet.pictures.overlay import Visual
 from edge_segnet.pictures.video import Writer
 
 
-def picture_targets(files: Sequence[Path], out: Path, visual: Visual, names_file: bool) -> list[Path]:
+def picture_targets(files: Sequence[Path], out: Path, visual: str, names_file: bool) -> list[Path]:
     """Where each picture's result goes: ``out`` itself if it names a file, else the same name in the folder ``out``.
     Masks and labels are always PNG, because JPEG would invent classes at their edges.
 

@@ -25,7 +25,7 @@ from edge_segnet.core.files import output_error
 from edge_segnet.core.soundness import SAME_FILES, Soundness, require_valid
 from edge_segnet.core.types import Counts, Frame, Generation, Result
 from edge_segnet.offline.outputs import image_files, numbered_files, picture_targets
-from edge_segnet.pictures.overlay import RenderStyle, draw
+from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.pictures.video import Writer, video_file
 from edge_segnet.sources import FiniteSource, Input
 
@@ -91,7 +91,7 @@ def segment(
 
     def finish(result: Result, to: Writer | None) -> None:
         if to is not None:
-            to.write(result.frame.seq, draw(result, style))
+            to.write(result.frame.seq, render(result, style))
         # Counted here, where Ctrl-C can't come between a frame and its number: what is counted is written.
         summary.counts += result.segmentation.counts
         summary.frames += 1

@@ -1,18 +1,18 @@
-"""What a result looks like: colours, overlays, outlines, legends."""
+"""What a result looks like, for every sink and command: colours, overlays, outlines, legends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Image, Labels, Result
+from edge_segnet.core.types import Fit, Frame, Image, Labels, Result, View
 from edge_segnet.pictures.files import LEGEND_ROW
-from edge_segnet.pictures.shape import unfit_labels
+from edge_segnet.pictures.shape import fit_image, middle, seen_size, unfit_image, unfit_labels
 
 
 def draw_outline(image: Image, polygon: NDArray[np.float64], colour: tuple[int, int, int]) -> None:
@@ -59,32 +59,97 @@ def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]
     return canvas
 
 
+ALPHA: Final = 0.5
+_OUTLINE: Final = (255, 255, 255)
 Visual = Literal["overlay", "mask", "labels"]
+"""What ``segment`` makes."""
+Extent: TypeAlias = Literal["shown", "network", "source"] | tuple[int, int]
 
 
 @dataclass(frozen=True)
 class RenderStyle:
-    """How results are drawn: colours over the picture, colours alone, or raw ids; ``alpha`` is the colours' share."""
+    """How a result is drawn.
 
-    visual: Visual = "overlay"
-    alpha: float = 0.5
+    ``visual``: the colours over the picture, the colours, the picture, or raw ids. ``size``: ``shown`` is what the
+    network saw in the camera's proportions; ``network`` the same as the network saw it; ``source`` the whole picture as
+    captured, void where ``fit: crop`` saw nothing; or ``shown`` at a (width, height). ``alpha``: the colours' share in
+    an overlay. ``outlines``: names of regions.
+    """
+
+    visual: Visual | Literal["camera"] = "overlay"
+    size: Extent = "shown"
+    alpha: float = ALPHA
     legend: bool = False
+    outlines: tuple[str, ...] = ()
 
 
-def draw(result: Result, style: RenderStyle) -> NDArray[np.uint8]:
-    """The picture of a result at source size: uint8 [h,w,3] BGR, or [h,w] ids for ``labels``."""
-    frame, segmentation, classes = result.frame, result.segmentation, result.view.classes
-    labels = unfit_labels(segmentation.labels, frame.source_size, classes.void, result.view.fit)
-    if style.visual == "labels":
-        return labels
-    picture = colourise(labels, classes.lut_bgr)
-    if style.visual == "overlay":
-        picture = blend(frame.image if frame.original is None else frame.original, picture, style.alpha)
-    if not style.legend:
+def render(result: Result, style: RenderStyle) -> NDArray[np.uint8]:
+    """The picture: uint8 [h,w,3] BGR, or [h,w] ids for ``labels``. It may be the result's own."""
+    picture = draw(result.frame, result.segmentation.labels, result.view, style)
+    if not style.legend or style.visual == "labels":
         return picture
-    values = shares(segmentation.counts)
+    classes, values = result.view.classes, shares(result.segmentation.counts)
     rows = [
         (name, f"{100 * share:.1f} %", (colour[2], colour[1], colour[0]))
         for name, colour, share in zip(classes.names, classes.colours, values, strict=False)
     ]
     return draw_legend(picture, rows)
+
+
+def draw(frame: Frame, labels: Labels, view: View, style: RenderStyle) -> NDArray[np.uint8]:
+    """``render`` of what is no result yet; without a legend."""
+    size = _size(frame, labels, view, style.size)
+    whole = style.size == "source"
+    if style.visual == "overlay" and not whole:
+        # Blended as the network saw it, and then enlarged: that is less work.
+        colours = colourise(labels, view.classes.lut_bgr)
+        picture = fit_image(blend(frame.image, colours, style.alpha), size)
+    else:
+        picture = _layers(frame, labels, view, style, size)
+    for name in style.outlines if style.visual != "labels" else ():
+        corners = np.array(view.regions[name].polygon)
+        draw_outline(picture, _in_whole(corners, labels, size, view) if whole else corners, _OUTLINE)
+    return picture
+
+
+def _layers(frame: Frame, labels: Labels, view: View, style: RenderStyle, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Each layer at ``size`` (width, height), then put together."""
+    fit = view.fit if style.size == "source" else "stretch"
+    if style.visual == "camera":
+        return _picture(frame, size, fit, style)
+    ids = unfit_labels(labels, size, view.classes.void, fit)
+    if style.visual == "labels":
+        return ids
+    colours = colourise(ids, view.classes.lut_bgr)
+    return colours if style.visual == "mask" else blend(_picture(frame, size, fit, style), colours, style.alpha)
+
+
+def _picture(frame: Frame, size: tuple[int, int], fit: Fit, style: RenderStyle) -> Image:
+    """A picture that may be drawn on."""
+    if style.size == "source" and frame.original is not None:
+        picture = fit_image(frame.original, size)
+    else:
+        picture = unfit_image(frame.image, size, fit)
+    return picture if picture.flags.writeable or not style.outlines else picture.copy()
+
+
+def shown_size(result: Result) -> tuple[int, int]:
+    """(width, height) of what ``shown`` shows."""
+    return _size(result.frame, result.segmentation.labels, result.view, "shown")
+
+
+def _size(frame: Frame, labels: Labels, view: View, wanted: Extent) -> tuple[int, int]:
+    network = (labels.shape[1], labels.shape[0])
+    if wanted == "source":
+        return frame.source_size
+    if wanted == "network":
+        return network
+    return seen_size(network, frame.source_size, view.fit) if wanted == "shown" else wanted
+
+
+def _in_whole(corners: NDArray[np.float64], labels: Labels, size: tuple[int, int], view: View) -> NDArray[np.float64]:
+    """Corners [N,2] relative to what the network saw, as relative to the whole picture."""
+    if view.fit == "stretch":
+        return corners
+    top, left, height, width = middle((size[1], size[0]), (labels.shape[1], labels.shape[0]))
+    return (corners * (width, height) + (left, top)) / size

@@ -72,6 +72,16 @@ def without_alpha(image: NDArray[np.uint8]) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
 
 
+def unfit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:
+    """A picture back at its source's ``size`` (width, height); black where ``crop`` saw nothing."""
+    if fit == "stretch":
+        return fit_image(image, size)
+    top, left, height, width = middle((size[1], size[0]), (image.shape[1], image.shape[0]))
+    whole = np.zeros((size[1], size[0], 3), np.uint8)
+    whole[top : top + height, left : left + width] = fit_image(image, (width, height))
+    return whole
+
+
 def middle(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """(top, left, height, width) of the largest middle part of ``shape`` (H, W) with the aspect of ``size`` (w, h)."""
     height, width = shape

@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation
+from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation, View
 from edge_segnet.pictures.counting import class_counts, histogram
 from edge_segnet.pictures.files import encode
-from edge_segnet.pictures.overlay import blend, colourise, draw_outline
-from edge_segnet.pictures.shape import fit_image, seen_size
+from edge_segnet.pictures.overlay import RenderStyle, draw
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.ground import CameraGeometry
@@ -23,9 +20,7 @@ from edge_segnet.scene.smoothing import FlickerMeter, TemporalFilter, make
 from edge_segnet.settings.regions import RegionConfig, faults_with_model
 from edge_segnet.settings.schema import Config
 
-ALPHA: Final = 0.5
 QUALITY: Final = 80
-OUTLINE: Final = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,7 @@ class Postprocessor:
         self._camera, self._config, self._network, self._alarms = camera, config, network, alarms
         self._mount = config.cameras[camera].mount
         self._view: CameraGeometry | None = None
+        self._drawn_with = View(network.classes, network.fit, config.regions)
         self._configs = {name: region for name, region in config.regions.items() if region.sees(camera)}
         self._smoothed = {name: _smoothed(name, region, earlier) for name, region in self._configs.items()}
         self._areas = {
@@ -114,9 +110,8 @@ class Postprocessor:
     def _judge(self, frame: Frame, labels: Labels, regions: dict[str, Region]) -> None:
         for watch in self._watches:
             value = value_of(watch.config, regions[watch.config.region], self._network.classes)
-            region = self._configs[watch.config.region]
-            picture = snapshot_of(frame, labels, self._network, region) if watch.config.snapshot else None
-            watch.update(value, frame, picture)
+            picture = snapshot_of(frame, labels, self._drawn_with, watch.config.region)
+            watch.update(value, frame, picture if watch.config.snapshot else None)
 
 
 def _smoothed(name: str, region: RegionConfig, earlier: Postprocessor | None) -> Smoothed:
@@ -126,13 +121,6 @@ def _smoothed(name: str, region: RegionConfig, earlier: Postprocessor | None) ->
     return Smoothed(region.smooth_s)
 
 
-def snapshot_of(frame: Frame, labels: Labels, network: Network, region: RegionConfig) -> Callable[[], bytes]:
+def snapshot_of(frame: Frame, labels: Labels, view: View, region: str) -> Callable[[], bytes]:
     """Draws, when it is called, the overlay with the region's outline, in the camera's proportions, as a JPEG."""
-
-    def draw() -> bytes:
-        colours = colourise(labels, network.classes.lut_bgr)
-        picture = fit_image(blend(frame.image, colours, ALPHA), seen_size(network.size, frame.source_size, network.fit))
-        draw_outline(picture, np.array(region.polygon), OUTLINE)
-        return encode(picture, ".jpg", QUALITY)
-
-    return draw
+    return lambda: encode(draw(frame, labels, view, RenderStyle(outlines=(region,))), ".jpg", QUALITY)

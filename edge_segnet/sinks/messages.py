@@ -41,12 +41,10 @@ from edge_segnet.core.documents.schema import result_schema, viewer_schema
 from edge_segnet.core.types import RegionShape, Result
 from edge_segnet.pictures.containers import grey_as_palette
 from edge_segnet.pictures.files import encode
-from edge_segnet.pictures.shape import unfit_labels
+from edge_segnet.pictures.overlay import RenderStyle, render, shown_size
 from edge_segnet.scene.events import Event
 from edge_segnet.settings.sections import Picture
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.drawing import draw
-from edge_segnet.sinks.proportions import seen_size
 
 Kind = Literal["camera", "mask", "overlay", "regions", "result"]
 SDK_LOGGERS: Final = ("foxglove", "tungstenite", "tokio_tungstenite", "mio")
@@ -189,11 +187,11 @@ class Messages:
         return found if found is not None else self._topics.setdefault(key, make())
 
     def _jpeg(self, kind: Picture, result: Result) -> bytes:
-        data = encode(draw(kind, result), ".jpg", self._quality)
+        data = encode(render(result, RenderStyle(kind)), ".jpg", self._quality)
         return _image(data, "jpeg", result.frame.camera, int(result.frame.captured_at * 1e9))
 
     def _regions(self, result: Result) -> bytes:
-        size = seen_size(result)
+        size = shown_size(result)
         alarmed = {rule.region for rule in result.view.rules if rule.name in result.alarms}
         at = _timestamp(int(result.frame.captured_at * 1e9))
         lines, names = [], []
@@ -208,9 +206,8 @@ class Messages:
         return ImageAnnotations(timestamp=at, points=lines, texts=names).encode()
 
     def _mask(self, result: Result) -> bytes:
-        classes = result.view.classes
-        labels = unfit_labels(result.segmentation.labels, seen_size(result), classes.void)
-        data = grey_as_palette(encode(labels, ".png"), _palette(classes))
+        labels = render(result, RenderStyle("labels"))
+        data = grey_as_palette(encode(labels, ".png"), _palette(result.view.classes))
         return _image(data, "png", result.frame.camera, int(result.frame.captured_at * 1e9))
 
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Image, Result
-from edge_segnet.pictures.overlay import draw_legend
+from edge_segnet.pictures.overlay import RenderStyle, draw_legend, render
 from edge_segnet.pictures.text import write
-from edge_segnet.sinks.drawing import draw
 
 LINE: Final = 24
 """Pixels of the line of text below the pictures."""
@@ -24,7 +23,7 @@ def compose(result: Result, per_second: float) -> Image:
 
     ``per_second``: pictures shown per second.
     """
-    sides = draw("camera", result), draw("mask", result)
+    sides = render(result, RenderStyle("camera")), render(result, RenderStyle("mask"))
     pictures = np.concatenate(sides, axis=1)
     if pictures.shape[0] < LEAST_HEIGHT:
         factor = -(-LEAST_HEIGHT // pictures.shape[0])

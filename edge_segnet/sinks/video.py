@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Image, Result
+from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.pictures.video import Reel, even
 from edge_segnet.settings.messages import VideoConfig
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.drawing import draw
 from edge_segnet.sinks.retention import Retention, require_folder
 from edge_segnet.sinks.rolling import RollingWriter
 
@@ -55,7 +55,7 @@ class VideoSink:
                 reel.finish()
             elif file.due(frame.captured_ns) < 1:
                 return
-        image = even(draw(self._config.kind, result))
+        image = even(render(result, RenderStyle(self._config.kind)))
         if isinstance(file, VideoFile) and file.shape != image.shape:
             reel.finish()  # a video has one size
         reel.write(Shot(image, frame.captured_ns), frame.camera)

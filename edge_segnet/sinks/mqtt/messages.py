@@ -11,10 +11,10 @@ from edge_segnet.core.documents import SCHEMA, StatusDocument, result_document, 
 from edge_segnet.core.documents.compat import result_0_1
 from edge_segnet.core.types import Result, View
 from edge_segnet.pictures.files import encode
+from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.scene.events import Event
 from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.drawing import draw
 from edge_segnet.sinks.mqtt.account import identity
 from edge_segnet.sinks.mqtt.discovery import Device, discovery
 from edge_segnet.sinks.mqtt.protocol import Message
@@ -73,7 +73,7 @@ class Messages:
     def _frame(self, result: Result, name: str) -> Message:
         settings, frame = self._config.frame, result.frame
         assert settings is not None
-        picture = encode(draw(settings.kind, result), ".jpg", settings.quality)
+        picture = encode(render(result, RenderStyle(settings.kind)), ".jpg", settings.quality)
         facts = {
             "camera": frame.camera,
             "seq": str(frame.seq),

@@ -22,6 +22,7 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import result_document
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
+from edge_segnet.pictures.overlay import Extent
 from edge_segnet.settings.schema import Ros2Config
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.ros2.link import Link, Publisher, RclpyLink
@@ -55,6 +56,7 @@ class Ros2Sink:
         self._config, self._service = config, service
         self._link = link(config)
         self._maker = Maker(self._link)
+        self._size: Extent = "source" if config.size == "camera" else "network"
         self._turns = RateLimiter(config.rate)
         self._topics: dict[str, _Topics] = {}
         self._common: tuple[Publisher, Publisher] | None = None
@@ -83,17 +85,11 @@ class Ros2Sink:
         if topics.told is not classes:
             topics.labels.publish(self._maker.labels(classes, result.frame.captured_at, frame_id))
             topics.told = classes
-        size, make = self._size(result), self._maker
+        size, make = self._size, self._maker
         self._send(topics.mask, lambda: make.mask(result, size, frame_id))
         self._send(topics.overlay, lambda: make.overlay(result, size, frame_id))
         self._send(topics.shares, lambda: make.shares(result))
         self._send(topics.result, lambda: make.text(result_document(result)))
-
-    def _size(self, result: Result) -> tuple[int, int]:
-        if self._config.size == "camera":
-            return result.frame.source_size
-        height, width = result.segmentation.labels.shape
-        return width, height
 
     def _send(self, publisher: Publisher, make: Callable[[], Any]) -> None:
         if publisher.get_subscription_count() > 0:

@@ -14,10 +14,8 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import CameraDocument, Document, SinkDocument, StatusDocument
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Result
-from edge_segnet.pictures.overlay import blend, colourise
-from edge_segnet.pictures.shape import fit_image, unfit_labels
+from edge_segnet.pictures.overlay import Extent, RenderStyle, render
 
-ALPHA: Final = 0.5
 KINDS: Final = (
     *("sensor_msgs/Image", "std_msgs/Header", "builtin_interfaces/Time", "vision_msgs/LabelInfo"),
     *("vision_msgs/VisionClass", "diagnostic_msgs/DiagnosticArray", "diagnostic_msgs/DiagnosticStatus"),
@@ -53,19 +51,13 @@ class Maker:
         )
         return self._make("std_msgs/Header", stamp=stamp, frame_id=frame_id)
 
-    def overlay(self, result: Result, size: tuple[int, int], frame_id: str) -> Any:
-        """The colours over the picture: sensor_msgs/Image bgr8 of ``size`` (width, height)."""
-        frame, labels, view = result.frame, result.segmentation.labels, result.view
-        shown = frame.image if frame.original is None or size != frame.source_size else frame.original
-        if shown.shape[1::-1] != size:
-            shown = fit_image(shown, size)
-        colours = colourise(unfit_labels(labels, size, view.classes.void, view.fit), view.classes.lut_bgr)
-        return self._image(blend(shown, colours, ALPHA), "bgr8", result, frame_id)
+    def overlay(self, result: Result, size: Extent, frame_id: str) -> Any:
+        """The colours over the picture: sensor_msgs/Image bgr8."""
+        return self._image(render(result, RenderStyle("overlay", size)), "bgr8", result, frame_id)
 
-    def mask(self, result: Result, size: tuple[int, int], frame_id: str) -> Any:
-        """Class ids: sensor_msgs/Image mono8 of ``size`` (width, height)."""
-        labels = unfit_labels(result.segmentation.labels, size, result.view.classes.void, result.view.fit)
-        return self._image(labels, "mono8", result, frame_id)
+    def mask(self, result: Result, size: Extent, frame_id: str) -> Any:
+        """Class ids: sensor_msgs/Image mono8."""
+        return self._image(render(result, RenderStyle("labels", size)), "mono8", result, frame_id)
 
     def _image(self, image: NDArray[np.uint8], encoding: str, result: Result, frame_id: str) -> Any:
         height, width = image.shape[:2]

@@ -7,11 +7,9 @@ from typing import Final
 import numpy as np
 
 from edge_segnet.core.types import Image, Result
-from edge_segnet.pictures.overlay import blend, colourise
-from edge_segnet.pictures.shape import scaled
+from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.pictures.text import plate
 
-ALPHA: Final = 0.5
 LARGEST: Final = 1920
 FIRST: Final = (480, 360)
 """(width, height) of a notice before the first picture."""
@@ -20,8 +18,7 @@ _WHITE, _AMBER = (240, 240, 240), (60, 190, 255)
 
 def overlay(result: Result) -> Image:
     """Colours over the picture, uint8 [H,W,3] BGR; a synthetic picture says so."""
-    colours = colourise(result.segmentation.labels, result.view.classes.lut_bgr)
-    picture = scaled(blend(result.frame.image, colours, ALPHA), _size(result))
+    picture = render(result, RenderStyle(size=_size(result)))
     if result.frame.synthetic:
         plate(picture, "SYNTHETIC", 0.08, _AMBER)
     return picture
