@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.files import read_file
+from edge_segnet.core.stats import percentile
 
 PERMILLE: Final = {"p50": 500, "p90": 900, "p99": 990, "p99_9": 999}
 LEAST_BEYOND: Final = 5
@@ -38,15 +39,15 @@ class Distribution(_Part):
 
 
 def distribution(samples: Sequence[float]) -> Distribution:
-    """Percentiles as trtexec takes them: of n ordered samples the one at n - 1 - floor((1 - p) n)
-    (TensorRT, samples/common/sampleReporting.cpp, ``findPercentile``).
+    """Percentiles as everywhere (``core.stats.percentile``), which are trtexec's, too: of n ordered samples the one at
+    n - 1 - floor((1 - p) n) (TensorRT, samples/common/sampleReporting.cpp, ``findPercentile``).
     """
     ordered, count = sorted(samples), len(samples)
     values: dict[str, float | None] = dict.fromkeys(PERMILLE)
     for name, permille in PERMILLE.items():
         beyond = count * (1000 - permille) // 1000
         if count and beyond >= LEAST_BEYOND:
-            values[name] = round(ordered[count - 1 - beyond], 4)
+            values[name] = round(percentile(ordered, permille / 1000), 4)
     return Distribution(
         n=count,
         mean=round(sum(ordered) / count, 4) if count else None,

@@ -81,3 +81,9 @@ def test_shares_sum_to_one(counts: NDArray[np.int64]) -> None:
 def test_percentiles_are_values_that_occurred() -> None:
     samples = [5.0, 1.0, 4.0, 2.0, 3.0]
     assert [percentile(samples, share) for share in (0.0, 0.5, 0.99, 1.0)] == [1.0, 3.0, 5.0, 5.0]
+    assert percentile([2.0, 1.0], 0.5) == 1.0
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(0, 100))
+def test_percentiles_are_numpys(samples: list[float], percent: int) -> None:
+    assert percentile(samples, percent / 100) == np.percentile(samples, percent, method="inverted_cdf")
