@@ -58,6 +58,8 @@ class Retention:
         """``suffix``: of the files, with its dot."""
         self.path = path
         self.removed = 0
+        self.held: set[Path] = set()
+        """Files that somebody writes: they stay, whoever asks for room."""
         self._limits, self._suffix = limits, suffix
 
     def files(self) -> list[Path]:
@@ -83,7 +85,7 @@ class Retention:
         sizes = {path: path.stat() for path in self.files()}
         allowed = (self._limits.keep_mb - self._limits.max_mb) * MB
         total = sum(facts.st_size for facts in sizes.values())
-        for path in sorted(sizes, key=lambda path: (sizes[path].st_mtime_ns, path.name)):
+        for path in sorted(sizes.keys() - self.held, key=lambda path: (sizes[path].st_mtime_ns, path.name)):
             if total <= allowed:
                 return
             path.unlink(missing_ok=True)

@@ -69,6 +69,7 @@ class RollingWriter(Generic[Item]):
     def _begin(self, label: str) -> OpenFile[Item]:
         self._path = self._shelf.new_file(label)
         self.file = self._opened(self._path)
+        self._shelf.held.add(self._path)
         self._since_s = time.monotonic()
         self.files += 1
         return self.file
@@ -83,7 +84,8 @@ class RollingWriter(Generic[Item]):
     def finish(self) -> None:
         """End the file, if there is one; raises OSError."""
         file, self.file = self.file, None
-        if file is not None:
+        if file is not None and self._path is not None:
+            self._shelf.held.discard(self._path)
             file.close()
 
     def status(self) -> dict[str, Any]:

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
+from edge_segnet.core import threads
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
+from edge_segnet.core.documents import StatusDocument
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Result, View
@@ -75,6 +77,23 @@ def test_topics_follow_cameras_and_models() -> None:
         while viewer.offered.get("/front/result", {}).get("id", before) == before:
             viewer.read()
         assert "traffic light" in viewer.offered["/front/result"]["schema"]
+
+
+def test_a_fault_while_telling_is_told_and_survived() -> None:
+    class Ill(StreetService):
+        faults = 2
+
+        def status(self) -> StatusDocument:
+            if self.faults:
+                self.faults -= 1
+                raise LookupError("no board")
+            return super().status()
+
+    with serving(Ill()) as sink, opened(sink) as socket:
+        wait_until(lambda: any(fault.thread == "foxglove-events" for fault in threads.faults()))
+        viewer = Viewer(socket)
+        viewer.subscribe("/status")
+        assert viewer.until("/status")["model"] == "segnet-lite"
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
 from edge_segnet.sinks.jsonl import JsonLinesSink, LinesFile
+from edge_segnet.sinks.retention import Retention
+from edge_segnet.sinks.rolling import RollingWriter
 from edge_segnet.sinks.video import VideoSink
 from tests.conftest import read_video
 from tests.support.results import result_of
@@ -236,6 +238,32 @@ for seq in range(450):
 print("written", flush=True)
 time.sleep(60)
 """
+
+
+def test_a_file_that_another_camera_writes_is_never_removed(tmp_path: Path) -> None:
+    config = VideoConfig(path=tmp_path, max_mb=1, keep_mb=2, free_mb=0)
+    shelf = Retention(tmp_path, config, ".bin")
+
+    class Bytes:
+        def __init__(self, path: Path) -> None:
+            self.path, self.size = path, 0
+            path.touch()
+
+        def write(self, item: bytes) -> None:
+            self.path.write_bytes(self.path.read_bytes() + item)
+            self.size += len(item)
+
+        def close(self) -> None: ...
+
+    cameras = [RollingWriter[bytes](name, config, shelf, Bytes, 0) for name in "abc"]
+    for _ in range(60):
+        for writer in cameras:
+            writer.write(bytes(200_000), "x")
+            assert writer.file is None or Path(str(writer.status()["file"])).exists()
+    assert shelf.removed > 0 and len(shelf.files()) < sum(writer.files for writer in cameras)
+    for writer in cameras:
+        writer.finish()
+    assert not shelf.held
 
 
 def test_a_killed_video_plays_up_to_its_last_seconds(tmp_path: Path) -> None:

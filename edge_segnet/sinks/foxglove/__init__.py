@@ -110,8 +110,8 @@ class FoxgloveSink:
         due_s = time.monotonic()
         while not self._closing.wait(TURN_S):
             for event in self._service.events.since(self._cursor):
+                self._cursor = event.id  # first, so that one that can't be sent does not hold up all others
                 self._channels.send_event(event)
-                self._cursor = event.id
             if time.monotonic() >= due_s:
                 due_s += STATUS_S
                 self._channels.send_status()
