@@ -24,7 +24,8 @@ from edge_segnet.data.labels.recode import Form, Reading, Recoding, plan, recode
 from edge_segnet.data.labels.sheet import contact_sheet, key_for, value_name
 from edge_segnet.data.labels.survey import Facts, survey
 from edge_segnet.data.pairs import find_splits
-from edge_segnet.pictures.files import pictures_in, write_image
+from edge_segnet.pictures.files import write_image
+from edge_segnet.pictures.listing import pictures_in
 
 logger = logging.getLogger(__name__)
 EXIT = {"error": 4, "warning": 7, "note": 0}

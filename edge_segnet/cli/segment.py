@@ -23,6 +23,7 @@ from edge_segnet.core.types import Counts, Generation, Origin, Result, View
 from edge_segnet.core.uris import without_credentials
 from edge_segnet.offline import segment as segmenting
 from edge_segnet.offline.segment import Job, Summary
+from edge_segnet.pictures.listing import left_out
 from edge_segnet.pictures.overlay import RenderStyle, Visual
 from edge_segnet.sources import Input, describe, open_source
 
@@ -85,6 +86,8 @@ def _describe(uris: Sequence[str], bad: list[str]) -> list[Input]:
     for uri in uris:
         try:
             found.append(describe(uri))
+            for line in left_out(found[-1].left_out):
+                _skip(InputError(line), bad)
         except InputError as error:
             if len(uris) == 1:
                 raise

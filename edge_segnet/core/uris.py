@@ -43,7 +43,9 @@ KNOWN: Final = "known: csi://, v4l2://, rtsp://, http://, a camera's number, fil
 SIDE: Final = (16, 16384)
 RATE: Final = (0.1, 1000.0)
 
-_DEVICE: Final = re.compile(r"/dev/(video\d{1,4}|v4l/by-(id|path)/[A-Za-z0-9_.:+@-]+)", re.ASCII)
+_DEVICE: Final = re.compile(r"/dev/(?!\.)[A-Za-z0-9_.:+@-]+(/(?!\.)[A-Za-z0-9_.:+@-]+){0,3}", re.ASCII)
+"""Any name below /dev: udev rules call cameras what their owners like."""
+_VIDEO: Final = re.compile(r"/dev/(video\d{1,4}|v4l/by-(id|path)/[^/]+)", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\.?", re.ASCII)
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/?%\[\]-]*", re.ASCII)
 """RFC 3986 without quotes and fragments."""
@@ -108,7 +110,7 @@ def parse(text: str) -> SourceUri:
         raise UsageError("the source has control characters", hint="remove line breaks and the like")
     if re.fullmatch(r"\d{1,4}", text, re.ASCII):
         return SourceUri(text, "v4l2", device=f"/dev/video{int(text)}")
-    if _DEVICE.fullmatch(text):
+    if _VIDEO.fullmatch(text) and _DEVICE.fullmatch(text):
         return SourceUri(text, "v4l2", device=text)
     scheme, separator, rest = text.partition("://")
     if not separator or "/" in scheme:

@@ -10,7 +10,8 @@ import numpy as np
 
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.types import Image, Labels
-from edge_segnet.pictures.files import IMAGE_SUFFIXES, pictures_in, read_image, read_labels
+from edge_segnet.pictures.files import read_image, read_labels
+from edge_segnet.pictures.listing import in_order, is_picture, pictures_in
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def find_splits(root: Path) -> list[Split]:
         return parts or [Split(root.name or "all", images, labels)]
     if inside:
         return inside
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in root.iterdir()):
+    if any(is_picture(path) for path in root.iterdir()):
         return [Split(root.resolve().name, None, root)]
     hint = "it needs train/images and train/labels, or images and labels: edge-segnet dataset init makes them"
     raise InputError(f"{root}: no label images and no folders of a data set", hint=hint)
@@ -98,7 +99,8 @@ def match(split: Split) -> tuple[list[Pair], list[Path]]:
     assert split.images is not None
     left, right = _by_stem(split.images), _by_stem(split.labels)
     lonely = [left.get(stem) or right[stem] for stem in sorted(left.keys() ^ right.keys())]
-    return [Pair(left[stem], right[stem]) for stem in sorted(left.keys() & right)], lonely
+    pairs = [Pair(path, right[path.stem]) for path in in_order(left.values()) if path.stem in right]
+    return pairs, lonely
 
 
 def find_pairs(images: Path, labels: Path) -> list[Pair]:
@@ -113,7 +115,7 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
         file, kind, folder = (left[first], "labels", labels) if first in left else (right[first], "picture", images)
         more = f" (and {len(lonely) - 1} more without a partner)" if len(lonely) > 1 else ""
         raise InputError(f"{file} has no {kind} in {folder}{more}", hint="file names must match, without the suffix")
-    return [Pair(left[stem], right[stem]) for stem in sorted(left)]
+    return [Pair(path, right[path.stem]) for path in in_order(left.values())]
 
 
 def _some(values: list[int]) -> str:

@@ -26,7 +26,12 @@ def picture_targets(files: Sequence[Path], out: Path, visual: str, names_file: b
         raise OutputError(f"{out}: {visual} pictures are loss-free", hint="use a name that ends in .png")
     if names_file and out.suffix.lower() not in IMAGE_SUFFIXES:
         raise OutputError(f"{out}: not a picture's suffix", hint="use a name that ends in .png or .jpg, or a folder")
-    return [out] if names_file else [out / (file.stem + (".png" if lossless else file.suffix)) for file in files]
+    return [out] if names_file else [out / (file.stem + _suffix(file, lossless)) for file in files]
+
+
+def _suffix(file: Path, lossless: bool) -> str:
+    """The picture's own where that can be written; PNG for the others, whose content was read, not their name."""
+    return ".png" if lossless or file.suffix.lower() not in IMAGE_SUFFIXES else file.suffix
 
 
 @contextmanager
@@ -39,7 +44,7 @@ class _ImageFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
 
-    def write(self, seq: int, picture: NDArray[np.uint8]) -> None:
+    def write(self, seq: int, picture: NDArray[np.uint8], at_s: float | None = None) -> None:  # noqa: ARG002
         write_image(self._paths[seq], picture)
 
 
@@ -53,5 +58,5 @@ class _NumberedFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, seq: int, picture: NDArray[np.uint8]) -> None:
+    def write(self, seq: int, picture: NDArray[np.uint8], at_s: float | None = None) -> None:  # noqa: ARG002
         write_image(self._folder / f"{seq:06d}.png", picture)

@@ -91,7 +91,7 @@ def segment(
 
     def finish(result: Result, to: Writer | None) -> None:
         if to is not None:
-            to.write(result.frame.seq, render(result, style))
+            to.write(result.frame.seq, render(result, style), result.frame.media_s)
         # Counted here, where Ctrl-C can't come between a frame and its number: what is counted is written.
         summary.counts += result.segmentation.counts
         summary.frames += 1

@@ -75,24 +75,6 @@ quiet_decoders: Final = _Quiet()
 before marker". Python's own messages are safe: ``cli.main`` gives them a descriptor of their own."""
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The picture files of a folder, sorted by name; hidden ones (a copying Mac's ``._x.png``) don't count.
-
-    Raises:
-        InputError: the folder can't be read, or has no pictures.
-    """
-    try:
-        entries = sorted(folder.iterdir())
-        files = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
-        folders = [path for path in entries if path.is_dir()]
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}", hint="check the folder and its rights") from error
-    if not files:
-        hint = f"it has folders; name one of them, or use '{folder}/*/*'" if folders else "it must hold .png or .jpg"
-        raise InputError(f"{folder}: no pictures in this folder", hint=hint)
-    return files
-
-
 def read_image(path: Path) -> Image:
     """A picture file as uint8 [H,W,3] BGR; grey, alpha and 16 bits are converted, EXIF rotation is applied.
 

@@ -11,7 +11,7 @@ from edge_segnet.core import uris
 from edge_segnet.core.errors import InputError, UsageError
 from edge_segnet.core.types import Fit
 from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import IMAGE_SUFFIXES, pictures_in
+from edge_segnet.pictures.listing import files_in, is_picture, sort_out
 from edge_segnet.sources.finite import FiniteSource as FiniteSource
 from edge_segnet.sources.live import FrameFormat, LiveSource, Terms
 
@@ -28,6 +28,8 @@ class Input:
     uri: str
     kind: Kind
     files: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
+    """Files of a folder or glob that somebody may take for pictures, and that can't be read."""
     usb: SourceUri | None = None
     fps: float = 30.0
     seed: int = 0
@@ -40,7 +42,8 @@ def describe(uri: str) -> Input:
         InputError: nothing is there, or the folder has no pictures.
         UsageError: an unknown scheme or parameter.
     """
-    source = uris.parse(uri)
+    path = Path(uri)
+    source = uris.SourceUri(uri, "path", path=uri) if is_there(path) else uris.parse(uri)
     match source.kind:
         case "v4l2":
             return Input(uri, "camera", usb=source)
@@ -50,28 +53,35 @@ def describe(uri: str) -> Input:
             scheme = uri.partition("://")[0]
             hint = "cameras run with: edge-segnet run --source URI; here: a camera's number, files, folders, globs"
             raise UsageError(f"{scheme}://: unknown scheme for this command", hint=hint)
-    path = Path(uri)
-    try:
-        if path.is_dir():
-            return Input(uri, "images", files=tuple(pictures_in(path)))
-        exists = path.exists()
-    except OSError as error:
-        raise InputError(f"{uri}: {error.strerror or error}", hint="check the file and its rights") from error
-    if not exists and any(mark in uri for mark in "*?["):
-        return Input(uri, "images", files=_matches(uri))
-    if not exists:
+    if is_there(path) and path.is_dir():
+        pictures, others = files_in(path)
+        return Input(uri, "images", files=tuple(pictures), left_out=tuple(others))
+    if not path.exists():
+        if any(mark in uri for mark in "*?["):
+            return _matches(uri)
         raise InputError(f"{uri}: no such file or folder")
-    is_picture = path.suffix.lower() in IMAGE_SUFFIXES
-    return Input(uri, "image" if is_picture else "video", files=(path,))
+    return Input(uri, "image" if is_picture(path) else "video", files=(path,))
 
 
-def _matches(pattern: str) -> tuple[Path, ...]:
-    """Pictures that a glob matches (``**`` any folders), sorted."""
+def is_there(path: Path) -> bool:
+    """Whether a file or folder of this name exists: then the text means it, whatever else it could mean (a device is
+    no file). Raises InputError where nobody can tell.
+    """
+    try:
+        return path.is_file() or path.is_dir()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    except ValueError:  # a null byte: the grammar has the better words
+        return False
+
+
+def _matches(pattern: str) -> Input:
+    """Pictures that a glob matches (``**`` any folders), in order."""
     found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
-    files = sorted(Path(name) for name in found if Path(name).suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
+    pictures, others = sort_out(map(Path, found))
+    if not pictures:
         raise InputError(f"{pattern}: no picture matches")
-    return tuple(files)
+    return Input(pattern, "images", files=tuple(pictures), left_out=tuple(others))
 
 
 def open_source(
@@ -89,10 +99,15 @@ def open_source(
             from edge_segnet.sources.images import ImageSource
 
             return ImageSource(source.files, size, fit, camera)
-        case "video" | "camera":
-            from edge_segnet.sources.opencv import VideoSource
+        case "video":
+            from edge_segnet.sources.video_file import VideoFile
 
-            return VideoSource(source.usb or source.files[0], size, fit, camera)
+            return VideoFile(source.files[0], size, fit, camera)
+        case "camera":
+            from edge_segnet.sources.opencv import UsbSource
+
+            assert source.usb is not None
+            return UsbSource(source.usb, size, fit, camera)
         case "synthetic":
             from edge_segnet.sources.synthetic import SyntheticSource
 

@@ -38,7 +38,9 @@ class PlayedSource:
         self._source = open_source(self._before_turn())
         self._seq = 0
         self._came = 0
+        self._next: Frame | None = None
         self._due = time.monotonic()
+        self._began = self._rest = self._due
 
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame when it is due.
@@ -47,12 +49,12 @@ class PlayedSource:
             BadFrame: this one can't be decoded.
             EndOfStream: it is over, and shall not start again.
         """
-        if self._paced and not self._wait(timeout_s):
+        if self._paced and not _slept_until(self._rest, timeout_s):
             return None
         try:
-            frame = self._source.read(timeout_s)
+            frame = self._next or self._source.read(timeout_s)
         except BadFrame:
-            self._due = time.monotonic() + 1.0 / self._source.fps
+            self._due = self._rest = time.monotonic() + 1.0 / self._source.fps
             raise
         except (EndOfStream, SourceLost) as end:
             if not self._loop:
@@ -61,13 +63,23 @@ class PlayedSource:
             return None
         if frame is None:
             return None
+        self._next = frame
+        if self._paced and not self._wait(self._when(frame), timeout_s):
+            return None
+        self._next = None
         self._came += 1
         if self._paced:
-            self._due = max(self._due, time.monotonic() - 1.0 / self._source.fps) + 1.0 / self._source.fps
             # Numbers go on when it starts again.
             self._seq += 1
-            frame = replace(frame, seq=self._seq - 1)
+            now = time.monotonic_ns(), time.time()
+            frame = replace(frame, seq=self._seq - 1, captured_ns=now[0], captured_at=now[1])
         return self._fitted(frame)
+
+    def _when(self, frame: Frame) -> float:
+        """When a frame is due: at its own time in the file, else one after the other at the source's rate."""
+        if frame.media_s is None:
+            return self._due
+        return self._began + frame.media_s
 
     def resize(self, size: tuple[int, int]) -> None:
         """Frames come at ``size`` (width, height) from the next one on."""
@@ -81,15 +93,20 @@ class PlayedSource:
         """Close what is played."""
         self._source.close()
 
-    def _wait(self, timeout_s: float) -> bool:
-        wait_s = self._due - time.monotonic()
-        time.sleep(max(0.0, min(wait_s, timeout_s)))
-        return wait_s <= timeout_s
+    def _wait(self, due: float, timeout_s: float) -> bool:
+        """Until a frame is due; one that is late moves all that follow, because none is skipped."""
+        late_s = max(time.monotonic() - due - 1.0 / self._source.fps, 0.0)
+        if not _slept_until(due, timeout_s):
+            return False
+        self._began += late_s
+        self._due = due + late_s + 1.0 / self._source.fps
+        return True
 
     def _start_again(self) -> None:
         self._source.close()
         if not self._came:
-            self._due = time.monotonic() + AGAIN_S
+            self._due = self._rest = time.monotonic() + AGAIN_S
+        self._began = max(self._due, time.monotonic())
         self._came = 0
         self._source = self._open(self._before_turn())
 
@@ -104,3 +121,10 @@ class PlayedSource:
         picture = flip_image(frame.image if frame.original is None else frame.original, wish.flip)
         image = read_only(fit_image(picture, wish.size, wish.fit))
         return replace(frame, image=image, original=None if picture is image else read_only(picture))
+
+
+def _slept_until(due: float, timeout_s: float) -> bool:
+    """Whether the time has come; sleeps for at most ``timeout_s``."""
+    wait_s = due - time.monotonic()
+    time.sleep(max(0.0, min(wait_s, timeout_s)))
+    return wait_s <= timeout_s

@@ -28,7 +28,7 @@ PRELOAD = (
     "edge_segnet.cli.bench",
     "edge_segnet.backends.onnx",
     "edge_segnet.sources.images",
-    "edge_segnet.sources.opencv",
+    "edge_segnet.sources.video_file",
     "edge_segnet.graph.resize",
 )
 TIMEOUT_S = 60

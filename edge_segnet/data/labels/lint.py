@@ -16,7 +16,7 @@ from edge_segnet.core.stats import class_weights
 from edge_segnet.data.labels.findings import Dataset, Finding, Severity
 from edge_segnet.data.labels.survey import Work, survey, work_list
 from edge_segnet.data.pairs import Split, match
-from edge_segnet.pictures.files import pictures_in
+from edge_segnet.pictures.listing import pictures_in
 
 SHOWN: Final = 5
 """Files that a finding names; it counts all of them."""
