@@ -9,7 +9,9 @@ import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+import typer
 
 from edge_segnet.backends.model import BackendKind, BackendOptions, OpenModel, open_model
 from edge_segnet.bench import provenance
@@ -19,9 +21,11 @@ from edge_segnet.bench.plot import check_plotting, plot
 from edge_segnet.bench.report import Agreement, Bare, ColdStart, Energy, Memory, Phase, Report, read_report
 from edge_segnet.board.power import PowerMeter, nvmap_mb, read_board
 from edge_segnet.cli.bench_tables import show_changes, show_report, show_verdicts
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
+from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
-from edge_segnet.core.size import parse_size
+from edge_segnet.core.size import parse_optional
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, Source
 from edge_segnet.core.uris import parse, without_credentials
@@ -36,62 +40,74 @@ COMPARED: Final = 10
 MAX_RATE: Final = 10_000.0
 CAMERA_WAIT_S: Final = 10.0
 PhaseName = Literal["back_to_back", "paced"]
+ARGUMENTS: Final = ("model", "backend", "source", "size", "seconds", "rate", "warmup", "threads")
+"""Of the command line, those that a figure depends on."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The flags of a measuring run."""
+class Bench:
+    """Measure a model here: frames per second, every stage, frame age, overhead, cold start, memory, power, agreement.
 
-    model: str
-    backend: str
-    source: str
-    size: str | None
-    seconds: float
-    rate: float | None
-    warmup: float
-    threads: int
+    edge-segnet bench --seconds 30 --rate 15 --json bench.json --plot bench.png
+
+    edge-segnet bench --compare old.json new.json
+    """
+
+    model: Model = "segnet-lite"
+    backend: BackendName = "auto"
+    source: Annotated[
+        str, typer.Option(metavar="URI", help="Files and the synthetic street are replayed from memory, cameras live.")
+    ] = "synthetic://drive"
+    size: Size = None
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.01, max=86400, help="Measured time per phase.")] = 10.0
+    rate: Annotated[
+        float | None, typer.Option(metavar="HZ", help="Then measure once more, at this many frames per second.")
+    ] = None
+    warmup: Annotated[float, typer.Option(metavar="S", min=0, max=3600, help="Unmeasured time before.")] = 1.0
+    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0
+    json: Json = None
+    budget: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Exit with 7 if a bound in there is broken.")
+    ] = None
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="A.json B.json", help="Say what changed, instead of measuring.")
+    ] = None
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw latency over time.")] = None
 
     @property
     def network_size(self) -> tuple[int, int] | None:
-        return None if self.size is None else parse_size(self.size)
+        return parse_optional(self.size)
+
+    def run(self) -> None:
+        """Measure and report, or compare two reports.
+
+        Raises:
+            UsageError, SettingsError: flags or budget make no sense.
+            ModelError, InputError, DeviceLost: what a run can meet.
+            BudgetMissed: a bound is broken; everything was written before.
+        """
+        if self.compare is not None:
+            before, after = self.compare
+            show_changes(read_report(before), read_report(after), console(self.json))
+            return
+        _check(self)
+        if self.plot is not None:
+            check_plotting()
+        bounds = read_budget(self.budget) if self.budget else []
+        report = _measure(self)
+        verdicts = judge(report, bounds)
+        with json_lines(self.json) as emit:
+            emit(report.model_dump(mode="json"))
+        if self.plot is not None:
+            plot(report, self.plot)
+        show_report(report, console(self.json))
+        if verdicts:
+            show_verdicts(verdicts, console(self.json))
+        if broken := [verdict.bound for verdict in verdicts if not verdict.met]:
+            raise _missed(broken)
 
 
-def run(
-    settings: Settings,
-    *,
-    json_target: str | None,
-    budget: Path | None,
-    reports: tuple[Path, Path] | None,
-    picture: Path | None,
-) -> None:
-    """Measure and report, or compare two reports.
-
-    Raises:
-        UsageError, SettingsError: flags or budget make no sense.
-        ModelError, InputError, DeviceLost: what a run can meet.
-        BudgetMissed: a bound is broken; everything was written before.
-    """
-    if reports is not None:
-        show_changes(read_report(reports[0]), read_report(reports[1]), console(json_target))
-        return
-    _check(settings)
-    if picture is not None:
-        check_plotting()
-    bounds = read_budget(budget) if budget else []
-    report = _measure(settings)
-    verdicts = judge(report, bounds)
-    with json_lines(json_target) as emit:
-        emit(report.model_dump(mode="json"))
-    if picture is not None:
-        plot(report, picture)
-    show_report(report, console(json_target))
-    if verdicts:
-        show_verdicts(verdicts, console(json_target))
-    if broken := [verdict.bound for verdict in verdicts if not verdict.met]:
-        raise _missed(broken)
-
-
-def _check(settings: Settings) -> None:
+def _check(settings: Bench) -> None:
     for flag, value in (("--seconds", settings.seconds), ("--warmup", settings.warmup)):
         if not math.isfinite(value):
             raise UsageError(f"{flag} {value}: not a time")
@@ -104,7 +120,7 @@ def _missed(broken: list[Bound]) -> BudgetMissed:
     return BudgetMissed(f"budget missed: {broken[0].name} {broken[0].text}{more}", hint="see the table")
 
 
-def _measure(settings: Settings) -> Report:
+def _measure(settings: Bench) -> Report:
     imports_ms = provenance.process_age_ms()
     kind = choose("--backend", settings.backend, BackendKind)
     options = BackendOptions(threads=settings.threads, spinning=settings.rate is None)
@@ -171,7 +187,7 @@ def _read_ahead(source: Source, count: int) -> list[Frame]:
     return frames
 
 
-def _report(settings: Settings, model: OpenModel, feed: _Feed, cold: ColdStart) -> Report:
+def _report(settings: Bench, model: OpenModel, feed: _Feed, cold: ColdStart) -> Report:
     before, backend = read_board(), model.backend
     phases: dict[PhaseName, Phase] = {}
     energy: dict[PhaseName, Energy] = {}
@@ -187,7 +203,7 @@ def _report(settings: Settings, model: OpenModel, feed: _Feed, cold: ColdStart) 
                 phases["paced"] = loop.paced(settings.seconds, settings.rate)
             _note(energy, "paced", meter, phases, None)
     memory = _memory(backend, provenance.resident_mb() - resident)
-    arguments: dict[str, Any] = dict(vars(settings), source=feed.shown)
+    arguments: dict[str, Any] = {name: getattr(settings, name) for name in ARGUMENTS} | {"source": feed.shown}
     return Report(
         provenance=provenance.describe(model.card, model.sha256, backend, feed.shown, feed.kind, arguments),
         cold_start=cold,
@@ -225,7 +241,7 @@ def _memory(backend: Backend, growth_mb: float) -> Memory:
     )
 
 
-def _agreement(settings: Settings, backend: Backend, sample: list[Frame]) -> Agreement | None:
+def _agreement(settings: Bench, backend: Backend, sample: list[Frame]) -> Agreement | None:
     """With the CPU in float32; None where this is the CPU, or where the model of an engine is gone."""
     if backend.name == "onnx":
         return None
@@ -238,3 +254,6 @@ def _agreement(settings: Settings, backend: Backend, sample: list[Frame]) -> Agr
         return agree(backend, reference, sample[:COMPARED])
     finally:
         reference.close()
+
+
+app = program("bench", Bench)

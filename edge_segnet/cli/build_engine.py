@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from edge_segnet.backends.model import read_model
 from edge_segnet.backends.onnx import OnnxBackend
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar
+from edge_segnet.cli.options import Json, Size
 from edge_segnet.core.errors import ModelError, UsageError
-from edge_segnet.core.size import parse_size
+from edge_segnet.core.size import parse_optional
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build
@@ -24,48 +30,74 @@ from edge_segnet.graph.lower import Precision
 logger = logging.getLogger(__name__)
 
 
-def run(
-    model: str,
-    out: Path | None,
-    *,
-    precision: str,
-    runtime: str,
-    capabilities: list[str],
-    size: str | None,
-    workspace_mb: int | None,
-    optimization_level: int | None,
-    force: bool,
-    json_target: str | None,
-) -> None:
-    """Build what is missing or stale; errors as ``engine.build.build``."""
-    request = Request(
-        choose("--precision", precision, Precision),
-        choose("--runtime", runtime, Wanted),
-        _parse_capabilities(capabilities),
-        workspace_mb,
-        optimization_level,
-        force,
+@dataclass(frozen=True)
+class BuildEngine:
+    """Build a TensorRT engine, with the decode kernel, golden labels and a manifest beside it.
+
+    Nothing is rebuilt that still fits; a stale engine says why. Killed or failed, it leaves the old engine whole.
+
+        edge-segnet build-engine segnet-lite
+
+        edge-segnet build-engine mine.onnx --runtime tensorrt-rtx --compute-capability 8.6,8.9
+    """
+
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")] = (
+        "segnet-lite"
     )
-    if out is not None:
-        check_suffix(out)
-    source = read_model(model, None if size is None else parse_size(size))
-    if not isinstance(source, OnnxModel):
-        raise UsageError(f"{model}: an engine already", hint="give a shipped model's name or an .onnx file")
-    try:
-        outcome = _build(source, out, request)
-    except MemoryError as error:
-        hint = "close what else uses the memory, add swap, or build a smaller --size"
-        raise ModelError(f"{model}: too little memory to build an engine here", hint=hint) from error
-    with json_lines(json_target) as emit:
-        emit(
-            {
-                "engine": str(outcome.engine),
-                "built": outcome.built,
-                "stale": list(outcome.reasons),
-                **_document(outcome),
-            }
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="Left out: engines/NAME.engine.")
+    ] = None
+    precision: Annotated[str, typer.Option(metavar="KIND", help="fp16 or fp32.")] = "fp16"
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="auto, tensorrt (Jetson, data centre: builds on its GPU), or tensorrt-rtx (RTX cards)."
+        ),
+    ] = "auto"
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X.Y", help="For tensorrt-rtx: 8.6,8.9. Left out: this GPU's, or 8.0 on."),
+    ] = None
+    size: Size = None
+    workspace_mb: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Scratch memory that a layer may take.")
+    ] = None
+    optimization_level: Annotated[
+        int | None, typer.Option(metavar="0-5", min=0, max=5, help="Higher builds longer; left out: TensorRT's, 3.")
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Build even if the engine that is there fits.")] = False
+    json: Json = None
+
+    def run(self) -> None:
+        """Build what is missing or stale; errors as ``engine.build.build``."""
+        request = Request(
+            choose("--precision", self.precision, Precision),
+            choose("--runtime", self.runtime, Wanted),
+            _parse_capabilities(self.compute_capability or []),
+            self.workspace_mb,
+            self.optimization_level,
+            self.force,
         )
-    logger.info("%s", _summary(outcome))
+        if self.out is not None:
+            check_suffix(self.out)
+        source = read_model(self.model, parse_optional(self.size))
+        if not isinstance(source, OnnxModel):
+            raise UsageError(f"{self.model}: an engine already", hint="give a shipped model's name or an .onnx file")
+        try:
+            outcome = _build(source, self.out, request)
+        except MemoryError as error:
+            hint = "close what else uses the memory, add swap, or build a smaller --size"
+            raise ModelError(f"{self.model}: too little memory to build an engine here", hint=hint) from error
+        with json_lines(self.json) as emit:
+            emit(
+                {
+                    "engine": str(outcome.engine),
+                    "built": outcome.built,
+                    "stale": list(outcome.reasons),
+                    **_document(outcome),
+                }
+            )
+        logger.info("%s", _summary(outcome))
 
 
 def _build(model: OnnxModel, out: Path | None, request: Request) -> Outcome:
@@ -116,3 +148,6 @@ def _summary(outcome: Outcome) -> str:
         return f"{outcome.engine} is up to date ({what})"
     size = outcome.engine.stat().st_size / 1e6
     return f"{outcome.engine}: built in {outcome.manifest.build_seconds:.1f} s, {size:.1f} MB ({what})"
+
+
+app = program("build-engine", BuildEngine)

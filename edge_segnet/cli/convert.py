@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
+import typer
+
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, read_classes
+from edge_segnet.cli.options import Json, Size
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.size import parse_size
@@ -21,47 +26,74 @@ from edge_segnet.graph.view import View
 logger = logging.getLogger(__name__)
 
 
-def run(
-    source: Path,
-    out: Path,
-    *,
-    target: str | None,
-    precision: str,
-    head: str,
-    size: str | None,
-    spec: Path | None,
-    json_target: str | None,
-) -> None:
-    """Make a foreign model canonical (``spec``), lower it for a runtime (``target``), or both.
+@dataclass(frozen=True)
+class Convert:
+    """Write the form of a model that a runtime can run: index pooling is rewritten exactly.
 
-    Raises:
-        ModelError: the model can't be read or rewritten.
-        UsageError: nothing was asked for, or a flag has an unknown value.
+    edge-segnet convert in.onnx -o out.onnx --for tensorrt --precision fp16
+
+    edge-segnet convert foreign.onnx --spec foreign.yaml -o model.onnx
     """
-    _check(target, precision, head, size, spec)
-    wanted = parse_size(size) if size else None
-    model = read_file(cards.find_model(str(source))).proto
-    report: list[str] = []
-    if spec is not None:
-        description = load_spec(spec)
-        classes = read_classes(description.classes, spec.parent, f"{spec}: classes: ")
-        canonical = canonicalise(model, description, class_count=len(classes))
-        model = cards.attach(canonical, name=out.stem, classes=classes).proto
-        report.append(f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}")
-    if target is not None:
-        lowered = lower(
-            model, cast(Target, target), precision=cast(Precision, precision), head=cast(Head, head), size=wanted
-        )
-        model = lowered.model
-        report.extend(lowered.report)
-    elif wanted is not None:
-        model = resize(View(model), wanted).model
-        report.append(f"network size is now {size}")
-    write_bytes(out, model.SerializeToString())
-    with json_lines(json_target) as emit:
-        emit({"output": str(out), "target": target, "precision": precision, "head": head, "report": report})
-    for line in [*report, f"{source} -> {out}"]:
-        logger.info("%s", line)
+
+    model: Annotated[Path, typer.Argument(metavar="IN.onnx")]
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx")]
+    target: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TARGET", help="onnxruntime, tensorrt, openvino or opencv; left out: canonical."),
+    ] = None
+    precision: Annotated[str, typer.Option(metavar="KIND", help="fp32 or fp16.")] = "fp32"
+    head: Annotated[str, typer.Option(metavar="KIND", help="logits, or labels (ArgMax to uint8 at the end).")] = (
+        "logits"
+    )
+    size: Size = None
+    spec: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Describes a foreign model; makes it canonical first.")
+    ] = None
+    json: Json = None
+
+    def run(self) -> None:
+        """Make a foreign model canonical (``spec``), lower it for a runtime (``target``), or both.
+
+        Raises:
+            ModelError: the model can't be read or rewritten.
+            UsageError: nothing was asked for, or a flag has an unknown value.
+        """
+        _check(self.target, self.precision, self.head, self.size, self.spec)
+        wanted = parse_size(self.size) if self.size else None
+        model = read_file(cards.find_model(str(self.model))).proto
+        report: list[str] = []
+        if self.spec is not None:
+            description = load_spec(self.spec)
+            classes = read_classes(description.classes, self.spec.parent, f"{self.spec}: classes: ")
+            canonical = canonicalise(model, description, class_count=len(classes))
+            model = cards.attach(canonical, name=self.out.stem, classes=classes).proto
+            report.append(f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}")
+        if self.target is not None:
+            lowered = lower(
+                model,
+                cast(Target, self.target),
+                precision=cast(Precision, self.precision),
+                head=cast(Head, self.head),
+                size=wanted,
+            )
+            model = lowered.model
+            report.extend(lowered.report)
+        elif wanted is not None:
+            model = resize(View(model), wanted).model
+            report.append(f"network size is now {self.size}")
+        write_bytes(self.out, model.SerializeToString())
+        with json_lines(self.json) as emit:
+            emit(
+                {
+                    "output": str(self.out),
+                    "target": self.target,
+                    "precision": self.precision,
+                    "head": self.head,
+                    "report": report,
+                }
+            )
+        for line in [*report, f"{self.model} -> {self.out}"]:
+            logger.info("%s", line)
 
 
 def _check(target: str | None, precision: str, head: str, size: str | None, spec: Path | None) -> None:
@@ -74,3 +106,6 @@ def _check(target: str | None, precision: str, head: str, size: str | None, spec
         choose("--for", target, Target)
     elif (precision, head) != ("fp32", "logits"):
         raise UsageError("--precision and --head need --for TARGET", hint="canonical models are fp32 with logits")
+
+
+app = program("convert", Convert)

@@ -6,13 +6,17 @@ import json
 import os
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+import typer
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from edge_segnet.cli.command import program
+from edge_segnet.cli.options import Json
 from edge_segnet.core.files import output_error, write_bytes
 from edge_segnet.doctor.report import Finding, Report, Status
 from edge_segnet.doctor.run import examine
@@ -28,14 +32,38 @@ UPWARDS: Final[tuple[Status, ...]] = ("grey", "green", "yellow", "red")
 """The worst last: there the eye is when the program ends."""
 
 
-def run(config: Path | None, timeout_s: float, json_target: str | None) -> None:
-    """Check, print, and end with the report's exit code."""
-    report = examine(config, limit_s=timeout_s)
-    if json_target is not None:
-        _write(report, json_target)
-    out = Console(stderr=json_target == "-", highlight=False)
-    out.print(Group(_heading(report), _table(report), _summary(report)))
-    sys.exit(report.exit_code)
+@dataclass(frozen=True)
+class Doctor:
+    """Check this machine against the settings: what is here, what is wrong, what to do about it.
+
+    GPU, TensorRT and engines, cameras, GStreamer, rights, disk, heat, ports, broker, the systemd unit. Changes nothing.
+
+    With sudo it sees more: closed settings, other users' programs.
+
+    Exit code 0, or the smallest that FAILs: 2 settings, 3 model, engine, GPU; 4 camera, port, broker, folder; 7 disk.
+
+        edge-segnet doctor
+
+        sudo edge-segnet doctor --config config.yaml --json report.json
+    """
+
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Settings; left out: /etc/edge-segnet/config.yaml if any."),
+    ] = None
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=1.0, max=600.0, help="Report after so long what has not answered.")
+    ] = 7.0
+    json: Json = None
+
+    def run(self) -> None:
+        """Check, print, and end with the report's exit code."""
+        report = examine(self.config, limit_s=self.timeout)
+        if self.json is not None:
+            _write(report, self.json)
+        out = Console(stderr=self.json == "-", highlight=False)
+        out.print(Group(_heading(report), _table(report), _summary(report)))
+        sys.exit(report.exit_code)
 
 
 def _write(report: Report, target: str) -> None:
@@ -88,3 +116,6 @@ def _summary(report: Report) -> Text:
     counts = f"{report.count('red')} FAIL, {report.count('yellow')} to look at, {report.count('green')} ok"
     ending = f"; exit code {report.exit_code}" if report.exit_code else ""
     return Text(f"\n{counts}, in {report.seconds:.1f} s{ending}")
+
+
+app = program("doctor", Doctor)

@@ -4,55 +4,73 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
+from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import UsageError
-from edge_segnet.core.size import parse_size
+from edge_segnet.core.size import parse_optional
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.offline import evaluate as evaluating
 from edge_segnet.offline.risk_curve import check_plotting, plot
 
 
-def run(
-    images: Path,
-    labels: Path,
-    *,
-    model: str,
-    backend: str,
-    size: str | None,
-    void: int | None,
-    curve: Path | None,
-    calibrated: Path | None,
-    json_target: str | None,
-) -> None:
-    """Score a model and print the scores; errors as ``evaluate.evaluate``."""
-    kind = choose("--backend", backend, BackendKind)
-    if curve is not None:
-        check_plotting()
-    if calibrated is not None and calibrated.suffix != ".onnx":
-        raise UsageError(f"--calibrate {calibrated}: a model file ends in .onnx")
-    pairs = find_pairs(images, labels)
-    opened = open_model(model, None if size is None else parse_size(size), kind, BackendOptions(spinning=True))
-    card, engine = opened.card, opened.backend
-    with progress_bar("evaluate", len(pairs)) as advance:
-        ignored = card.classes.void if void is None else void
-        evaluation = evaluating.evaluate(pairs, engine, card.fit, ignored, advance)
-    engine.close()
-    if curve is not None:
-        plot(evaluation.sureness, curve, f"{card.name} on {images.name}")
-    if calibrated is not None:
-        _calibrate(evaluation, model, images, calibrated)
-    with json_lines(json_target) as emit:
-        emit(evaluation.to_document(card.classes, card.name, engine.name))
-    if json_target != "-":
-        console(json_target).print(_table(evaluation, card.classes))
-        console(json_target).print(_summary(evaluation, engine.name))
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a model on labelled pictures: global and class accuracy, mean and per-class IoU, confusion matrix; and how
+    far its sureness can be trusted: calibration error, AUROC of wrong pixels by margin.
+    """
+
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures.")]
+    labels: Annotated[Path, typer.Option(metavar="DIR", help="Folder of label PNGs of the same names.")]
+    model: Model = "segnet-lite"
+    backend: BackendName = "auto"
+    size: Size = None
+    void: Annotated[
+        int | None,
+        typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
+    ] = None
+    curve: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw risk over coverage and the calibration there.")
+    ] = None
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="ONNX", help="Write the model there, calibrated with pictures it has not learnt from."),
+    ] = None
+    json: Json = None
+
+    def run(self) -> None:
+        """Score a model and print the scores; errors as ``evaluate.evaluate``."""
+        kind = choose("--backend", self.backend, BackendKind)
+        if self.curve is not None:
+            check_plotting()
+        if self.calibrate is not None and self.calibrate.suffix != ".onnx":
+            raise UsageError(f"--calibrate {self.calibrate}: a model file ends in .onnx")
+        pairs = find_pairs(self.images, self.labels)
+        opened = open_model(self.model, parse_optional(self.size), kind, BackendOptions(spinning=True))
+        card, engine = opened.card, opened.backend
+        with progress_bar("evaluate", len(pairs)) as advance:
+            ignored = card.classes.void if self.void is None else self.void
+            evaluation = evaluating.evaluate(pairs, engine, card.fit, ignored, advance)
+        engine.close()
+        if self.curve is not None:
+            plot(evaluation.sureness, self.curve, f"{card.name} on {self.images.name}")
+        if self.calibrate is not None:
+            _calibrate(evaluation, self.model, self.images, self.calibrate)
+        with json_lines(self.json) as emit:
+            emit(evaluation.to_document(card.classes, card.name, engine.name))
+        if self.json != "-":
+            console(self.json).print(_table(evaluation, card.classes))
+            console(self.json).print(_summary(evaluation, engine.name))
 
 
 def _calibrate(evaluation: evaluating.Evaluation, model: str, images: Path, out: Path) -> None:
@@ -94,3 +112,6 @@ def _percent(value: float) -> str:
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+app = program("evaluate", Evaluate)

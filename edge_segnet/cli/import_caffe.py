@@ -5,12 +5,16 @@ from __future__ import annotations
 import colorsys
 import dataclasses
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import console, json_lines, read_classes
+from edge_segnet.cli.options import Json
 from edge_segnet.core import classes as class_maps
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import ModelError
@@ -22,41 +26,61 @@ from edge_segnet.pictures.files import read_lut
 logger = logging.getLogger(__name__)
 
 
-def run(
-    model: Path,
-    weights: Path,
-    out: Path,
-    *,
-    colours: Path | None,
-    classes: str | None,
-    size: str | None,
-    licence: str,
-    json_target: str | None,
-) -> None:
-    """Import, check the classes, write, report.
+@dataclass(frozen=True)
+class ImportCaffe:
+    """Bring a SegNet or ENet of the Caffe fork along; needs no Caffe.
 
-    Raises:
-        ModelError: see ``graph.caffe``; or the class map has another length than the classifier.
-        InputError, UsageError: the palette or the class map is no good.
+    edge-segnet import-caffe --model segnet.prototxt --weights segnet.caffemodel --classes camvid-12 -o segnet.onnx
     """
-    wanted = parse_size(size) if size else None
-    lut = None if colours is None else read_lut(colours)
-    named = None if classes is None else read_classes(classes)
-    imported = import_caffe(model, weights, wanted)
-    class_map = _class_map(imported, named, colours, lut)
-    provenance = {"imported_from": {"prototxt": model.name, "caffemodel": weights.name, "network": imported.name}}
-    imported_model = cards.attach(
-        imported.model, name=out.stem, classes=class_map, licence=licence, provenance=provenance | _report(imported)
+
+    model: Annotated[Path, typer.Option("--model", metavar="M.prototxt", help="The network, as Caffe describes it.")]
+    weights: Annotated[Path, typer.Option(metavar="W.caffemodel", help="Its weights.")]
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx", help="The model file to write.")]
+    colours: Annotated[Path | None, typer.Option(metavar="LUT.png", help="A 256x1 palette such as camvid12.png.")] = (
+        None
     )
-    cards.save(imported_model, out)
-    document = {"output": str(out), "classes": class_map.to_dict(), **_report(imported)}
-    with json_lines(json_target) as emit:
-        emit(document)
-    if json_target != "-":
-        console(json_target).print(_table(imported, class_map))
-    for note in imported.notes:
-        logger.warning("note: %s", note)
-    logger.info("%s + %s -> %s", model, weights, out)
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Class map: a name, a YAML file or a 256x1 palette PNG.")
+    ] = None
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; the prototxt's own, else 480x360.")] = (
+        None
+    )
+    licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the weights' licence asks of the model's users.")
+    ] = ""
+    json: Json = None
+
+    def run(self) -> None:
+        """Import, check the classes, write, report.
+
+        Raises:
+            ModelError: see ``graph.caffe``; or the class map has another length than the classifier.
+            InputError, UsageError: the palette or the class map is no good.
+        """
+        wanted = parse_size(self.size) if self.size else None
+        lut = None if self.colours is None else read_lut(self.colours)
+        named = None if self.classes is None else read_classes(self.classes)
+        imported = import_caffe(self.model, self.weights, wanted)
+        class_map = _class_map(imported, named, self.colours, lut)
+        provenance = {
+            "imported_from": {"prototxt": self.model.name, "caffemodel": self.weights.name, "network": imported.name}
+        }
+        imported_model = cards.attach(
+            imported.model,
+            name=self.out.stem,
+            classes=class_map,
+            licence=self.licence,
+            provenance=provenance | _report(imported),
+        )
+        cards.save(imported_model, self.out)
+        document = {"output": str(self.out), "classes": class_map.to_dict(), **_report(imported)}
+        with json_lines(self.json) as emit:
+            emit(document)
+        if self.json != "-":
+            console(self.json).print(_table(imported, class_map))
+        for note in imported.notes:
+            logger.warning("note: %s", note)
+        logger.info("%s + %s -> %s", self.model, self.weights, self.out)
 
 
 def _class_map(imported: Imported, named: ClassMap | None, colours: Path | None, lut: Any) -> ClassMap:
@@ -132,3 +156,6 @@ def _summary(ignored: list[str]) -> list[str]:
         some = f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 4 else ", ".join(names)
         lines.append(f"{some} ({reason}")
     return lines
+
+
+app = program("import-caffe", ImportCaffe)

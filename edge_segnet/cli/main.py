@@ -1,4 +1,4 @@
-"""The command line: parses, prints, and turns errors into exit codes. No logic; heavy imports happen in commands."""
+"""The command line: finds the command, and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import os
 import signal
 import sys
 import warnings
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from edge_segnet.cli import data_commands as cli_data
-from edge_segnet.cli import files_commands as cli_files
-from edge_segnet.cli import models_commands as cli_models
-from edge_segnet.cli import service as cli_install
-from edge_segnet.cli import service_commands as cli_service
+from edge_segnet.cli.command import LazyGroup, announce
 from edge_segnet.core.errors import EdgeSegnetError
 from edge_segnet.core.logs import OneLine, StandardError
 from edge_segnet.service import process
@@ -26,11 +22,36 @@ EXIT_CODES = (
     "missed; 130 and 143 interrupted."
 )
 
+COMMANDS: Final = {
+    "run": ("run", "Serve: capture, segment, publish, newest frame first; dashboard, API and metrics over HTTP."),
+    "reload": ("reload", "Have the running service read its settings again."),
+    "config": ("config", "The settings file of 'run'."),
+    "doctor": ("doctor", "Check this machine against the settings: what is here, what is wrong, what to do about it."),
+    "service": ("service", "The systemd service of this machine."),
+    "segment": ("segment", "Segment pictures, videos or a camera into pictures and videos."),
+    "evaluate": (
+        "evaluate",
+        "Score a model on labelled pictures: accuracy, IoU, confusion, and how far it knows its doubts.",
+    ),
+    "convert": ("convert", "Write the form of a model that a runtime can run: index pooling is rewritten exactly."),
+    "build-engine": (
+        "build_engine",
+        "Build a TensorRT engine, with the decode kernel, golden labels and a manifest beside it.",
+    ),
+    "bench": ("bench", "Measure a model here: frames per second, every stage, frame age, memory, power, agreement."),
+    "train": ("train", "Train a model (extra 'train')."),
+    "import-caffe": ("import_caffe", "Bring a SegNet or ENet of the Caffe fork along; needs no Caffe."),
+    "labels": ("labels", "Look at label images, find their faults, colour them, change their form or class map."),
+    "dataset": ("dataset", "Start a data set of your own."),
+}
+"""Name -> its file in this room, and its line in the help: what is not called is not imported."""
+
 _BAD_ARGUMENTS: type[Exception] = typer.BadParameter.__mro__[2]
 """Click's ``ClickException``; newer typers carry a click of their own."""
 
 app = typer.Typer(
     name="edge-segnet",
+    cls=LazyGroup,
     help="Real-time SegNet segmentation: pictures, videos and cameras in; class maps, colours and statistics out.",
     epilog=EXIT_CODES,
     add_completion=False,
@@ -104,5 +125,5 @@ def _root(
     pass
 
 
-for page in (cli_service, cli_install, cli_files, cli_models, cli_data):
-    page.register(app)
+for _name, (_module, _about) in COMMANDS.items():
+    announce(app, _name, _module, _about)

@@ -1,15 +1,18 @@
-"""``edge-segnet run`` and ``edge-segnet config``."""
+"""``edge-segnet run``."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import typer
+
+from edge_segnet.cli.command import program
 from edge_segnet.core import uris
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.logs import service_logging
@@ -21,54 +24,85 @@ from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
 from edge_segnet.settings import load as config_file
 from edge_segnet.settings.load import Change
-from edge_segnet.settings.schema import Config, json_schema
+from edge_segnet.settings.schema import Config
 from edge_segnet.sources import describe
 
 logger = logging.getLogger(__name__)
 
 
-def run(
-    config: Path | None,
-    source: str | None,
-    model: str | None,
-    backend: str | None,
-    size: str | None,
-    colours: Path | None,
-    settings: Sequence[str],
-    *,
-    display: bool,
-    check: bool,
-    refuse_synthetic: bool,
-) -> None:
-    """Serve until a signal comes or every source has ended.
+@dataclass(frozen=True)
+class Run:
+    """Serve: capture, segment, publish, newest frame first; dashboard, API and metrics over HTTP.
 
-    Raises:
-        EdgeSegnetError: as ``Daemon.run``; SettingsError for the settings.
+    Without arguments: the shipped model, the rendered street, http://127.0.0.1:8080.
+
+    SIGHUP or a changed file reloads the settings, SIGTERM ends.
+
+        edge-segnet run --source 0
+
+        edge-segnet run --config /etc/edge-segnet/config.yaml
+
+        edge-segnet run --source rtsp://camera/stream --set cameras.camera.rate=10
+
+        edge-segnet run --model original.onnx --source 0 --colours camvid12.png --display
     """
-    changes = [config_file.parse_setting(text) for text in settings]
-    flags = {"model": model, "backend": backend, "size": size, "colours": colours and str(colours)}
-    changes += [Change(key, value, f"--{key}") for key, value in flags.items() if value is not None]
 
-    def reread() -> Config:
-        read = config_file.load(config, changes, source)
-        if refuse_synthetic:
-            _refuse_synthetic(read)
-        return read
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings, in YAML.")] = None
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="csi://0, v4l2:///dev/video0, rtsp://..., http://..., a file, a folder."),
+    ] = None
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="MODEL", help="A shipped NAME, an .onnx or an .engine.")
+    ] = None
+    backend: Annotated[str | None, typer.Option(metavar="NAME", help="auto, onnx or tensorrt.")] = None
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; auto: what meets the rates.")] = None
+    colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None
+    display: Annotated[bool, typer.Option("--display", help="Show a window too (extra 'display'); ESC ends.")] = False
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example http.port=8081."),
+    ] = None
+    check: Annotated[bool, typer.Option("--check", help="Check the settings and exit.")] = False
+    refuse_synthetic: Annotated[
+        bool, typer.Option("--refuse-synthetic", help="End with an error if a source is rendered.")
+    ] = False
 
-    first = reread()
-    if source is not None and uris.parse(source).kind == "path":
-        describe(source)  # a file that isn't there is a mistake; a camera may come later
-    if check:
-        _check(first, config)
-        return
-    service_logging(first.log.level, first.log.format, "JOURNAL_STREAM" in os.environ)
-    from_file = config is not None and model is None
-    origin = Origin(reread, config, wait_for_model=from_file)
-    here = process.begin()
-    daemon = Daemon(first, origin, here.notifier, _window(lambda: daemon) if display else {})
-    here.serve(daemon)
-    daemon.run()
-    sys.exit(here.code)
+    def run(self) -> None:
+        """Serve until a signal comes or every source has ended.
+
+        Raises:
+            EdgeSegnetError: as ``Daemon.run``; SettingsError for the settings.
+        """
+        changes = [config_file.parse_setting(text) for text in (self.settings or [])]
+        flags = {
+            "model": self.model,
+            "backend": self.backend,
+            "size": self.size,
+            "colours": self.colours and str(self.colours),
+        }
+        changes += [Change(key, value, f"--{key}") for key, value in flags.items() if value is not None]
+
+        def reread() -> Config:
+            read = config_file.load(self.config, changes, self.source)
+            if self.refuse_synthetic:
+                _refuse_synthetic(read)
+            return read
+
+        first = reread()
+        if self.source is not None and uris.parse(self.source).kind == "path":
+            describe(self.source)  # a file that isn't there is a mistake; a camera may come later
+        if self.check:
+            _check(first, self.config)
+            return
+        service_logging(first.log.level, first.log.format, "JOURNAL_STREAM" in os.environ)
+        from_file = self.config is not None and self.model is None
+        origin = Origin(reread, self.config, wait_for_model=from_file)
+        here = process.begin()
+        daemon = Daemon(first, origin, here.notifier, _window(lambda: daemon) if self.display else {})
+        here.serve(daemon)
+        daemon.run()
+        sys.exit(here.code)
 
 
 def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:
@@ -104,7 +138,4 @@ def _check(config: Config, path: Path | None) -> None:
     logger.info("%s: good (model %s, cameras: %s)", path or "the defaults", config.model, names)
 
 
-def print_schema() -> None:
-    """The JSON schema of the settings file, on standard output."""
-    document: dict[str, Any] = json_schema()
-    print(json.dumps(document, indent=2))  # noqa: T201
+app = program("run", Run)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
+import typer
 from rich.table import Table
 
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import check_share, choose, console, json_lines, progress_bar
+from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import class_documents, result_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
-from edge_segnet.core.size import parse_size
+from edge_segnet.core.size import parse_optional
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Counts, Generation, Origin, Result, View
 from edge_segnet.core.uris import without_credentials
@@ -33,51 +36,77 @@ INTERRUPTED: Final = 130
 Emit = Callable[[dict[str, Any]], None]
 
 
-def run(
-    inputs: Sequence[str],
-    out: Path | None,
-    *,
-    model: str,
-    backend: str,
-    size: str | None,
-    visual: str,
-    alpha: float,
-    legend: bool,
-    frames: int | None,
-    colours: Path | None,
-    counts: bool,
-    threads: int,
-    json_target: str | None,
-) -> None:
-    """Segment every input; broken ones are reported and skipped. Without ``out`` only numbers come out.
+@dataclass(frozen=True)
+class Segment:
+    """Segment pictures, videos or a camera into pictures and videos.
 
-    Raises:
-        UsageError: nothing would come out.
-        InputError: nothing could be read.
-        PartialFailure: something could not be read, the rest is written.
+    Pictures become pictures, folders folders, videos and cameras videos.
+
+    With --json every frame is one line of JSON, and the last line is a summary.
+
+        edge-segnet segment photo.jpg -o overlay.jpg --counts --legend
+
+        edge-segnet segment frames/ -o labels/ --visualize labels
+
+        edge-segnet segment drive.mp4 -o coloured.mp4 --json stats.jsonl
     """
-    if out is None and not counts and json_target is None:
-        raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
-    kind = choose("--backend", backend, BackendKind)
-    style = RenderStyle(choose("--visualize", visual, Visual), "source", check_share("--alpha", alpha), legend=legend)
-    bad: list[str] = []
-    sources = _describe(inputs, bad)
-    jobs = segmenting.plan(sources, out, style)  # first, so that a wrong -o is known before the model is opened
-    options = BackendOptions(threads=threads, spinning=True)
-    opened = open_model(model, None if size is None else parse_size(size), kind, options, colours)
-    card, classes = opened.card, opened.card.classes
-    generation = Generation(opened.backend, card.name, View(classes, card.fit))
-    total = Summary(np.zeros(len(classes) + 1, np.int64), bad=bad)
-    with json_lines(json_target) as emit:
-        for job in jobs:
-            _run_job(job, generation, style, frames, emit, total, alone=len(inputs) == 1)
-            if total.interrupted:
-                break
-        emit({"summary": _summary(total, classes)})
-    opened.backend.close()
-    if counts and total.frames:
-        console(json_target).print(_counts_table(total.counts, classes))
-    _finish(total)
+
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Pictures, folders, globs, videos, a camera's number, synthetic://drive."),
+    ]
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", help="A file for one input, else a folder; without: numbers only."),
+    ] = None
+    model: Model = "segnet-lite"
+    backend: BackendName = "auto"
+    visualize: Annotated[str, typer.Option(metavar="KIND", help="overlay, mask, or labels (raw ids, loss-free).")] = (
+        "overlay"
+    )
+    alpha: Annotated[float, typer.Option(metavar="A", help="Share of the colours in an overlay, 0 to 1.")] = 0.5
+    size: Size = None
+    frames: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop after this many frames of each input.")
+    ] = None
+    colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None
+    counts: Annotated[bool, typer.Option("--counts", help="Print label, class, colour, pixels and share.")] = False
+    legend: Annotated[bool, typer.Option("--legend", help="Draw a legend with shares beside the picture.")] = False
+    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0
+    json: Json = None
+
+    def run(self) -> None:
+        """Segment every input; broken ones are reported and skipped. Without ``out`` only numbers come out.
+
+        Raises:
+            UsageError: nothing would come out.
+            InputError: nothing could be read.
+            PartialFailure: something could not be read, the rest is written.
+        """
+        if self.out is None and not self.counts and self.json is None:
+            raise UsageError("segment: nothing would come out", hint="give -o OUT, --counts or --json FILE")
+        kind = choose("--backend", self.backend, BackendKind)
+        visual, alpha = choose("--visualize", self.visualize, Visual), check_share("--alpha", self.alpha)
+        style = RenderStyle(visual, "source", alpha, legend=self.legend)
+        bad: list[str] = []
+        sources = _describe(self.inputs, bad)
+        # First, so that a wrong -o is known before the model is opened.
+        jobs = segmenting.plan(sources, self.out, style)
+        options = BackendOptions(threads=self.threads, spinning=True)
+        opened = open_model(self.model, parse_optional(self.size), kind, options, self.colours)
+        card, classes = opened.card, opened.card.classes
+        generation = Generation(opened.backend, card.name, View(classes, card.fit))
+        total = Summary(np.zeros(len(classes) + 1, np.int64), bad=bad)
+        with json_lines(self.json) as emit:
+            for job in jobs:
+                _run_job(job, generation, style, self.frames, emit, total, alone=len(self.inputs) == 1)
+                if total.interrupted:
+                    break
+            emit({"summary": _summary(total, classes)})
+        opened.backend.close()
+        if self.counts and total.frames:
+            console(self.json).print(_counts_table(total.counts, classes))
+        _finish(total)
 
 
 def _describe(uris: Sequence[str], bad: list[str]) -> list[Input]:
@@ -184,3 +213,6 @@ def _nothing(bad: list[str]) -> InputError:
 def _number(count: int, what: str) -> str:
     words = what.split(" or ")
     return f"{count} {' or '.join(word + 's' * (count != 1) for word in words)}"
+
+
+app = program("segment", Segment)

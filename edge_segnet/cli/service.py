@@ -10,16 +10,11 @@ import typer
 
 from edge_segnet.core.errors import UsageError
 
-service = typer.Typer(help="The systemd service of this machine.", no_args_is_help=True)
+app = typer.Typer(help="The systemd service of this machine.", no_args_is_help=True, add_completion=False)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this page's commands to the program."""
-    app.add_typer(service, name="service")
-
-
-@service.command()
+@app.command()
 def install(
     source: Annotated[
         str | None, typer.Option(metavar="URI", help="The camera: csi://0, 0, /dev/v4l/by-id/..., rtsp://..., a file.")
@@ -63,7 +58,7 @@ def install(
         typer.echo(line)
 
 
-@service.command()
+@app.command()
 def status() -> None:
     """Does it run, since when, with which settings, and where is its dashboard?
 
@@ -78,7 +73,7 @@ def status() -> None:
     sys.exit(code)
 
 
-@service.command()
+@app.command()
 def uninstall(
     purge: Annotated[bool, typer.Option("--purge", help="Settings, recordings, engines and the user, too.")] = False,
     dry_run: DryRun = False,
@@ -95,7 +90,7 @@ def uninstall(
     removal.uninstall(Place(), typer.echo, purge=purge, dry_run=dry_run)
 
 
-@service.command(hidden=True)
+@app.command(hidden=True)
 def configure() -> None:
     """What the package's own scripts call after unpacking it."""
     from edge_segnet.doctor.place import Place

@@ -7,9 +7,13 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
+
+from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
+from edge_segnet.cli.options import Json
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.size import MIN_SIZE, parse_size
@@ -30,65 +34,82 @@ CALIBRATION_BATCHES = 8
 
 
 @dataclass(frozen=True)
-class Request:
-    """The command line."""
+class Train:
+    """Train a model (extra 'train'). A killed run goes on from OUT.ckpt when the same command is given again."""
 
-    images: Path
-    labels: Path
-    val_images: Path
-    val_labels: Path
-    out: Path
-    arch: str
-    classes: str
-    void: int | None
-    size: str
-    crop: str | None
-    epochs: float | None
-    minutes: float | None
-    batch: int
-    rate: float
-    encoder_rate: float
-    init: str | None
-    encoder_weights: Path | None
-    synthetic: float
-    validations: int
-    seed: int
-    device: Literal["auto", "cpu", "cuda"]
-    licence: str
-    json_target: str | None
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Training pictures.")]
+    labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")]
+    val_images: Annotated[Path, typer.Option(metavar="DIR", help="Validation pictures.")]
+    val_labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")]
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx", help="The model file to write.")]
+    arch: Annotated[str, typer.Option(metavar="NAME", help="segnet, segnet-basic or segnet-lite.")] = "segnet-lite"
+    classes: Annotated[
+        str, typer.Option(metavar="MAP", help="Class map: a name, a YAML file or a 256x1 palette PNG.")
+    ] = "camvid-11"
+    void: Annotated[
+        int | None,
+        typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
+    ] = None
+    size: Annotated[str, typer.Option(metavar="WxH", help="Network size.")] = "480x360"
+    crop: Annotated[str | None, typer.Option(metavar="WxH", help="What one sample shows; about 90 % of --size.")] = None
+    epochs: Annotated[float | None, typer.Option(metavar="N", min=0.0, help="Passes over the training pictures.")] = (
+        None
+    )
+    minutes: Annotated[float | None, typer.Option(metavar="M", min=0.0, help="Training time instead of epochs.")] = None
+    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Samples per step.")] = 6
+    rate: Annotated[float, typer.Option(metavar="R", min=0.0, help="Peak learning rate of the decoder.")] = 2.5e-3
+    encoder_rate: Annotated[
+        float, typer.Option(metavar="X", min=0.0, help="The encoder's rate, relative to the decoder's.")
+    ] = 0.2
+    init: Annotated[str | None, typer.Option(metavar="MODEL", help="Start from this model file or shipped model.")] = (
+        None
+    )
+    encoder_weights: Annotated[Path | None, typer.Option(metavar="FILE", help="ImageNet weights for the encoder.")] = (
+        None
+    )
+    synthetic: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Share of rendered street samples.")
+    ] = 0.0
+    validations: Annotated[int, typer.Option(metavar="N", min=1, help="How often the validation pairs are scored.")] = (
+        25
+    )
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Makes a run repeatable.")] = 0
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto"
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="What the data's licence asks of the model's users.")] = (
+        ""
+    )
+    json: Json = None
+
+    def run(self) -> None:
+        """Train, or go on with a killed run, and export the network that was best on the validation pairs.
+
+        Raises:
+            UsageError: torch is missing, or a flag is wrong.
+            InputError: the data is incomplete or broken.
+            ModelError: the start weights don't fit, or training diverged.
+        """
+        if self.arch not in ARCHITECTURES:
+            raise UsageError(f"--arch {self.arch}: unknown", hint=f"one of: {', '.join(ARCHITECTURES)}")
+        if self.out.suffix != ".onnx":
+            raise UsageError(f"-o {self.out}: a model file ends in .onnx")
+        try:
+            import torch
+        except ImportError as error:
+            raise UsageError("train needs torch", hint="pip install 'edge-segnet[train]'") from error
+        torch.manual_seed(self.seed)
+        classes = read_classes(self.classes)
+        trainer = _prepare(self, classes)
+        checkpoint = self.out.with_suffix(".ckpt")
+        if checkpoint.exists():
+            trainer.load(checkpoint)
+            logger.info("going on from %s at %.1f %%", checkpoint, 100 * trainer.done)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        with progress_bar("train", 1000) as advance:
+            trainer.run(checkpoint, lambda progress: _report(progress, advance))
+        _export(self, classes, trainer)
 
 
-def run(**flags: Any) -> None:
-    """Train, or go on with a killed run, and export the network that was best on the validation pairs.
-
-    Raises:
-        UsageError: torch is missing, or a flag is wrong.
-        InputError: the data is incomplete or broken.
-        ModelError: the start weights don't fit, or training diverged.
-    """
-    request = Request(**flags)
-    if request.arch not in ARCHITECTURES:
-        raise UsageError(f"--arch {request.arch}: unknown", hint=f"one of: {', '.join(ARCHITECTURES)}")
-    if request.out.suffix != ".onnx":
-        raise UsageError(f"-o {request.out}: a model file ends in .onnx")
-    try:
-        import torch
-    except ImportError as error:
-        raise UsageError("train needs torch", hint="pip install 'edge-segnet[train]'") from error
-    torch.manual_seed(request.seed)
-    classes = read_classes(request.classes)
-    trainer = _prepare(request, classes)
-    checkpoint = request.out.with_suffix(".ckpt")
-    if checkpoint.exists():
-        trainer.load(checkpoint)
-        logger.info("going on from %s at %.1f %%", checkpoint, 100 * trainer.done)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar("train", 1000) as advance:
-        trainer.run(checkpoint, lambda progress: _report(progress, advance))
-    _export(request, classes, trainer)
-
-
-def _plan(request: Request) -> Plan:
+def _plan(request: Train) -> Plan:
     from edge_segnet.train.loop import Plan
 
     if (request.epochs is None) == (request.minutes is None):
@@ -117,7 +138,7 @@ def _crop(size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def _prepare(request: Request, classes: ClassMap) -> Trainer:
+def _prepare(request: Train, classes: ClassMap) -> Trainer:
     from edge_segnet.train.data import Pairs
     from edge_segnet.train.loop import Trainer
     from edge_segnet.train.model import SegNet
@@ -181,7 +202,7 @@ def _report(progress: Progress, advance: Any) -> None:
         )  # fmt: skip
 
 
-def _export(request: Request, classes: ClassMap, trainer: Trainer) -> None:
+def _export(request: Train, classes: ClassMap, trainer: Trainer) -> None:
     from edge_segnet.train.curves import plot
     from edge_segnet.train.export import export
 
@@ -204,10 +225,13 @@ def _export(request: Request, classes: ClassMap, trainer: Trainer) -> None:
     cards.save(model, request.out)
     curves = request.out.with_suffix(".curves.png")
     plot(trainer.history, curves, f"{request.arch}, best validation mean IoU {100 * trainer.best_iou:.1f} %")
-    with json_lines(request.json_target) as emit:
+    with json_lines(request.json) as emit:
         emit({"output": str(request.out), "curves": str(curves), "best": best, "history": trainer.history})
     print(f"{request.out}, {curves}", file=sys.stderr)  # noqa: T201
 
 
 def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
+
+
+app = program("train", Train)

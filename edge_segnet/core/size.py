@@ -13,6 +13,11 @@ MAX_SIZE: Final = 8192
 """Pixels a side; SegNet's maps at this size take tens of gigabytes already."""
 
 
+def parse_optional(text: str | None) -> tuple[int, int] | None:
+    """``parse_size`` of a flag that may be left out."""
+    return None if text is None else parse_size(text)
+
+
 def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
     """``480x360`` -> (480, 360); raises UsageError."""
     match = re.fullmatch(r"0*([1-9]\d{0,8})[xX]0*([1-9]\d{0,8})", text, re.ASCII)

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from edge_segnet.backends.model import open_model
-from edge_segnet.cli import bench, evaluate, segment
+from edge_segnet.cli.bench import Bench
+from edge_segnet.cli.evaluate import Evaluate
+from edge_segnet.cli.segment import Segment
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.model import check
 from edge_segnet.graph import card as cards
@@ -49,30 +51,16 @@ def counted(path: Path) -> Iterator[Counter[str]]:
 
 
 def _segment(model: Path, folder: Path) -> None:
-    segment.run(
-        [str(folder / "images/a.png")], None, model=str(model), backend="onnx", size=None, visual="overlay", alpha=0.5,
-        legend=False, frames=None, colours=None, counts=True, threads=1, json_target=None,
-    )  # fmt: skip
+    Segment([str(folder / "images/a.png")], model=str(model), backend="onnx", counts=True, threads=1).run()
 
 
 def _evaluate(model: Path, folder: Path) -> None:
-    images, labels = folder / "images", folder / "labels"
-    evaluate.run(
-        images,
-        labels,
-        model=str(model),
-        backend="onnx",
-        size=None,
-        void=None,
-        curve=None,
-        calibrated=None,
-        json_target=None,
-    )
+    Evaluate(folder / "images", folder / "labels", model=str(model), backend="onnx").run()
 
 
 def _bench(model: Path, folder: Path) -> None:
-    settings = bench.Settings(str(model), "onnx", str(folder / "images/a.png"), None, 0.05, None, 0.0, 1)
-    bench.run(settings, json_target=None, budget=None, reports=None, picture=None)
+    picture = str(folder / "images/a.png")
+    Bench(model=str(model), backend="onnx", source=picture, seconds=0.05, warmup=0.0, threads=1).run()
 
 
 def _run(model: Path, _folder: Path) -> None:

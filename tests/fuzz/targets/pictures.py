@@ -13,7 +13,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from edge_segnet.cli import labels as commands
+from edge_segnet.cli.labels_inspect import Inspect
 from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream
 from edge_segnet.data.labels.lint import collect, lint
@@ -75,7 +75,7 @@ class Labels:
         report = lint(*collect(find_splits(self._folder)), CAMVID_12, 12)
         report.to_document()
         with contextlib.suppress(EdgeSegnetError):
-            commands.run_inspect(self._folder, classes="camvid-12", sheet=self._sheet, each=True, json_target=None)
+            Inspect(self._folder, "camvid-12", self._sheet, each=True).run()
         with contextlib.suppress(EdgeSegnetError):
             recode(labels, self._out, plan(CAMVID_12, CAMVID_12, form=form))
         read_labels(labels)
