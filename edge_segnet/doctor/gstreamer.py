@@ -65,6 +65,8 @@ def _elements(name: str, camera: CameraConfig) -> Finding:
             gst.parse_bin(camera.pipeline)
             return green("elements", "the pipeline is sound, and all its elements are installed", name)
         source = uris.parse(camera.source or "")
+        if source.kind == "http":
+            return green("elements", "none are needed: MJPEG is read by the program itself", name)
         nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
         head = gst_plan.head(source, Terms.of(camera))
         steps = [*head, *gst_plan.tail(SIZE, "stretch", camera.turn, nvidia=nvidia)]

@@ -6,16 +6,13 @@ half a PNG. A picture that was not seen whole must not be counted as seen, so th
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from typing import Final
 
+from edge_segnet.pictures.jpeg import examine
+
 PNG: Final = b"\x89PNG\r\n\x1a\n"
-_JPEG_STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length: TEM, RST0-7, SOI."""
-_JPEG_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""In compressed data 0xFF is stuffed (FF 00), repeated as filler or a restart marker; all else ends it."""
 _PALETTE: Final = 3
 
 
@@ -26,12 +23,57 @@ def fault(data: bytes) -> str | None:
     if data.startswith(PNG):
         return _png_fault(data)
     if data.startswith(b"\xff\xd8"):
-        return None if _jpeg_ends(data) else "the JPEG is cut off"
+        return examine(data).fault
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return None if len(data) >= 8 + int.from_bytes(data[4:8], "little") else "the WebP is cut off"
     if data[:2] == b"BM" and len(data) >= 6:
         return None if len(data) >= int.from_bytes(data[2:6], "little") else "the BMP is cut off"
     return None
+
+
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """(width, height) that a PNG, JPEG, WebP, BMP or TIFF file says it has; None: it does not say, or is another kind.
+
+    Nothing is decoded: a few hundred bytes can claim a gigapixel.
+    """
+    if data.startswith(PNG) and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if data.startswith(b"\xff\xd8"):
+        return examine(data).size
+    if data[:2] == b"BM" and len(data) >= 26:
+        return abs(int.from_bytes(data[18:22], "little", signed=True)), abs(
+            int.from_bytes(data[22:26], "little", signed=True)
+        )
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
+        return _webp_size(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff_size(data, "<" if data[:2] == b"II" else ">")
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    match data[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+        case b"VP8L":
+            packed = int.from_bytes(data[21:25], "little")
+            return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+        case b"VP8 ":
+            return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
+    """Of the first directory (TIFF 6.0, section 2): tags 256 and 257, 16 or 32 bits."""
+    if len(data) < 8:
+        return None
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    found = {}
+    for entry in range(at + 2, min(at + 2 + 12 * 64, len(data) - 11), 12):
+        tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+        if tag in (256, 257):
+            found[tag] = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, entry + 8)[0]
+    return (found[256], found[257]) if len(found) == 2 else None
 
 
 def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]] | None:
@@ -63,29 +105,6 @@ def _png_fault(data: bytes) -> str | None:
             return None
         at = end
     return "the PNG is cut off"
-
-
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether the end marker comes, in its place: a thumbnail's or a trailer's doesn't count."""
-    at = 2
-    while at + 4 <= len(data) or data[at : at + 2] == b"\xff\xd9":
-        if data[at] != 0xFF:
-            return _JPEG_MARKER.search(data, at) is not None and b"\xff\xd9" in data[at:]
-        marker = data[at + 1]
-        if marker == 0xD9:
-            return True
-        if marker == 0xFF:
-            at += 1
-        elif marker in _JPEG_STANDALONE:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-            if marker == 0xDA:
-                found = _JPEG_MARKER.search(data, at)
-                if found is None:
-                    return False
-                at = found.start()
-    return False
 
 
 def palette_as_grey(data: bytes) -> tuple[bytes, int]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +13,9 @@ from numpy.typing import NDArray
 from edge_segnet.core.errors import InputError, OutputError
 from edge_segnet.core.files import read_file, write_bytes
 from edge_segnet.core.types import Image, Labels
-from edge_segnet.pictures.containers import fault, palette_as_grey
+from edge_segnet.pictures import LIMIT, MAX_PIXELS, jpeg
+from edge_segnet.pictures.chatter import quiet_decoders
+from edge_segnet.pictures.containers import fault, palette_as_grey, size_of
 
 IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 JPEG_QUALITY: Final = 90
@@ -31,48 +30,6 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 if "OPENCV_LOG_LEVEL" not in os.environ:
     # 0 is "silent"; the function moved in OpenCV 5.
     (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
-
-
-class _Quiet:
-    """Sends the process's standard error to nowhere while anyone is inside."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._kept = -1
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._kept = _divert()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if self._inside == 0 and self._kept >= 0:
-                    os.dup2(self._kept, 2)
-                    os.close(self._kept)
-
-
-def _divert() -> int:
-    """Standard error to /dev/null; returns a duplicate of what it was, or -1 if it is closed."""
-    try:
-        kept = os.dup(2)
-    except OSError:
-        return -1
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    return kept
-
-
-quiet_decoders: Final = _Quiet()
-"""``with quiet_decoders():`` around a decode: libpng and libjpeg print to file descriptor 2 and offer no other way
-(through OpenCV) to say "iCCP: known incorrect sRGB profile" or, at every frame of a cheap camera, "extraneous bytes
-before marker". Python's own messages are safe: ``cli.main`` gives them a descriptor of their own."""
 
 
 def read_image(path: Path) -> Image:
@@ -145,19 +102,30 @@ def _read(path: Path) -> bytes:
         raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
     if wrong := fault(data):
         raise InputError(f"{path}: {wrong}", hint="copy or download it again")
+    width, height = size_of(data) or (0, 0)
+    if width * height > MAX_PIXELS:
+        words = f"{width}x{height} pixels are more than {MAX_PIXELS / 1e6:g} million"
+        raise InputError(f"{path}: {words}", hint=f"shrink it, or raise the limit: {LIMIT}={width * height}")
     return data
 
 
 def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
     try:
-        with quiet_decoders():
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if data.startswith(b"\xff\xd8"):
+            image, wrong = jpeg.decode(data, flags)
+        else:
+            with quiet_decoders():
+                plain, wrong = cv2.imdecode(np.frombuffer(data, np.uint8), flags), None
+            # uint8 but for IMREAD_UNCHANGED, which read_labels checks
+            image = None if plain is None else np.asarray(plain)
     except cv2.error as error:
         reason = " ".join(str(error.err).split())
         raise InputError(f"{path}: not a picture that can be decoded ({reason})") from error
+    if wrong is not None:
+        raise InputError(f"{path}: the JPEG is damaged ({wrong})", hint="copy or download it again")
     if image is None:
         raise InputError(f"{path}: not a picture that can be decoded", hint="PNG, JPEG, WebP, BMP and TIFF can be read")
-    return image  # type: ignore[return-value]  # uint8 but for IMREAD_UNCHANGED, which read_labels checks
+    return image
 
 
 def encode(image: NDArray[np.uint8], suffix: str, quality: int = JPEG_QUALITY) -> bytes:

@@ -11,7 +11,8 @@ from typing import Final
 import cv2
 
 from edge_segnet.core.errors import InputError
-from edge_segnet.pictures.files import IMAGE_SUFFIXES, quiet_decoders
+from edge_segnet.pictures.chatter import quiet_decoders
+from edge_segnet.pictures.files import IMAGE_SUFFIXES
 
 _HEAD: Final = 4096
 _COMPANIONS: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.files import output_error, written_beside
 from edge_segnet.core.types import Image
-from edge_segnet.pictures.files import quiet_decoders
+from edge_segnet.pictures.chatter import quiet_decoders
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov"})
 _CODECS: Final = {".avi": ("mjpeg", "yuvj420p")}

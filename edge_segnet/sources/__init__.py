@@ -117,26 +117,30 @@ def open_source(
 def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit = "stretch") -> LiveSource:
     """Open a camera of the config; its frames come at ``size`` (width, height) and carry ``name``.
 
-    GStreamer where it is installed with all that this camera needs; otherwise OpenCV, in a process of its own. A video
-    plays at its own frame rate, pictures one a second.
+    Cameras and streams are read by a process of their own, but for those of a Jetson's CSI connectors. A video plays at
+    its own frame rate, pictures one a second.
 
     Raises:
         InputError: it is not there, or something is not installed; trying again may help.
         UsageError: it can never work as configured.
     """
-    from edge_segnet.sources.gstreamer import open_pipeline, open_uri, usable
-
     if camera.pipeline is not None:
-        return open_pipeline(camera.pipeline, Terms.of(camera), FrameFormat(size, fit, camera.flip, name))
+        return _child(camera, FrameFormat(size, fit, camera.flip, name))
     source = uris.parse(camera.source or "")
-    wish = FrameFormat(size, fit, camera.turn, name)
+    frame_format = FrameFormat(size, fit, camera.turn, name)
     if not source.live:
-        return _play(camera, wish)
-    if source.kind == "csi" or usable(source, Terms.of(camera)):
-        return open_uri(source, Terms.of(camera), wish)
+        return _play(camera, frame_format)
+    if source.kind != "csi":
+        return _child(camera, frame_format)
+    from edge_segnet.sources.gstreamer import Opening, open_uri
+
+    return open_uri(Opening(source, Terms.of(camera), frame_format))
+
+
+def _child(camera: CameraConfig, frame_format: FrameFormat) -> LiveSource:
     from edge_segnet.sources.child import ChildSource
 
-    return ChildSource(source, camera, wish)
+    return ChildSource(camera, frame_format)
 
 
 def _play(camera: CameraConfig, wish: FrameFormat) -> LiveSource:

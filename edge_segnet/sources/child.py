@@ -1,164 +1,187 @@
-"""Cameras and streams through OpenCV, where there is no GStreamer. OpenCV's calls may hang for ever, so they run in a
-process of their own (``child_camera``), which can be killed.
-"""
+"""A camera that a process of its own reads. Whatever it does there, it can be ended, and costs this camera only."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import dataclasses
+import logging
 import os
 import select
-import ssl
-import subprocess
-import sys
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-
-from edge_segnet.core.errors import InputError, SourceLost
+from edge_segnet.core import errors, uris
+from edge_segnet.core.errors import BadFrame, SourceLost
 from edge_segnet.core.types import Frame
-from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import read_only
-from edge_segnet.pictures.shape import fit_image
+from edge_segnet.core.uris import without_credentials
 from edge_segnet.settings.schema import CameraConfig
-from edge_segnet.sources.child_camera import HEADER, Kind
-from edge_segnet.sources.live import FrameFormat
+from edge_segnet.sources.live import FrameFormat, Terms
+from edge_segnet.sources.nursery import nursery
+from edge_segnet.sources.slots import Slots
+from edge_segnet.sources.wire import receive, send
 
-READ_BYTES: Final = 1 << 20
-REAP_S: Final = 1.0
-FFMPEG: Final = "fpsprobesize;0|flags;low_delay|max_delay;{delay_us}|rtsp_transport;{transport}"
-"""No second of probing for the frame rate before the first frame."""
+CHECK_S: Final = 0.1
+"""Between two looks at the memory of the process."""
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+KINDS: Final = {kind.__name__: kind for kind in (errors.UsageError, errors.InputError, SourceLost, errors.EndOfStream)}
 
-
-def _options(source: SourceUri, camera: CameraConfig) -> str:
-    options = FFMPEG.format(delay_us=1000 * camera.latency_ms, transport="udp" if camera.transport == "udp" else "tcp")
-    if source.url.startswith(("rtsps:", "https:")):
-        # Left to itself, FFmpeg accepts any certificate.
-        options += f"|tls_verify;1|ca_file;{ssl.get_default_verify_paths().cafile or ''}"
-    return options
+logger = logging.getLogger(__name__)
 
 
 class ChildSource:
-    """A camera that another process reads; its newest frame wins here as well. ``original`` is not kept."""
+    """Frames are in shared memory; ``original`` is not kept."""
 
     live = True
-    damaged = 0
 
-    def __init__(self, source: SourceUri, camera: CameraConfig, wish: FrameFormat) -> None:
-        """Start the process; whether there is a camera comes out of ``read``."""
-        self._source, self._wish = source, wish
+    def __init__(self, camera: CameraConfig, frame_format: FrameFormat, *, gstreamer: bool = True) -> None:
+        """Start the process; whether there is a camera comes out of ``read``. ``gstreamer``: where it is installed.
+
+        Raises:
+            SourceLost: no process can be started.
+        """
+        self._shown = "pipeline" if camera.source is None else uris.parse(camera.source).shown
+        self._format, self._memory_mb = frame_format, camera.memory_mb
+        self.damaged = 0
         self._lock = threading.Lock()
-        self._closed = False
-        self._bytes = bytearray()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "edge_segnet.sources.child_camera"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # FFmpeg's chatter names addresses with their passwords.
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": _options(source, camera)},
-        )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._orders, self._frames = self._process.stdin, self._process.stdout
-        os.set_blocking(self._frames.fileno(), False)
-        # Not as an argument: those are seen by every user of the machine.
-        self._order(uri=source.text, size=wish.size, fit=wish.fit, flip=wish.flip)
+        self._asked = self._closed = False
+        self._generation = 0
+        self._checked = 0.0
+        self._slots = Slots(frame_format.size)
+        order = _order(camera, frame_format) | {"gstreamer": gstreamer}
+        self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self._pid = nursery.start(order, [theirs.fileno(), self._slots.descriptor])
+        except SourceLost:
+            self._end.close()
+            raise
+        finally:
+            self._slots.close()
 
     def read(self, timeout_s: float) -> Frame | None:
         """The newest frame, or None when none came in time.
 
         Raises:
-            InputError: there is no such camera, or it can't do what was asked.
-            SourceLost: it gives no more frames, or the process died.
+            UsageError, InputError: there is no such camera, or it can't do what was asked.
+            BadFrame: one could not be used.
+            SourceLost: it gives no more frames, or the process died, or takes more memory than it may.
         """
         deadline = time.monotonic() + timeout_s
         with self._lock:
-            if self._closed:
-                raise SourceLost(f"{self._source.shown}: closed")
             while True:
-                ended = self._receive(max(0.0, deadline - time.monotonic()))
-                newest = None
-                for kind, facts, data in self._messages():
-                    if kind == Kind.FRAME:
-                        newest = facts, data
-                    else:
-                        error = InputError if kind == Kind.UNUSABLE else SourceLost
-                        raise error(facts["message"], hint=facts["hint"])
-                if newest is not None:
-                    return self._frame(*newest)
-                if ended:
-                    raise SourceLost(f"{self._source.shown}: the process that reads it ended unexpectedly")
-                if time.monotonic() >= deadline:
-                    return None
+                if self._closed:
+                    raise SourceLost(f"{self._shown}: closed")
+                self._check_memory()
+                self._ask()
+                left_s = deadline - time.monotonic()
+                if not self._comes(max(0.0, min(left_s, CHECK_S))):
+                    if left_s <= CHECK_S:
+                        return None
+                    continue
+                if (frame := self._take()) is not None:
+                    return frame
 
     def resize(self, size: tuple[int, int]) -> None:
         """Frames come at ``size`` (width, height) from the next one on."""
-        self._wish = replace(self._wish, size=size)
-        self._order(size=size)
+        with self._lock:
+            self._format = dataclasses.replace(self._format, size=size)
+            self._slots, self._generation = Slots(size), self._generation + 1
+            with contextlib.suppress(OSError):  # it died: read says so
+                send(self._end, {"size": size, "generation": self._generation}, [self._slots.descriptor])
+            self._slots.close()
 
     def close(self) -> None:
         """Kill the process; may be called twice, and while another thread reads."""
-        self._process.kill()
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            for pipe in (self._orders, self._frames):
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        # One that hangs inside the kernel is collected when that lets it go.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(REAP_S)
+            self._end.close()
+        self._finish()
 
-    def _order(self, **order: Any) -> None:
-        with contextlib.suppress(OSError):  # it died: read says so
-            self._orders.write(json.dumps(order).encode() + b"\n")
-            self._orders.flush()
+    def _ask(self) -> None:
+        """For the newest picture: now, not one from before."""
+        free = self._slots.free_again()
+        if self._asked and not free:
+            return
+        with contextlib.suppress(OSError):
+            send(self._end, {"want": not self._asked, "free": free})
+        self._asked = True
 
-    def _receive(self, timeout_s: float) -> bool:
-        """Take what the pipe holds; True: the process closed it."""
+    def _comes(self, timeout_s: float) -> bool:
         poll = select.poll()
-        poll.register(self._frames, select.POLLIN)
-        if not poll.poll(1000.0 * timeout_s):
-            return False
-        while True:
-            try:
-                data = os.read(self._frames.fileno(), READ_BYTES)
-            except BlockingIOError:
-                return False
-            if not data:
-                return True
-            self._bytes += data
-            if len(self._bytes) > HEADER.size and len(self._bytes) >= self._expected():
-                return False
+        poll.register(self._end, select.POLLIN)
+        return bool(poll.poll(1e3 * timeout_s))
 
-    def _expected(self) -> int:
-        _, facts, data = HEADER.unpack_from(self._bytes)
-        return int(HEADER.size + facts + data)
+    def _take(self) -> Frame | None:
+        """Handle one message."""
+        try:
+            message, _ = receive(self._end)
+        except (OSError, ValueError):
+            message = None
+        if message is None:
+            raise SourceLost(f"{self._shown}: the process that reads it ended unexpectedly{self._how()}")
+        if "error" in message:
+            if "trace" in message:
+                logger.debug("%s: %s", self._shown, without_credentials(message["trace"]))
+            raise KINDS.get(message["error"], SourceLost)(message["message"], hint=message["hint"])
+        if "bad" in message:
+            raise BadFrame(message["bad"])
+        if "damaged" in message:
+            self.damaged = message["damaged"]
+            return None
+        self._asked = False
+        return self._frame(message["frame"])
 
-    def _messages(self) -> Iterator[tuple[int, dict[str, Any], bytes]]:
-        """The whole messages that are there, oldest first."""
-        while len(self._bytes) >= HEADER.size and len(self._bytes) >= self._expected():
-            kind, facts_size, _ = HEADER.unpack_from(self._bytes)
-            end, begin = self._expected(), HEADER.size + facts_size
-            facts, data = json.loads(self._bytes[HEADER.size : begin]), bytes(self._bytes[begin:end])
-            del self._bytes[:end]
-            yield kind, facts, data
-
-    def _frame(self, facts: dict[str, Any], data: bytes) -> Frame:
-        width, height = facts["size"]
-        image = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-        age_s = (time.monotonic_ns() - facts["captured_ns"]) / 1e9
+    def _frame(self, facts: dict[str, Any]) -> Frame | None:
+        if facts["generation"] != self._generation:
+            return None  # of a size that is not wanted any more
+        self.damaged = facts["damaged"]
         return Frame(
-            image=read_only(fit_image(image, self._wish.size, self._wish.fit)),
+            image=self._slots.lend(facts["slot"]),
             original=None,
             seq=facts["seq"],
             captured_ns=facts["captured_ns"],
-            captured_at=time.time() - age_s,
-            camera=self._wish.camera,
+            captured_at=facts["captured_at"],
+            camera=self._format.camera,
             scaled_from=(facts["source"][0], facts["source"][1]),
+            whole=facts["whole"],
         )
+
+    def _check_memory(self) -> None:
+        now = time.monotonic()
+        if now - self._checked < CHECK_S:
+            return
+        self._checked = now
+        try:
+            with open(f"/proc/{self._pid}/statm", "rb") as file:  # noqa: PTH123 - often
+                taken_mb = int(file.read().split()[1]) * PAGE >> 20
+        except (OSError, IndexError, ValueError):
+            return  # it is gone: its end of the line tells
+        if taken_mb > self._memory_mb:
+            words = f"its process took {taken_mb} MB of memory, and may take {self._memory_mb}"
+            raise SourceLost(f"{self._shown}: {words}", hint="a camera that needs more: memory_mb")
+
+    def _finish(self) -> int | None:
+        """Its number is told once, as it may soon be another's."""
+        pid, self._pid = self._pid, 0
+        return nursery.end(pid) if pid else None
+
+    def _how(self) -> str:
+        status = self._finish()
+        return f" (signal {-status})" if status is not None and status < 0 else ""
+
+
+def _order(camera: CameraConfig, frame_format: FrameFormat) -> dict[str, Any]:
+    """What the process must know. Not as arguments: those are seen by every user of the machine."""
+    return {
+        "source": camera.source,
+        "pipeline": camera.pipeline,
+        "terms": dataclasses.asdict(Terms.of(camera)),
+        "format": dataclasses.asdict(frame_format),
+        "memory_mb": camera.memory_mb,
+    }

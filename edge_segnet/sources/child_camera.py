@@ -1,159 +1,213 @@
-"""The process in which OpenCV reads a camera or a stream (its other end: ``child``).
+"""The process that reads one camera (its other end: ``child``). It may hang, leak and die: nobody else does.
 
-Orders come as JSON lines on standard input; messages go to standard output: a header, facts as JSON, pixels. It ends
-when its input does, whatever it hangs in: nobody is left to read it.
+One thread hears what the service wants, the other draws pictures into shared memory. The newest is sent when it is
+asked for: who is late never gets an old one.
+
+    service -> camera   {"want": true, "free": [slots]}   {"size": [w, h], "generation": n} + memory
+    camera -> service   {"frame": {...}}   {"damaged": n}   {"error": class, "message": text, "hint": text}
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import ctypes
 import os
+import resource
 import signal
-import struct
-import sys
+import socket
 import threading
-import time
-from enum import IntEnum
+import traceback
+from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote
-
-import cv2
-import numpy as np
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import InputError, SourceLost
-from edge_segnet.core.types import Image
-from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.shape import fit_image, flip_image
-from edge_segnet.sources.reach import why_unreachable
-from edge_segnet.sources.usb import open_usb
+from edge_segnet.core.errors import BadFrame, EdgeSegnetError, SourceLost
+from edge_segnet.core.types import Frame, Image
+from edge_segnet.sources import gst
+from edge_segnet.sources.live import FrameFormat, LiveSource, Terms
+from edge_segnet.sources.slots import COUNT, Slots
+from edge_segnet.sources.wire import receive, send
 
-HEADER: Final = struct.Struct("<BII")
-"""Kind, bytes of the facts, bytes of the pixels."""
-CONNECT_MS: Final = 2000
-READ_MS: Final = 5000
-PLAUSIBLE_NS: Final = 2_000_000_000
-
-
-class Kind(IntEnum):
-    """What a message tells."""
-
-    FRAME = 0
-    LOST = 1
-    UNUSABLE = 2
+POLL_S: Final = 0.1
+SPARE_MB: Final = 512
+"""Above the memory limit: address space of thread stacks and the like, which nobody touches."""
+FIRST_TO_GO: Final = "300"
+"""When the machine's memory ends, rather a camera than the service."""
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
 
 
-class _Mailbox:
-    """One place for the newest frame; a thread sends what lies there, as fast as the other process reads."""
+@dataclass
+class Desk:
+    """The pictures' way out: drawn in a free slot, sent from it when the service asks."""
 
-    def __init__(self, out: int) -> None:
-        self._out = out
-        self._change = threading.Condition()
-        self._sending = threading.Lock()
-        self._waiting: tuple[dict[str, Any], Image] | None = None
-        threading.Thread(target=self._deliver, daemon=True).start()
+    end: socket.socket
+    slots: Slots
+    generation: int = 0
+    _free: set[int] = field(default_factory=lambda: set(range(COUNT)))
+    _drawing: int = -1
+    _ready: dict[str, Any] | None = None
+    _wanted: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def put(self, facts: dict[str, Any], image: Image) -> None:
-        with self._change:
-            self._waiting = facts, image
-            self._change.notify()
+    def canvas(self, size: tuple[int, int]) -> Image | None:
+        """Where the next picture of (width, height) can be drawn at once; None: it must come by ``put``."""
+        with self._lock:
+            if size != self.slots.size:
+                return None
+            if self._drawing < 0 and self._free:
+                self._drawing = self._free.pop()
+            elif self._drawing < 0 and self._ready is not None:
+                self._drawing, self._ready = self._ready["slot"], None
+            return None if self._drawing < 0 else self.slots.canvas(self._drawing)
 
-    def send(self, kind: Kind, facts: dict[str, Any], pixels: bytes = b"") -> None:
-        text = json.dumps(facts).encode()
-        data = memoryview(HEADER.pack(kind, len(text), len(pixels)) + text + pixels)
-        with self._sending:
-            while data:
-                data = data[os.write(self._out, data) :]
+    def put(self, frame: Frame, canvas: Image | None, damaged: int) -> None:
+        """Send a picture, now or when it is asked for; it takes the place of the one that waits."""
+        height, width = frame.image.shape[:2]
+        target = canvas if canvas is not None else self.canvas((width, height))
+        if target is None:
+            return  # the service keeps all slots, or wants another size by now
+        if target is not frame.image:
+            target[:] = frame.image
+        with self._lock:
+            if self._drawing < 0:
+                return  # the size changed meanwhile
+            if self._ready is not None:
+                self._free.add(self._ready["slot"])
+            self._ready = {
+                "slot": self._drawing,
+                "generation": self.generation,
+                "seq": frame.seq,
+                "captured_ns": frame.captured_ns,
+                "captured_at": frame.captured_at,
+                "source": frame.source_size,
+                "whole": frame.whole,
+                "damaged": damaged,
+            }
+            self._drawing = -1
+            self._deliver()
+
+    def want(self, free: list[int], picture: bool) -> None:
+        """The service gives slots back, and asks for a picture."""
+        with self._lock:
+            self._free.update(free)
+            self._wanted |= picture
+            self._deliver()
+
+    def resize(self, slots: Slots, generation: int) -> None:
+        """From now on in other memory."""
+        with self._lock:
+            self.slots, self.generation = slots, generation
+            self._free, self._drawing, self._ready = set(range(COUNT)), -1, None
+
+    def tell(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            send(self.end, message)
 
     def _deliver(self) -> None:
-        while True:
-            with self._change:
-                while self._waiting is None:
-                    self._change.wait()
-                (facts, image), self._waiting = self._waiting, None
-            try:
-                self.send(Kind.FRAME, facts, image.tobytes())
-            except BrokenPipeError:
-                os._exit(0)
+        if self._wanted and self._ready is not None:
+            ready, self._ready, self._wanted = self._ready, None, False
+            send(self.end, {"frame": ready})
 
 
-class _Orders:
-    """What the other process wants, the latest."""
-
-    def __init__(self) -> None:
-        first = json.loads(sys.stdin.buffer.readline())
-        self.source = uris.parse(first["uri"])
-        self.fit, self.flip = first["fit"], first["flip"]
-        self.size: tuple[int, int] = (first["size"][0], first["size"][1])
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        while line := sys.stdin.buffer.readline():
-            width, height = json.loads(line)["size"]
-            self.size = width, height
-        os._exit(0)
-
-
-def _open(source: SourceUri) -> cv2.VideoCapture:
-    if source.kind == "v4l2":
-        return open_usb(source)
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, CONNECT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
-    capture = cv2.VideoCapture(_address(source), cv2.CAP_FFMPEG, limits)
-    if not capture.isOpened():
-        # OpenCV does not tell.
-        why = why_unreachable(source) or "it answers, but gives no video"
-        raise InputError(f"{source.shown}: {why}", hint="are address, user and password right, and is it on?")
-    return capture
-
-
-def _address(source: SourceUri) -> str:
-    if source.user is None:
-        return source.url
-    credentials = quote(source.user, safe="") + (f":{quote(source.password, safe='')}" if source.password else "")
-    scheme, _, rest = source.url.partition("://")
-    return f"{scheme}://{credentials}@{rest}"
-
-
-def _captured_ns(capture: cv2.VideoCapture, kind: str) -> int:
-    """When the frame was captured, on the monotonic clock: by the driver's own stamp, or now."""
-    now_ns = time.monotonic_ns()
-    if kind != "v4l2":
-        return now_ns
-    stamp_ns = int(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-    return stamp_ns if 0 <= now_ns - stamp_ns < PLAUSIBLE_NS else now_ns
-
-
-def _watch(orders: _Orders, mailbox: _Mailbox) -> None:
-    """Read until the camera gives no more; raises InputError, SourceLost."""
-    source, seq = orders.source, 0
-    capture = _open(source)
-    while capture.grab():
-        captured_ns = _captured_ns(capture, source.kind)
-        good, picture = capture.retrieve()
-        if not good:
-            break
-        turned = flip_image(np.asarray(picture, np.uint8), orders.flip)
-        size = orders.size
-        facts = {"seq": seq, "captured_ns": captured_ns, "source": turned.shape[1::-1], "size": size}
-        mailbox.put(facts, fit_image(turned, size, orders.fit))
-        seq += 1
-    raise SourceLost(f"{source.shown}: no more frames", hint="is it still there?")
-
-
-def main() -> None:
-    """Run until the camera or the other process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # for the flight recorder; "systemctl kill" sends it to everyone
-    # Whatever a library prints must not come between the frames.
-    out = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    mailbox = _Mailbox(out)
+def main(order: dict[str, Any], end: socket.socket, memory: int) -> None:
+    """Read the camera of ``order`` until it is gone, or the service."""
+    _settle(order)
+    frame_format = FrameFormat(**order["format"] | {"size": tuple(order["format"]["size"])})
+    desk = Desk(end, Slots(frame_format.size, memory))
+    sizes: list[tuple[int, int]] = []
+    threading.Thread(target=_listen, args=(desk, sizes), daemon=True).start()
     try:
-        _watch(_Orders(), mailbox)
-    except InputError as error:
-        kind = Kind.LOST if isinstance(error, SourceLost) else Kind.UNUSABLE
-        mailbox.send(kind, {"message": error.message, "hint": error.hint})
+        _watch(order, frame_format, desk, sizes)
+    except EdgeSegnetError as error:
+        desk.tell({"error": type(error).__name__, "message": error.message, "hint": error.hint})
+    except OSError:
+        pass  # the service is gone
+    except Exception as error:  # noqa: BLE001 - the service shall know
+        text = f"unexpected {type(error).__name__}: {error}"
+        desk.tell({"error": "SourceLost", "message": text, "hint": "", "trace": traceback.format_exc()[-4000:]})
+    os._exit(0)
 
 
-if __name__ == "__main__":
-    main()
+def _watch(order: dict[str, Any], frame_format: FrameFormat, desk: Desk, sizes: list[tuple[int, int]]) -> None:
+    canvas: list[Image | None] = [None]
+
+    def place(size: tuple[int, int]) -> Image | None:
+        canvas[0] = desk.canvas(size)
+        return canvas[0]
+
+    source = open_here(order, Terms(**order["terms"]), frame_format, place, alone=True)
+    told = 0
+    while True:
+        if sizes:
+            source.resize(sizes.pop())
+            sizes.clear()
+        try:
+            frame = source.read(POLL_S)
+        except BadFrame as error:
+            desk.tell({"bad": error.message})
+            continue
+        if frame is not None:
+            desk.put(frame, canvas[0] if canvas[0] is frame.image else None, source.damaged)
+        if source.damaged != told:
+            told = source.damaged
+            desk.tell({"damaged": told})
+
+
+def open_here(
+    order: dict[str, Any], terms: Terms, frame_format: FrameFormat, place: Any, *, alone: bool = False
+) -> LiveSource:
+    """The camera itself, in this process: through GStreamer where it has all that this camera needs, else OpenCV.
+    ``alone``: nobody else needs the process's standard output.
+
+    Raises:
+        InputError, UsageError: it is not there, or can't work.
+    """
+    from edge_segnet.sources import gstreamer
+
+    if order["pipeline"]:
+        return gstreamer.open_pipeline(order["pipeline"], gstreamer.Opening(None, terms, frame_format, place))
+    source = uris.parse(order["source"])
+    if source.kind == "http":
+        from edge_segnet.sources.mjpeg import MjpegCamera
+
+        return MjpegCamera(source, terms, frame_format)
+    if order["gstreamer"] and gstreamer.usable(source, terms):
+        return gstreamer.open_uri(gstreamer.Opening(source, terms, frame_format, place))
+    from edge_segnet.sources.opencv_camera import Murmur, OpenCvCamera
+
+    return OpenCvCamera(source, terms, frame_format, Murmur() if alone else None)
+
+
+def _listen(desk: Desk, sizes: list[tuple[int, int]]) -> None:
+    """It ends with the service, whatever the other thread hangs in."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        while True:
+            order, descriptors = receive(desk.end)
+            if order is None:
+                break
+            if "size" in order:
+                size = (order["size"][0], order["size"][1])
+                slots = Slots(size, descriptors[0])
+                slots.close()
+                sizes.append(size)
+                desk.resize(slots, order["generation"])
+            else:
+                desk.want(order["free"], order["want"])
+    os._exit(0)
+
+
+def _settle(order: dict[str, Any]) -> None:
+    """Limits, a name, and an end together with the nursery."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_NAME, f"cam {order['format']['camera']}".encode()[:15], 0, 0, 0)
+    if os.getppid() == 1:
+        raise SourceLost("the nursery is gone")
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjust:  # noqa: PTH123
+        adjust.write(FIRST_TO_GO)
+    # NVIDIA's elements reserve address space without end.
+    if not gst.has("nvvidconv"):
+        limit = (order["memory_mb"] + SPARE_MB) << 20
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -57,23 +57,12 @@ def head(source: SourceUri, terms: Terms) -> list[Step]:
                 Step("capsfilter", {"caps": "video/x-raw(memory:NVMM),format=NV12" + _wishes(source)}, name="mode"),
             ]
         case "v4l2":
-            # The last one is left out when the camera's pictures are not JPEG. Never decodebin here: on a Jetson it
-            # may take a decoder whose memory only nvvidconv reads.
-            return [
-                Step("v4l2src", {"device": source.device}, name="camera"),
-                Step("capsfilter", name="mode"),
-                Step("jpegdec"),
-            ]
+            # JPEGs come as they are: GStreamer's decoder does not tell a half one from a whole one.
+            return [Step("v4l2src", {"device": source.device}, name="camera"), Step("capsfilter", name="mode")]
         case "rtsp":
             return [
                 Step("rtspsrc", _rtsp(source, terms), name="camera"),
                 Step("decodebin"),
-            ]
-        case "http":
-            return [
-                Step("souphttpsrc", _http(source), name="camera"),
-                Step("multipartdemux", {"single-stream": True}),
-                Step("jpegdec"),
             ]
     raise ValueError(source.kind)
 
@@ -91,17 +80,6 @@ def _rtsp(source: SourceUri, terms: Terms) -> dict[str, Value]:
     return properties | _credentials(source)
 
 
-def _http(source: SourceUri) -> dict[str, Value]:
-    properties: dict[str, Value] = {
-        "location": source.url,
-        "is-live": True,
-        "do-timestamp": True,
-        "timeout": 3,
-        "retries": 0,
-    }
-    return properties | _credentials(source)
-
-
 def _credentials(source: SourceUri) -> dict[str, Value]:
     if source.user is None:
         return {}
@@ -110,15 +88,12 @@ def _credentials(source: SourceUri) -> dict[str, Value]:
 
 def tail(size: tuple[int, int], fit: Fit, flip: Flip, *, nvidia: bool) -> list[Step]:
     """From decoded video to BGR, or BGRx, at network size (width, height). ``nvidia``: by the Jetson's converter."""
-    sink: dict[str, Value] = {"max-buffers": 1, "sync": False, "emit-signals": False, "enable-last-sample": False}
-    # "drop" is deprecated from GStreamer 1.28 on, where "leaky-type" says the same.
-    newest: dict[str, Value] = {"leaky-type": "downstream", "drop": True}
     caps = {"caps": size_caps(size, fit, flip, nvidia=nvidia)}
     if nvidia:
         return [
             Step("nvvidconv", {"flip-method": _NVVIDCONV[flip]}, {"interpolation-method": 1}, "first"),
             Step("capsfilter", caps, name="size"),
-            Step("appsink", sink, newest, "sink"),
+            newest(),
         ]
     crop = [Step("aspectratiocrop", {"aspect-ratio": aspect(size, flip)}, name="first")] if fit == "crop" else []
     turn = [Step("videoflip", {"video-direction": _VIDEOFLIP[flip]})] if flip != "none" else []
@@ -131,8 +106,15 @@ def tail(size: tuple[int, int], fit: Fit, flip: Flip, *, nvidia: bool) -> list[S
         Step("videoconvert"),
         Step("capsfilter", {"caps": "video/x-raw,format=BGR"}),
         *turn,
-        Step("appsink", sink, newest, "sink"),
+        newest(),
     ]
+
+
+def newest() -> Step:
+    """The end of every pipeline: it keeps one picture, the newest."""
+    sink: dict[str, Value] = {"max-buffers": 1, "sync": False, "emit-signals": False, "enable-last-sample": False}
+    # "drop" is deprecated from GStreamer 1.28 on, where "leaky-type" says the same.
+    return Step("appsink", sink, {"leaky-type": "downstream", "drop": True}, "sink")
 
 
 def quarter(size: tuple[int, int], flip: Flip) -> tuple[int, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,42 +17,68 @@ from edge_segnet.pictures.files import read_only
 from edge_segnet.pictures.shape import fit_image, without_alpha
 from edge_segnet.sources import gst, gst_plan, usb
 from edge_segnet.sources.gst_damage import DamageWatch
+from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.reach import why_unreachable
 
+Place = Callable[[tuple[int, int]], Image | None]
+"""Where a picture of (width, height) shall be put; None: anywhere."""
+REFUSED: Final = "transport protocols"
+"""Of GStreamer's words for a server that wants none of those that were offered; it has no code of its own."""
 BELIEVED_S: Final = 10.0
 """A timestamp that makes a frame older than this is taken for nonsense; the frame then counts from its arrival."""
+
+
+Kind = Literal["plain", "nvidia", "jpeg"]
+"""What comes out of the elements: raw video, raw video in NVIDIA's memory, or JPEGs."""
+
+
+def anywhere(_: tuple[int, int]) -> None:
+    """A picture goes where there is room."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What shall be opened, and how. ``source`` is None for a raw pipeline."""
+
+    source: SourceUri | None
+    terms: Terms
+    wish: FrameFormat
+    place: Place = anywhere
 
 
 class GStreamerSource:
     """A running pipeline; make one with ``open_uri`` or ``open_pipeline``.
 
-    ``captured_ns`` comes from the frame's timestamp: for USB and CSI cameras when the driver had it, for RTSP and HTTP
-    when its first bytes came over the network (the time in the camera and on the wire is not known). ``original`` is
+    ``captured_ns`` comes from the frame's timestamp: for USB and CSI cameras when the driver had it, for RTSP when
+    its first bytes came over the network (the time in the camera and on the wire is not known). ``original`` is
     not kept: scaling happens in the pipeline.
     """
 
     live = True
 
-    def __init__(
-        self, elements: list[Any], wish: FrameFormat, source: SourceUri | None, terms: Terms, *, nvidia: bool
-    ) -> None:
+    def __init__(self, elements: list[Any], opening: Opening, kind: Kind) -> None:
         self._gst = gst.load()
-        self._wish, self._source, self._nvidia = wish, source, nvidia
-        self._shown = "pipeline" if source is None else source.shown
+        self._wish, self._source, self._place, self._kind = opening.wish, opening.source, opening.place, kind
+        self._shown = "pipeline" if opening.source is None else opening.source.shown
+        self._jpegs = JpegPictures(opening.terms)
+        self._transport = opening.terms.transport
         self._seq = 0
         self._stamp: tuple[int, int] | None = None
         self._pipeline = self._gst.Pipeline.new(None)
         # The system's clock is the monotonic one, so timestamps can be compared with time.monotonic_ns().
         self._pipeline.use_clock(self._gst.SystemClock.obtain())
         self._bus = self._pipeline.get_bus()
-        self._watch = DamageWatch(self._pipeline, terms)
+        self._watch = DamageWatch(self._pipeline, opening.terms)
         gst.chain(self._pipeline, [*elements, *map(gst.make, self._tail())])
-        self._sink, self._first = (self._pipeline.get_by_name(name) for name in ("sink", "first"))
+        self._sink = self._pipeline.get_by_name("sink")
+        self._first = self._pipeline.get_by_name("first") or self._sink
         self._watch.after_decoding(self._first.get_static_pad("sink"))
 
     def _tail(self) -> list[gst_plan.Step]:
-        return gst_plan.tail(self._wish.size, self._wish.fit, self._wish.flip, nvidia=self._nvidia)
+        if self._kind == "jpeg":
+            return [gst_plan.newest()]
+        return gst_plan.tail(self._wish.size, self._wish.fit, self._wish.flip, nvidia=self._kind == "nvidia")
 
     def start(self) -> None:
         """Begin to play.
@@ -83,7 +110,9 @@ class GStreamerSource:
                 raise self._ended()
             return None
         now_ns, now = time.monotonic_ns(), time.time()
-        image = self._image(sample)
+        if (made := self._picture(sample)) is None:
+            return None
+        image, size, whole = made
         captured_ns = self._captured_ns(sample, now_ns)
         frame = Frame(
             image=image,
@@ -92,8 +121,8 @@ class GStreamerSource:
             captured_ns=captured_ns,
             captured_at=now - (now_ns - captured_ns) / 1e9,
             camera=self._wish.camera,
-            scaled_from=self._source_size() or (image.shape[1], image.shape[0]),
-            whole=self._watch.whole(sample.get_buffer().pts),
+            scaled_from=size,
+            whole=whole,
         )
         self._seq += 1
         return frame
@@ -101,13 +130,15 @@ class GStreamerSource:
     @property
     def damaged(self) -> int:
         """Pictures that did not come whole."""
-        return self._watch.damaged
+        return self._watch.damaged + self._jpegs.damaged
 
     def resize(self, size: tuple[int, int]) -> None:
         """Frames come at ``size`` (width, height) from the next one on."""
         self._wish = wish = replace(self._wish, size=size)
-        caps = gst_plan.size_caps(size, wish.fit, wish.flip, nvidia=self._nvidia)
-        if wish.fit == "crop" and not self._nvidia:
+        if self._kind == "jpeg":
+            return
+        caps = gst_plan.size_caps(size, wish.fit, wish.flip, nvidia=self._kind == "nvidia")
+        if wish.fit == "crop" and self._kind == "plain":
             gst.set_value(self._first, "aspect-ratio", gst_plan.aspect(size, wish.flip))
         gst.set_value(self._pipeline.get_by_name("size"), "caps", caps)
 
@@ -115,6 +146,17 @@ class GStreamerSource:
         """Stop the pipeline and let go of the device; may be called twice."""
         self._bus.set_flushing(True)
         self._pipeline.set_state(self._gst.State.NULL)
+
+    def _picture(self, sample: Any) -> tuple[Image, tuple[int, int], bool] | None:
+        """The picture, the camera's (width, height), and whether it is whole; None for one that is not."""
+        buffer = sample.get_buffer()
+        if self._kind == "jpeg":
+            try:
+                return self._jpegs.picture(buffer.extract_dup(0, buffer.get_size()), self._wish)
+            except SourceLost as error:
+                raise SourceLost(f"{self._shown}: it sends {error.message}", hint=error.hint) from error
+        image = self._image(sample)
+        return image, self._source_size() or (image.shape[1], image.shape[0]), self._watch.whole(buffer.pts)
 
     def _image(self, sample: Any) -> Image:
         """The pixels, uint8 [H,W,3] BGR at network size."""
@@ -125,12 +167,23 @@ class GStreamerSource:
         channels = 3 if structure.get_string("format") == "BGR" else 4
         meta = GstVideo.buffer_get_video_meta(buffer)
         stride = meta.stride[0] if meta is not None else (width * channels + 3) // 4 * 4
+        if channels == 3 and stride == 3 * width and (width, height) == self._wish.size:
+            return self._copied(buffer)
         data: NDArray[np.uint8] = np.frombuffer(buffer.extract_dup(0, buffer.get_size()), np.uint8)
         if data.size < stride * (height - 1) + width * channels:
             raise BadFrame(f"{self._shown}: a frame of {data.size} bytes is no {width}x{height} picture")
         rows = np.lib.stride_tricks.as_strided(data, (height, width, channels), (stride, channels, 1), writeable=False)
         image = np.ascontiguousarray(rows) if channels == 3 else without_alpha(rows)
         return read_only(fit_image(np.asarray(image, np.uint8), self._wish.size, self._wish.fit))
+
+    def _copied(self, buffer: Any) -> Image:
+        """The one copy there is: out of GStreamer's memory, to where the picture shall be."""
+        target = self._place(self._wish.size)
+        if target is None:
+            target = np.empty((self._wish.size[1], self._wish.size[0], 3), np.uint8)
+        if gst.extract(buffer, target) < target.nbytes:
+            raise BadFrame(f"{self._shown}: a frame of {buffer.get_size()} bytes is no {target.shape} picture")
+        return read_only(target)
 
     def _captured_ns(self, sample: Any, now_ns: int) -> int:
         """When the frame was captured, on the monotonic clock; the same timestamp gives the same time."""
@@ -164,17 +217,37 @@ class GStreamerSource:
             if message.type == kinds.EOS:
                 raise self._ended()
             words = without_credentials(gst.explain(message))
+            if message.type == kinds.ERROR and self._by_other_means(words):
+                return
             if message.type == kinds.ERROR:
                 raise SourceLost(f"{self._shown}: {self._unreachable() or words}")
             if message.parse_warning()[0].matches(self._gst.StreamError.quark(), self._gst.StreamError.DECODE):
                 raise BadFrame(f"{self._shown}: {words}")
+
+    def _by_other_means(self, words: str) -> bool:
+        """Where a server refuses TCP, go on by UDP.
+
+        Raises:
+            SourceLost: the settings allow one way only.
+        """
+        if REFUSED not in words or self._source is None:
+            return False
+        if self._transport != "auto":
+            other = "udp" if self._transport == "tcp" else "tcp"
+            hint = f"set transport: {other}, or leave it out"
+            raise SourceLost(f"{self._shown}: it offers no {self._transport.upper()}", hint=hint)
+        self._transport = "udp"
+        self._pipeline.set_state(self._gst.State.NULL)
+        gst.set_value(self._pipeline.get_by_name("camera"), "protocols", self._transport)
+        self._pipeline.set_state(self._gst.State.PLAYING)
+        return True
 
     def _ended(self) -> SourceLost:
         return SourceLost(f"{self._shown}: the stream ended")
 
     def _unreachable(self) -> str:
         source = self._source
-        return why_unreachable(source) if source is not None and source.kind in ("rtsp", "http") else ""
+        return why_unreachable(source) if source is not None and source.kind == "rtsp" else ""
 
 
 def usable(source: SourceUri, terms: Terms) -> bool:
@@ -182,28 +255,32 @@ def usable(source: SourceUri, terms: Terms) -> bool:
     return gst_plan.first_missing(gst_plan.head(source, terms), gst.has) is None
 
 
-def open_uri(source: SourceUri, terms: Terms, wish: FrameFormat) -> GStreamerSource:
-    """A CSI or USB camera, an RTSP or HTTP stream. Streams connect in the background: trouble comes out of ``read``.
+def open_uri(opening: Opening) -> GStreamerSource:
+    """A CSI or USB camera, or an RTSP stream. Streams connect in the background: trouble comes out of ``read``.
 
     Raises:
         InputError: an element, the device or a mode is missing.
     """
+    source = opening.source
+    assert source is not None
     if source.kind == "v4l2":
         usb.check_device(source)
-    elements = [gst.make(step) for step in gst_plan.head(source, terms)]
+    elements = [gst.make(step) for step in gst_plan.head(source, opening.terms)]
+    kind: Kind = "plain"
     if source.kind == "v4l2":
-        elements = _with_mode(elements, source)
-    # Its decoder leaves pictures in memory that only its own converter reads.
-    nvidia = source.kind == "csi" or (source.kind == "rtsp" and gst.has("nvvidconv"))
-    opened = GStreamerSource(elements, wish, source, terms, nvidia=nvidia)
+        kind = _choose_mode(elements, source)
+    elif source.kind == "csi" or gst.has("nvvidconv"):
+        # Its decoder leaves pictures in memory that only its own converter reads.
+        kind = "nvidia"
+    opened = GStreamerSource(elements, opening, kind)
     opened.start()
     return opened
 
 
-def _with_mode(elements: list[Any], source: SourceUri) -> list[Any]:
+def _choose_mode(elements: list[Any], source: SourceUri) -> Kind:
     """Ask a USB camera what it can do, and choose."""
     states = gst.load().State
-    camera, mode_filter, decoder = elements
+    camera, mode_filter = elements
     try:
         if camera.set_state(states.READY) == gst.load().StateChangeReturn.FAILURE:
             raise InputError(
@@ -213,10 +290,10 @@ def _with_mode(elements: list[Any], source: SourceUri) -> list[Any]:
     finally:
         camera.set_state(states.NULL)
     gst.set_value(mode_filter, "caps", mode.caps)
-    return [camera, mode_filter, decoder] if mode.is_jpeg else [camera, mode_filter]
+    return "jpeg" if mode.is_jpeg else "plain"
 
 
-def open_pipeline(description: str, terms: Terms, wish: FrameFormat) -> GStreamerSource:
+def open_pipeline(description: str, opening: Opening) -> GStreamerSource:
     """The config file's raw pipeline.
 
     Raises:
@@ -225,6 +302,6 @@ def open_pipeline(description: str, terms: Terms, wish: FrameFormat) -> GStreame
     """
     made = gst.parse_bin(description)
     caps = made.get_static_pad("src").query_caps(None).to_string()
-    opened = GStreamerSource([made], wish, None, terms, nvidia="memory:NVMM" in caps)
+    opened = GStreamerSource([made], opening, "nvidia" if "memory:NVMM" in caps else "plain")
     opened.start()
     return opened

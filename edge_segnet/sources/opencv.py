@@ -12,7 +12,8 @@ import numpy as np
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import quiet_decoders, read_only
+from edge_segnet.pictures.chatter import quiet_decoders
+from edge_segnet.pictures.files import read_only
 from edge_segnet.pictures.shape import fit_image
 from edge_segnet.sources.usb import open_usb
 

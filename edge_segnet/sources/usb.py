@@ -10,7 +10,7 @@ import cv2
 
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import quiet_decoders
+from edge_segnet.pictures.chatter import quiet_decoders
 
 LIST_HINT: Final = "list cameras with: ls /dev/video*; you must be in the group 'video'"
 RATE_TOLERANCE: Final = 0.05

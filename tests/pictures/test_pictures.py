@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import InputError, OutputError
 from edge_segnet.core.types import Fit
+from edge_segnet.pictures.chatter import quiet_decoders
 from edge_segnet.pictures.containers import fault
-from edge_segnet.pictures.files import quiet_decoders, read_image, read_labels, read_lut, write_image
+from edge_segnet.pictures.files import read_image, read_labels, read_lut, write_image
 from edge_segnet.pictures.overlay import blend, colourise, draw_legend
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 from tests.conftest import picture

@@ -16,9 +16,9 @@ gi.require_version("Gst", "1.0")
 from gi.repository import GObject, Gst  # noqa: E402
 
 from edge_segnet.core.types import Fit, Frame  # noqa: E402
-from edge_segnet.settings.schema import CameraConfig  # noqa: E402
-from edge_segnet.sources import open_camera  # noqa: E402
-from edge_segnet.sources.live import LiveSource  # noqa: E402
+from edge_segnet.core.uris import FLIPS  # noqa: E402
+from edge_segnet.sources.child_camera import open_here  # noqa: E402
+from edge_segnet.sources.live import FrameFormat, LiveSource, Terms  # noqa: E402
 
 Gst.init(None)
 RAW = Gst.Caps.from_string("video/x-raw")
@@ -68,7 +68,8 @@ def _first(source: LiveSource) -> Frame:
 def main(url: str, flip: str, fit: Fit) -> None:
     """Open the camera as the service does; print corner colours and sizes."""
     assert Gst.Element.register(None, "nvvidconv", Gst.Rank.NONE, Converter)
-    source = open_camera(CameraConfig.model_validate({"source": url, "flip": flip}), "front", SIZE, fit)
+    order = {"source": url, "pipeline": None, "gstreamer": True}
+    source = open_here(order, Terms(), FrameFormat(SIZE, fit, FLIPS[flip], "front"), lambda _: None)
     frame = _first(source)
     source.resize((32, 40))
     corners = [frame.image[y, x].tolist() for y, x in ((4, 4), (4, -5), (-5, 4), (-5, -5))]

@@ -13,6 +13,13 @@ from types import TracebackType
 PORTS = re.compile(rb"client_port=(\d+)-(\d+)")
 
 
+def _offering(data: bytes) -> bytes:
+    """GStreamer's server makes a key frame when it is asked, but does not say so, as cameras do."""
+    offered = re.sub(rb"(a=rtpmap:(\d+) H264/90000\r\n)", rb"\1a=rtcp-fb:\2 nack pli\r\n", data)
+    more = len(offered) - len(data)
+    return re.sub(rb"Content-Length: (\d+)", lambda found: b"Content-Length: %d" % (int(found[1]) + more), offered)
+
+
 class LossyRelay:
     """Forwards RTSP at ``port`` to ``target``, and loses ``share`` of the packets of the pictures."""
 
@@ -38,12 +45,14 @@ class LossyRelay:
                 near = self._kept(listener.accept()[0])
                 far = self._kept(socket.create_connection(("127.0.0.1", self._target)))
                 self._run(self._pump, near, far, self._to_ours)
-                self._run(self._pump, far, near, lambda _: self._asked)
+                self._run(self._pump, far, near, lambda _: self._asked, True)
 
-    def _pump(self, source: socket.socket, target: socket.socket, swap: Callable[[re.Match[bytes]], bytes]) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, swap: Callable[[re.Match[bytes]], bytes], down: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                target.sendall(PORTS.sub(swap, data))
+                target.sendall(PORTS.sub(swap, _offering(data) if down else data))
             target.shutdown(socket.SHUT_WR)
 
     def _to_ours(self, asked: re.Match[bytes]) -> bytes:

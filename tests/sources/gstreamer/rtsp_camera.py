@@ -43,9 +43,19 @@ class RtspCamera:
     """Starts at once; ``with`` stops it."""
 
     def __init__(
-        self, picture: Picture | None = None, *, user: str = "", password: str = "", launch: str = "", udp: bool = False
+        self,
+        picture: Picture | None = None,
+        *,
+        user: str = "",
+        password: str = "",
+        launch: str = "",
+        udp: bool = False,
+        feedback: bool = False,
     ) -> None:
-        """``launch``: another pipeline, instead of a picture; ``udp``: it offers nothing else."""
+        """``launch``: another pipeline, instead of a picture; ``udp``: it offers nothing else; ``feedback``: it makes a
+        key frame when it is asked (RFC 4585).
+        """
+        self._feedback = feedback
         self._launch, self._udp = launch or (picture or Picture()).launch, udp
         self._user, self._password = user, password
         self.port = 0
@@ -60,7 +70,7 @@ class RtspCamera:
 
     def start(self) -> None:
         """Start it, again on the same port."""
-        settings = json.dumps([self.port, self._launch, self._user, self._password, self._udp])
+        settings = json.dumps([self.port, self._launch, self._user, self._password, self._udp, self._feedback])
         command = [sys.executable, "-m", "tests.sources.gstreamer.rtsp_camera", settings]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -90,7 +100,7 @@ class RtspCamera:
         self.stop()
 
 
-def _serve(port: int, launch: str, user: str, password: str, udp: bool) -> None:
+def _serve(port: int, launch: str, user: str, password: str, udp: bool, feedback: bool) -> None:
     import gi
 
     gi.require_version("Gst", "1.0")
@@ -104,7 +114,7 @@ def _serve(port: int, launch: str, user: str, password: str, udp: bool) -> None:
     server.set_service(str(port))
     factory = GstRtspServer.RTSPMediaFactory.new()
     factory.set_launch(launch)
-    factory.set_profiles(GstRtsp.RTSPProfile.AVP | GstRtsp.RTSPProfile.AVPF)
+    factory.set_profiles(GstRtsp.RTSPProfile.AVPF if feedback else GstRtsp.RTSPProfile.AVP)
     if udp:
         factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     factory.set_shared(True)

@@ -23,7 +23,7 @@ from tests.sources.gstreamer.rtsp_camera import Picture, RtspCamera
 from tests.support.mjpeg_camera import MjpegCamera, jpeg, quarters
 from tests.support.tls import self_signed
 
-NEEDED = ("rtspsrc", "souphttpsrc", "multipartdemux", "jpegdec", "avdec_h264", "aspectratiocrop", "videoflip")
+NEEDED = ("rtspsrc", "jpegdec", "avdec_h264", "aspectratiocrop", "videoflip")
 if missing := [name for name in NEEDED if not gstreamer.has(name)]:
     pytest.skip(f"needs GStreamer's {', '.join(missing)}", allow_module_level=True)
 
@@ -106,14 +106,14 @@ def test_a_new_size_while_it_runs(mjpeg: MjpegCamera, fit: Fit) -> None:
 
 
 def test_a_wrong_password_is_said_without_it(mjpeg: MjpegCamera) -> None:
-    with closing(opened(mjpeg.url.replace("s3cret", "wr0ng"))) as source, pytest.raises(SourceLost) as lost:
+    with closing(opened(mjpeg.url.replace("s3cret", "wr0ng"))) as source, pytest.raises(InputError) as lost:
         first(source)
     assert "401" in str(lost.value) and "wr0ng" not in str(lost.value) and "\n" not in str(lost.value)
 
 
 def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     with MjpegCamera(tls=self_signed(tmp_path)) as camera:
-        refused = pytest.raises(SourceLost, match=r"this machine does not trust the certificate of 127\.0\.0\.1")
+        refused = pytest.raises(InputError, match=r"this machine does not trust the certificate of 127\.0\.0\.1")
         with closing(opened(camera.url)) as source, refused:
             first(source)
 
@@ -156,9 +156,9 @@ def test_rtsp_that_refuses(rtsp: RtspCamera) -> None:
 
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
 def test_nobody_answers(scheme: str) -> None:
-    with closing(opened(f"{scheme}://me:s3cret@127.0.0.1:9/x")) as source, pytest.raises(SourceLost) as lost:
+    with closing(opened(f"{scheme}://me:s3cret@127.0.0.1:9/x")) as source, pytest.raises(InputError) as lost:
         first(source)
-    assert str(lost.value) == f"{scheme}://127.0.0.1:9/x: nobody answers at 127.0.0.1:9 (Connection refused)"
+    assert str(lost.value).startswith(f"{scheme}://127.0.0.1:9/x: nobody answers at 127.0.0.1:9 (Connection refused)")
 
 
 @pytest.mark.parametrize(
@@ -202,8 +202,9 @@ def test_raw_pipelines_that_do_not_work(pipeline: str, error: type[Exception], s
 
 
 def test_cameras_that_are_not_here() -> None:
-    with pytest.raises(InputError, match="no USB camera 63: list cameras with"):
-        opened("v4l2:///dev/video63?width=640&height=480&fps=30")
+    absent = closing(opened("v4l2:///dev/video63?width=640&height=480&fps=30"))
+    with absent as source, pytest.raises(InputError, match="no USB camera 63: list cameras with"):
+        first(source)
     if not gstreamer.has("nvarguscamerasrc"):
         with pytest.raises(InputError, match="GStreamer has no element nvarguscamerasrc: install nvidia-l4t-gstreamer"):
             opened("csi://0?width=1280&height=720&fps=30")

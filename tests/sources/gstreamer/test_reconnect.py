@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from edge_segnet.core import uris
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, open_camera
 from edge_segnet.sources.child import ChildSource
@@ -34,7 +33,7 @@ def by_gstreamer(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
 
 
 def by_opencv(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
-    return ChildSource(uris.parse(camera.source or ""), camera, FrameFormat(size, "stretch", "none", "front"))
+    return ChildSource(camera, FrameFormat(size, "stretch", "none", "front"), gstreamer=False)
 
 
 @contextmanager

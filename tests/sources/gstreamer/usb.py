@@ -16,8 +16,8 @@ gi.require_version("Gst", "1.0")
 from gi.repository import GObject, Gst  # noqa: E402
 
 from edge_segnet.core.errors import InputError  # noqa: E402
-from edge_segnet.settings.schema import CameraConfig  # noqa: E402
-from edge_segnet.sources import open_camera  # noqa: E402
+from edge_segnet.sources.child_camera import open_here  # noqa: E402
+from edge_segnet.sources.live import FrameFormat, Terms  # noqa: E402
 
 Gst.init(None)
 RAW = "video/x-raw,format=YUY2,width=640,height=480,framerate={30/1,15/1}"
@@ -55,7 +55,8 @@ def main(device: str, query: str) -> None:
     """Open it as the service does."""
     assert Gst.Element.register(None, "v4l2src", Gst.Rank.NONE, Usb)
     try:
-        source = open_camera(CameraConfig(source=f"v4l2://{device}{query}"), "front", (64, 48))
+        order = {"source": f"v4l2://{device}{query}", "pipeline": None, "gstreamer": True}
+        source = open_here(order, Terms(), FrameFormat((64, 48), "stretch", "none", "front"), lambda _: None)
     except InputError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201
         return

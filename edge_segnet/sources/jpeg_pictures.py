@@ -1,0 +1,58 @@
+"""A camera's JPEGs, one by one: bounded before they are decoded, no larger than needed, and damaged ones told apart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+
+from edge_segnet.core.errors import SourceLost
+from edge_segnet.core.types import Image
+from edge_segnet.pictures import jpeg
+from edge_segnet.pictures.shape import fit_image, flip_image
+from edge_segnet.sources.live import FrameFormat, Terms
+
+_REDUCED: Final = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
+"""libjpeg decodes to a half, a quarter, an eighth: quicker, and with less memory than the whole."""
+
+
+class JpegPictures:
+    """Of one camera. ``damaged`` counts those that were not whole; with ``on_damage: flag`` they come all the same."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.damaged = 0
+        self._drop, self._max_pixels = terms.on_damage == "drop", terms.max_pixels
+
+    def picture(self, data: bytes, wish: FrameFormat) -> tuple[Image, tuple[int, int], bool] | None:
+        """A picture at the size that is wanted, the camera's own (width, height) after the flip, and whether it is
+        whole; None for one that is not, or is none at all.
+
+        Raises:
+            SourceLost: it is larger than pictures may be.
+        """
+        if not data.startswith(b"\xff\xd8"):
+            self.damaged += 1
+            return None
+        seen = jpeg.examine(data)
+        width, height = seen.size
+        if width * height > self._max_pixels:
+            raise SourceLost(f"pictures of {width}x{height}", hint="a camera that has such: max_megapixels")
+        quarter = wish.flip in ("rotate-90", "rotate-270")
+        source = (height, width) if quarter else (width, height)
+        if seen.fault is not None and (self._drop or not width):
+            self.damaged += 1
+            return None
+        image, words = jpeg.decode(data, _flags(source, wish.size))
+        whole = seen.fault is None and words is None and image is not None
+        self.damaged += not whole
+        if image is None or (self._drop and not whole):
+            return None
+        return fit_image(flip_image(image, wish.flip), wish.size, wish.fit), source, whole
+
+
+def _flags(source: tuple[int, int], size: tuple[int, int]) -> int:
+    """Never smaller than what is wanted."""
+    for times, flag in _REDUCED:
+        if source[0] >= times * size[0] and source[1] >= times * size[1]:
+            return flag | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION

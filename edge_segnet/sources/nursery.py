@@ -1,0 +1,173 @@
+"""Makes the processes that read cameras: one small process, which has loaded what they all need, forks them.
+
+    service ── nursery ─┬─ camera front
+                        └─ camera rear
+
+A camera's process costs what it writes, not what it loads. It ends when the service does, or the nursery, or when it is
+told; a dead one stays known to the kernel until ``end``, so that nobody else gets its number.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Final
+
+from edge_segnet.core.errors import InputError, SourceLost
+from edge_segnet.sources.wire import receive, send
+
+ANSWER_S: Final = 10.0
+"""For the first child: loading takes its time on a slow board."""
+REAP_S: Final = 0.5
+IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""systemd and a terminal send these to everyone; when to end is the service's word."""
+SMALL: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+class Nursery:
+    """The service's end. One for the process, started when it is first needed, and again if it died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._end: socket.socket | None = None
+
+    def start(self, order: dict[str, Any], descriptors: list[int]) -> int:
+        """Fork a camera's process; its number.
+
+        Raises:
+            SourceLost: it can't be made now.
+        """
+        with self._lock:
+            for _ in range(2):
+                try:
+                    return int(self._ask(order, descriptors)["pid"])
+                except (OSError, EOFError, KeyError) as error:
+                    self._drop()
+                    reason = error
+        raise SourceLost(f"no process for the camera ({reason})", hint="is there memory left?")
+
+    def end(self, pid: int) -> int | None:
+        """Kill a camera's process, and forget it; how it ended (as ``Popen.returncode``), None: that is not known."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+        with self._lock:
+            try:
+                status: int | None = self._ask({"end": pid}, []).get("status")
+            except (OSError, EOFError):
+                self._drop()
+                return None
+            return status
+
+    def _ask(self, order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        if self._end is None:
+            self._launch()
+        assert self._end is not None
+        send(self._end, order, descriptors)
+        answer, _ = receive(self._end)
+        if answer is None:
+            raise EOFError("the process that makes them ended")
+        return answer
+
+    def _launch(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(ANSWER_S)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_segnet.sources.nursery", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # Decoders' chatter names addresses with their passwords.
+                stderr=subprocess.DEVNULL,
+                env=os.environ | SMALL,
+            )
+        self._end = ours
+
+    def close(self) -> None:
+        """End it, and with it all cameras' processes."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._end is not None:
+            self._end.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._end = self._process = None
+
+
+nursery: Final = Nursery()
+atexit.register(nursery.close)
+
+
+def main(descriptor: int) -> None:
+    """Fork on demand, until the service is gone. One thread only: that is what makes forking safe."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    end = socket.socket(fileno=descriptor)
+    end.set_inheritable(False)
+    _load()
+    ending: set[int] = set()
+    while True:
+        order, descriptors = receive(end)
+        if order is None:
+            return
+        ending = {pid for pid in ending if not _reaped(pid)[0]}
+        if "end" in order:
+            done, status = _wait(order["end"])
+            ending |= set() if done else {order["end"]}
+            send(end, {"status": status})
+            continue
+        pid = os.fork()
+        if pid == 0:
+            end.close()
+            _be_a_camera(order, descriptors)
+        for one in descriptors:
+            os.close(one)
+        send(end, {"pid": pid})
+
+
+def _load() -> None:
+    """What cameras need, before there are any: they share it."""
+    from edge_segnet.sources import child_camera, gst  # noqa: F401 - loaded for those who come
+
+    with contextlib.suppress(InputError):
+        gst.load()
+
+
+def _be_a_camera(order: dict[str, Any], descriptors: list[int]) -> None:
+    from edge_segnet.sources import child_camera
+
+    try:
+        child_camera.main(order, socket.socket(fileno=descriptors[0]), descriptors[1])
+    finally:
+        os._exit(1)
+
+
+def _reaped(pid: int) -> tuple[bool, int | None]:
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return True, None
+    return found != 0, os.waitstatus_to_exitcode(status) if found else None
+
+
+def _wait(pid: int) -> tuple[bool, int | None]:
+    """A process that hangs inside the kernel is collected when that lets it go."""
+    deadline = time.monotonic() + REAP_S
+    while not (found := _reaped(pid))[0] and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
