@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.margins import uncertain_counts
 from edge_segnet.core.types import Counts, Labels, Segmentation
 
 WINNING_ONE: Final = 4096
@@ -27,6 +28,14 @@ class Decoded:
     uncertain: Counts
     winning: float
     broken: int
+
+
+def from_head(found: Sequence[Any], classes: int) -> Decoded:
+    """``found``: the graph's outputs ``head.DECODED``, arrays that the caller gives away."""
+    (labels,), (margins,), winning, broken = found
+    counts = np.bincount(labels.reshape(-1), minlength=classes + 1).astype(np.int64, copy=False)
+    uncertain = uncertain_counts(labels, margins, classes)
+    return Decoded(labels, margins, counts, uncertain, float(winning[0]), int(broken[0]))
 
 
 def from_kernel(pixels: Labels, totals: NDArray[np.uint32]) -> Decoded:

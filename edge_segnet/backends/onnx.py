@@ -11,10 +11,9 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
-from edge_segnet.backends.decoded import Decoded, segmentation
+from edge_segnet.backends.decoded import from_head, segmentation
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
-from edge_segnet.core.margins import uncertain_counts
 from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.head import DECODED, Decode
@@ -92,7 +91,7 @@ class OnnxBackend:
                     f"{self.model_name} fails at {width}x{height} ({_reason(error)})", hint=hint
                 ) from error
         inferred = time.perf_counter()
-        decoded = _count(found, len(self.classes))
+        decoded = from_head(found, len(self.classes))
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
         return segmentation(decoded, self.classes, self._calibration, stages)
 
@@ -108,11 +107,3 @@ class OnnxBackend:
         """Free the session."""
         with self._lock:
             self._session = None
-
-
-def _count(found: list[Any], classes: int) -> Decoded:
-    """``found``: the head's outputs ``DECODED``."""
-    (labels,), (margins,), winning, broken = found
-    counts = np.bincount(labels.reshape(-1), minlength=classes + 1).astype(np.int64, copy=False)
-    uncertain = uncertain_counts(labels, margins, classes)
-    return Decoded(labels, margins, counts, uncertain, float(winning[0]), int(broken[0]))

@@ -61,6 +61,20 @@ def read_file(path: Path, limit: int) -> bytes:
     return data
 
 
+def cache_folder() -> Path | None:
+    """Where what can be made again is kept: systemd's ``CacheDirectory=``, else the user's cache; made if it is missing.
+    None where it can't be written, then things are made again.
+    """
+    given = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - "~" stays if unknown
+    folder = Path(given) if given else Path(base) / "edge-segnet"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 def output_error(path: Path | str, error: OSError) -> OutputError:
     """Why ``path`` can't be written, and what to do about it."""
     hint = _NEXT.get(error.errno or 0, "check the folder and its rights")

@@ -1,0 +1,151 @@
+"""OpenVINO on the CPU: the lowered form, in the precision that the processor is quick in, decoded in the graph."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from edge_segnet.backends.decoded import from_head, segmentation
+from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.files import cache_folder
+from edge_segnet.core.types import Frame, Segmentation
+from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.head import DECODED, Decode
+from edge_segnet.graph.lower import lower
+from edge_segnet.graph.view import first_line
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+HINTS: Final[Mapping[str, str]] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+NATIVE: Final[Mapping[str, str]] = {"bf16": "BF16", "fp16": "FP16"}
+"""Quickest first; what OpenVINO calls a processor that computes in it (OPTIMIZATION_CAPABILITIES). x86 with bf16 has
+matrix units for it; where a processor has float16 alone, an Arm's, that is its quick one."""
+INSTALL: Final = "pip install 'edge-segnet[openvino]', or take --backend onnx"
+NO_JIT: Final = "can't protect"
+"""What its code generator says where memory must not be writable and executable at once."""
+
+
+class OpenVinoBackend:
+    """The ``Backend`` of CPUs that OpenVINO is quick on."""
+
+    def __init__(self, model: OnnxModel, threads: int = 0, precision: Precision = "auto") -> None:
+        """Compiles for this processor; ``threads`` 0 means one per core.
+
+        Raises:
+            ModelError: OpenVINO is not installed, can't compile the model, or the processor has no such precision.
+        """
+        self.model_name = model.card.name
+        self.input_size = model.card.size
+        self.classes: ClassMap = model.card.classes
+        self._calibration = model.card.calibration
+        core = _core()
+        self.precision = _chosen(core, precision)
+        self.name = "openvino" if self.precision == "fp32" else f"openvino-{self.precision}"
+        self.provenance: dict[str, Any] = {"precision": self.precision, "threads": threads}
+        decode = Decode(model.card.temperature, len(self.classes))
+        lowered = lower(model.proto, "openvino", head="decode", decode=decode, view=model.view)
+        self._request = _compiled(core, lowered.model.SerializeToString(), threads, self.precision)
+        self._lock = threading.Lock()
+        """Guards the request: it holds the inputs and outputs of one frame."""
+
+    def infer(self, frame: Frame) -> Segmentation:
+        """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
+
+        Raises:
+            ModelError: OpenVINO fails, for want of memory say.
+        """
+        started = time.perf_counter()
+        with self._lock:
+            try:
+                found = self._run(frame)
+            except Exception as error:  # the runtime's border: whatever it throws is its refusal
+                width, height = self.input_size
+                raise ModelError(
+                    f"{self.model_name} fails at {width}x{height} in OpenVINO ({first_line(error)})",
+                    hint="is there memory enough? a smaller --size takes less",
+                ) from error
+            arrays = [np.array(value) for value in found]  # the request's own buffers are written again
+        inferred = time.perf_counter()
+        decoded = from_head(arrays, len(self.classes))
+        stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
+        return segmentation(decoded, self.classes, self._calibration, stages)
+
+    def bare_ms(self, frame: Frame) -> float:
+        """Milliseconds of the compiled graph alone."""
+        with self._lock:
+            started = time.perf_counter()
+            self._run(frame)
+            return 1e3 * (time.perf_counter() - started)
+
+    def _run(self, frame: Frame) -> list[Any]:
+        found = self._request.infer({"frame": frame.image[np.newaxis]}, share_inputs=True, share_outputs=True)
+        return [found[name] for name in DECODED]
+
+    def close(self) -> None:
+        """Free the compiled graph."""
+        with self._lock:
+            self._request = None
+
+
+def installed() -> bool:
+    """Whether OpenVINO can be imported; does not import it."""
+    from importlib.util import find_spec
+
+    return find_spec("openvino") is not None
+
+
+def version() -> str:
+    """Of the installed OpenVINO."""
+    from importlib.metadata import version as of
+
+    return of("openvino")
+
+
+def _core() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise ModelError(f"OpenVINO can't be imported ({first_line(error)})", hint=INSTALL) from error
+    return openvino.Core()
+
+
+def _chosen(core: Any, wish: Precision) -> str:
+    able = set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    quick = [precision for precision, name in NATIVE.items() if name in able]
+    if wish == "auto":
+        return quick[0] if quick else "fp32"
+    if wish != "fp32" and wish not in quick:
+        # OpenVINO itself would compute in float32 then, and say nothing.
+        raise ModelError(
+            f"this processor does not compute in {wish}", hint=f"take --precision {' or '.join(['auto', 'fp32', *quick])}"
+        )
+    return wish
+
+
+def _compiled(core: Any, model: bytes, threads: int, precision: str) -> Any:
+    """An inference request of the compiled model.
+
+    Raises:
+        ModelError: OpenVINO refuses it.
+    """
+    config = {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        # A daemon shares its cores with capture and sinks: its threads go where there is room.
+        "ENABLE_CPU_PINNING": False,
+    }
+    folder = cache_folder()
+    if folder is not None:
+        config["CACHE_DIR"] = str(folder / "openvino")
+    try:
+        return core.compile_model(core.read_model(model), "CPU", config).create_infer_request()
+    except Exception as error:  # the runtime's border, as above
+        hint = "export the model again, or take --backend onnx"
+        if NO_JIT in str(error):
+            hint = "the unit forbids code made at run time (MemoryDenyWriteExecute=): docs/service.md has a drop-in"
+        raise ModelError(f"OpenVINO refuses the model ({first_line(error)})", hint=hint) from error

@@ -1,0 +1,165 @@
+"""Which CPU runtime serves under ``auto``: OpenVINO, where it is installed, sees what ONNX Runtime sees and is quicker.
+
+The outcome is kept in the cache folder, by model, size, versions and processor, so that only the first start pays.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edge_segnet.backends import openvino
+from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
+from edge_segnet.backends.openvino import OpenVinoBackend, Precision
+from edge_segnet.core.errors import EdgeSegnetError, ModelError
+from edge_segnet.core.files import cache_folder, write_bytes
+from edge_segnet.core.types import Backend, Frame
+from edge_segnet.engine.golden import LEAST_AGREEMENT, agreement, golden_frame
+from edge_segnet.graph.card import OnnxModel
+
+logger = logging.getLogger(__name__)
+LAPS: Final = 5
+"""Frames that are timed; one before them is not. A second's work on a slow board at most decides for months."""
+CACHE_FILE: Final = "cpu-runtime.json"
+MAX_KEPT: Final = 64
+"""Outcomes in the cache; the oldest go first."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Who won, and why, in words."""
+
+    runtime: str
+    reason: str
+
+
+def open_quickest(model: OnnxModel, options: CpuOptions, precision: Precision) -> tuple[Backend, str]:
+    """The quickest CPU backend that sees what ONNX Runtime in float32 sees, and why it is that one.
+
+    Raises:
+        ModelError: neither can run the model.
+    """
+    if not openvino.installed():
+        return OnnxBackend(model, options), "OpenVINO is not installed"
+    key = _key(model, options, precision)
+    kept = _recall(key)
+    if kept is not None:
+        try:
+            return _open(kept.runtime, model, options, precision), kept.reason
+        except ModelError as error:
+            logger.warning("warning: %s, though it could before: racing again", error.message)
+    backend, outcome = _race(model, options, precision)
+    _remember(key, outcome)
+    return backend, outcome.reason
+
+
+def _open(runtime: str, model: OnnxModel, options: CpuOptions, precision: Precision) -> Backend:
+    if runtime == "onnx":
+        return OnnxBackend(model, options)
+    return OpenVinoBackend(model, options.threads, precision)
+
+
+def _race(model: OnnxModel, options: CpuOptions, precision: Precision) -> tuple[Backend, Outcome]:
+    """One after the other, and neither spins: idle threads of ONNX Runtime would slow OpenVINO by half."""
+    onnx = OnnxBackend(model, CpuOptions(options.threads, spinning=False))
+    try:
+        challenger = OpenVinoBackend(model, options.threads, precision)
+    except ModelError as error:
+        return _settled(onnx, options, model), Outcome("onnx", f"OpenVINO can't: {error.message}")
+    image = golden_frame(model.card.size, model.card.fit)
+    try:
+        alike = agreement(challenger.infer(_frame(image)).labels, onnx.infer(_frame(image)).labels)
+        onnx_ms, other_ms = _lap_ms(onnx, image), _lap_ms(challenger, image)
+    except EdgeSegnetError as error:
+        challenger.close()
+        return _settled(onnx, options, model), Outcome("onnx", f"OpenVINO fails: {error.message}")
+    facts = f"{challenger.name} {other_ms:.1f} ms a frame, onnx {onnx_ms:.1f} ms, {alike:.2%} of the labels alike"
+    if alike >= LEAST_AGREEMENT and other_ms < onnx_ms:
+        onnx.close()
+        return challenger, Outcome("openvino", facts)
+    challenger.close()
+    why = "too few" if alike < LEAST_AGREEMENT else "not quicker"
+    return _settled(onnx, options, model), Outcome("onnx", f"{facts}: {why}")
+
+
+def _settled(onnx: OnnxBackend, options: CpuOptions, model: OnnxModel) -> OnnxBackend:
+    """The winner as it was asked for: the race's does not spin."""
+    if not options.spinning:
+        return onnx
+    onnx.close()
+    return OnnxBackend(model, options)
+
+
+def _lap_ms(backend: Backend, image: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
+    """Median time of a frame, ms."""
+    times = []
+    for _ in range(LAPS):
+        started = time.perf_counter()
+        backend.infer(_frame(image))
+        times.append(1e3 * (time.perf_counter() - started))
+    return float(np.median(times))
+
+
+def _frame(image: np.ndarray[Any, np.dtype[np.uint8]]) -> Frame:
+    return Frame(image, None, 0, time.monotonic_ns(), time.time(), "race")
+
+
+def _key(model: OnnxModel, options: CpuOptions, precision: Precision) -> str:
+    facts = {
+        "model": model.sha256 or sha256(model.proto.SerializeToString()).hexdigest(),
+        "size": model.card.size,
+        "precision": precision,
+        "threads": options.threads,
+        "versions": [version(name) for name in ("edge-segnet", "onnxruntime", "openvino")],
+        "processor": _processor(),
+    }
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _processor() -> str:
+    """Its model name; Linux on Arm gives none there, the part number then."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    words = sorted({line for line in lines if line.startswith(("model name", "CPU part", "flags", "Features"))})
+    return "\n".join([platform.machine(), *words])
+
+
+def _kept() -> dict[str, dict[str, str]]:
+    folder = cache_folder()
+    if folder is None:
+        return {}
+    try:
+        found = json.loads((folder / CACHE_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):  # none yet, or damaged: then there is a race
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _recall(key: str) -> Outcome | None:
+    found = _kept().get(key)
+    if not isinstance(found, dict) or found.get("runtime") not in ("onnx", "openvino"):
+        return None
+    return Outcome(found["runtime"], str(found.get("reason", "")))
+
+
+def _remember(key: str, outcome: Outcome) -> None:
+    folder = cache_folder()
+    if folder is None:
+        return
+    newest = {**{name: value for name, value in _kept().items() if name != key}, key: asdict(outcome)}
+    kept = dict(list(newest.items())[-MAX_KEPT:])
+    try:
+        write_bytes(folder / CACHE_FILE, json.dumps(kept, indent=1).encode())
+    except EdgeSegnetError as error:
+        logger.info("the race's outcome is not kept: %s", error.message)
