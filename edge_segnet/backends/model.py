@@ -13,7 +13,7 @@ from typing import Literal
 
 from edge_segnet.core.errors import DeviceLost, ModelError, UsageError
 from edge_segnet.core.size import MIN_SIZE
-from edge_segnet.core.types import Backend
+from edge_segnet.core.types import Backend, CpuPrecision
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.cuda.probe import find_gpu
 from edge_segnet.engine.manifest import EngineFile
@@ -22,13 +22,14 @@ from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard, OnnxModel
 from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
-BackendKind = Literal["auto", "onnx", "tensorrt"]
+BackendKind = Literal["auto", "onnx", "openvino", "tensorrt"]
 Model = OnnxModel | EngineFile
 
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """``threads`` and ``spinning`` are the CPU's (see ``backends.onnx.CpuOptions``), ``memory`` is the GPU loop's.
+    """``threads``, ``spinning`` (see ``backends.onnx.CpuOptions``) and ``precision`` (OpenVINO's; ONNX Runtime computes
+    in float32) are the CPU's, ``memory`` is the GPU loop's.
 
     ``fallback``: may the CPU serve in the place of an engine that is there but fails (damaged, stale, self-test)? None
     means yes for "auto" and no for "tensorrt". Where there is no GPU or no engine at all, "auto" takes the CPU anyway.
@@ -36,6 +37,7 @@ class BackendOptions:
 
     threads: int = 0
     spinning: bool = False
+    precision: CpuPrecision = "auto"
     memory: Memory = "auto"
     fallback: bool | None = None
 
@@ -116,8 +118,8 @@ def open_backend(model: Model, kind: BackendKind = "auto", options: BackendOptio
         DeviceLost: the GPU has too little memory, or fails.
     """
     options = options or BackendOptions()
-    if kind == "onnx":
-        return _open_onnx(model, options)
+    if kind in ("onnx", "openvino"):
+        return _open_cpu(model, options, kind)
     may_fall_back = kind == "auto" if options.fallback is None else options.fallback
     try:
         if kind == "auto":
@@ -142,14 +144,29 @@ def open_backend(model: Model, kind: BackendKind = "auto", options: BackendOptio
 
 def _fall_back(model: Model, options: BackendOptions, reason: ModelError | DeviceLost) -> Backend:
     logger.warning("warning: running on the CPU, not on TensorRT: %s", reason)
-    return _open_onnx(model, options)
+    return _open_cpu(model, options, "auto")
 
 
-def _open_onnx(model: Model, options: BackendOptions) -> Backend:
+def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backend:
     from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
 
     if isinstance(model, EngineFile):
         from edge_segnet.engine.load import load_source
 
         model = load_source(model)
-    return OnnxBackend(model, CpuOptions(options.threads, options.spinning))
+    cpu = CpuOptions(options.threads, options.spinning)
+    if kind == "openvino":
+        from edge_segnet.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(model, options.threads, options.precision)
+    if kind == "onnx":
+        if options.precision not in ("auto", "fp32"):
+            raise ModelError(
+                f"ONNX Runtime computes in fp32 on a CPU, not in {options.precision}", hint="take --backend openvino"
+            )
+        return OnnxBackend(model, cpu)
+    from edge_segnet.backends.race import open_quickest
+
+    backend, reason = open_quickest(model, cpu, options.precision)
+    logger.info("%s: %s", backend.name, reason)
+    return backend

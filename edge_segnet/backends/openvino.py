@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,13 +14,12 @@ from edge_segnet.backends.decoded import from_head, segmentation
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import cache_folder
-from edge_segnet.core.types import Frame, Segmentation
+from edge_segnet.core.types import CpuPrecision, Frame, Segmentation
 from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.head import DECODED, Decode
 from edge_segnet.graph.lower import lower
 from edge_segnet.graph.view import first_line
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 HINTS: Final[Mapping[str, str]] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 NATIVE: Final[Mapping[str, str]] = {"bf16": "BF16", "fp16": "FP16"}
 """Quickest first; what OpenVINO calls a processor that computes in it (OPTIMIZATION_CAPABILITIES). x86 with bf16 has
@@ -32,7 +32,7 @@ NO_JIT: Final = "can't protect"
 class OpenVinoBackend:
     """The ``Backend`` of CPUs that OpenVINO is quick on."""
 
-    def __init__(self, model: OnnxModel, threads: int = 0, precision: Precision = "auto") -> None:
+    def __init__(self, model: OnnxModel, threads: int = 0, precision: CpuPrecision = "auto") -> None:
         """Compiles for this processor; ``threads`` 0 means one per core.
 
         Raises:
@@ -106,6 +106,8 @@ def version() -> str:
 
 
 def _core() -> Any:
+    # Its converter, which comes with the import, reports to its maker; without this module it knows it must not.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:
@@ -113,16 +115,15 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _chosen(core: Any, wish: Precision) -> str:
+def _chosen(core: Any, wish: CpuPrecision) -> str:
     able = set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     quick = [precision for precision, name in NATIVE.items() if name in able]
     if wish == "auto":
         return quick[0] if quick else "fp32"
     if wish != "fp32" and wish not in quick:
         # OpenVINO itself would compute in float32 then, and say nothing.
-        raise ModelError(
-            f"this processor does not compute in {wish}", hint=f"take --precision {' or '.join(['auto', 'fp32', *quick])}"
-        )
+        known = " or ".join(["auto", "fp32", *quick])
+        raise ModelError(f"this processor does not compute in {wish}", hint=f"take precision {known}")
     return wish
 
 

@@ -13,22 +13,24 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from edge_segnet.backends import openvino
 from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
-from edge_segnet.backends.openvino import OpenVinoBackend, Precision
+from edge_segnet.backends.openvino import OpenVinoBackend
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.core.files import cache_folder, write_bytes
-from edge_segnet.core.types import Backend, Frame
+from edge_segnet.core.types import Backend, CpuPrecision, Frame, Image
 from edge_segnet.engine.golden import LEAST_AGREEMENT, agreement, golden_frame
 from edge_segnet.graph.card import OnnxModel
 
 logger = logging.getLogger(__name__)
 LAPS: Final = 5
 """Frames that are timed; one before them is not. A second's work on a slow board at most decides for months."""
+WORTH_MS: Final = 4.0
+"""A frame that takes ONNX Runtime less is not worth a second runtime's memory (some 100 MB) and start."""
 CACHE_FILE: Final = "cpu-runtime.json"
 MAX_KEPT: Final = 64
 """Outcomes in the cache; the oldest go first."""
@@ -42,7 +44,7 @@ class Outcome:
     reason: str
 
 
-def open_quickest(model: OnnxModel, options: CpuOptions, precision: Precision) -> tuple[Backend, str]:
+def open_quickest(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, str]:
     """The quickest CPU backend that sees what ONNX Runtime in float32 sees, and why it is that one.
 
     Raises:
@@ -62,23 +64,27 @@ def open_quickest(model: OnnxModel, options: CpuOptions, precision: Precision) -
     return backend, outcome.reason
 
 
-def _open(runtime: str, model: OnnxModel, options: CpuOptions, precision: Precision) -> Backend:
+def _open(runtime: str, model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> Backend:
     if runtime == "onnx":
         return OnnxBackend(model, options)
     return OpenVinoBackend(model, options.threads, precision)
 
 
-def _race(model: OnnxModel, options: CpuOptions, precision: Precision) -> tuple[Backend, Outcome]:
+def _race(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, Outcome]:
     """One after the other, and neither spins: idle threads of ONNX Runtime would slow OpenVINO by half."""
     onnx = OnnxBackend(model, CpuOptions(options.threads, spinning=False))
+    image = golden_frame(model.card.size, model.card.fit)
+    seen = onnx.infer(_frame(image)).labels
+    onnx_ms = _lap_ms(onnx, image)
+    if onnx_ms < WORTH_MS and precision == "auto":
+        return _settled(onnx, options, model), Outcome("onnx", f"a frame takes {onnx_ms:.1f} ms, which is little")
     try:
         challenger = OpenVinoBackend(model, options.threads, precision)
     except ModelError as error:
         return _settled(onnx, options, model), Outcome("onnx", f"OpenVINO can't: {error.message}")
-    image = golden_frame(model.card.size, model.card.fit)
     try:
-        alike = agreement(challenger.infer(_frame(image)).labels, onnx.infer(_frame(image)).labels)
-        onnx_ms, other_ms = _lap_ms(onnx, image), _lap_ms(challenger, image)
+        alike = agreement(challenger.infer(_frame(image)).labels, seen)
+        other_ms = _lap_ms(challenger, image)
     except EdgeSegnetError as error:
         challenger.close()
         return _settled(onnx, options, model), Outcome("onnx", f"OpenVINO fails: {error.message}")
@@ -99,7 +105,7 @@ def _settled(onnx: OnnxBackend, options: CpuOptions, model: OnnxModel) -> OnnxBa
     return OnnxBackend(model, options)
 
 
-def _lap_ms(backend: Backend, image: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
+def _lap_ms(backend: Backend, image: Image) -> float:
     """Median time of a frame, ms."""
     times = []
     for _ in range(LAPS):
@@ -109,11 +115,11 @@ def _lap_ms(backend: Backend, image: np.ndarray[Any, np.dtype[np.uint8]]) -> flo
     return float(np.median(times))
 
 
-def _frame(image: np.ndarray[Any, np.dtype[np.uint8]]) -> Frame:
+def _frame(image: Image) -> Frame:
     return Frame(image, None, 0, time.monotonic_ns(), time.time(), "race")
 
 
-def _key(model: OnnxModel, options: CpuOptions, precision: Precision) -> str:
+def _key(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> str:
     facts = {
         "model": model.sha256 or sha256(model.proto.SerializeToString()).hexdigest(),
         "size": model.card.size,

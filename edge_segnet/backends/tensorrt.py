@@ -91,8 +91,6 @@ class _Buffers:
 class TensorRTBackend:
     """The ``Backend`` of machines with a GPU."""
 
-    name = "tensorrt"
-
     def __init__(self, spec: Spec, network: Network, driver: Driver, cubin: bytes, memory: Memory = "auto") -> None:
         """Make every buffer. Takes ``network`` and ``driver`` over, and closes both.
 
@@ -100,6 +98,7 @@ class TensorRTBackend:
             ModelError: the kernel does not run on this GPU.
             DeviceLost: too little memory, or a fault.
         """
+        self.name = "tensorrt" if spec.precision == "fp32" else f"tensorrt-{spec.precision}"
         self.model_name, self.input_size, self.classes = spec.name, spec.size, spec.classes
         self.memory: MemoryKind = memory if memory != "auto" else ("mapped" if driver.info.integrated else "pinned")
         self.provenance: dict[str, Any] = {"gpu": driver.info.name, "memory": self.memory, "precision": spec.precision}

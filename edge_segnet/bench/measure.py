@@ -177,7 +177,7 @@ def _phase(mode: str, rate: float | None, samples: _Samples) -> Phase:
 
 
 def _overhead(overheads: Sequence[float], bare: Sequence[float], backend: str) -> Bare:
-    what = "GPU Compute Time, as trtexec has it" if backend == "tensorrt" else "one run of the network"
+    what = "GPU Compute Time, as trtexec has it" if backend.startswith("tensorrt") else "one run of the network"
     return Bare(
         what=what,
         time_ms=distribution(bare),

@@ -9,6 +9,6 @@ import typer
 Model = Annotated[
     str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, an .onnx or an .engine file.")
 ]
-BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx or tensorrt.")]
+BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx, openvino or tensorrt.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]

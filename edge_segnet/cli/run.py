@@ -55,7 +55,7 @@ class Run:
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="A shipped NAME, an .onnx or an .engine.")
     ] = None
-    backend: Annotated[str | None, typer.Option(metavar="NAME", help="auto, onnx or tensorrt.")] = None
+    backend: Annotated[str | None, typer.Option(metavar="NAME", help="auto, onnx, openvino or tensorrt.")] = None
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; auto: what meets the rates.")] = None
     colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None
     display: Annotated[bool, typer.Option("--display", help="Show a window too (extra 'display'); ESC ends.")] = False

@@ -62,7 +62,7 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def cache_folder() -> Path | None:
-    """Where what can be made again is kept: systemd's ``CacheDirectory=``, else the user's cache; made if it is missing.
+    """Where what can be made again is kept: systemd's ``CacheDirectory=``, or the user's cache; made if missing.
     None where it can't be written, then things are made again.
     """
     given = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]

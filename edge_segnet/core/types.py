@@ -24,6 +24,8 @@ Labels = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 """int64 [C+1], pixels per class id; the last entry counts void and invalid pixels."""
 Fit = Literal["stretch", "crop"]
+CpuPrecision = Literal["auto", "fp32", "bf16", "fp16"]
+"""What OpenVINO computes in; ``auto``: what the processor is quick in."""
 """How a picture comes to the network's size: stretched, as the original demo did, or its middle cut out first."""
 
 

@@ -89,15 +89,16 @@ def load(config: Config) -> Loaded:
     """
     mark = fingerprint(config)
     model = read_model(config.model, config.network_size, config.colours)
-    options = BackendOptions(threads=config.threads, memory=config.memory, fallback=config.fallback)
+    options = BackendOptions(config.threads, False, config.precision, config.memory, config.fallback)
 
     kind = config.backend
 
     def opened(made: Model) -> tuple[Backend, float]:
         nonlocal kind
         backend = open_backend(made, kind, options)
-        if backend.name == "onnx":
-            kind = "onnx"  # of several sizes, too, only the first says why there is no TensorRT
+        if not backend.name.startswith("tensorrt"):
+            # Of several sizes, too, only the first says why there is no TensorRT, and has the CPU's runtimes race.
+            kind = "openvino" if backend.name.startswith("openvino") else "onnx"
         with closing_on_error(backend):
             return backend, self_test(backend)
 

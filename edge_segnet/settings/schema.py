@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_
 from edge_segnet.core import uris
 from edge_segnet.core.errors import Key, Place, SettingsError, UsageError
 from edge_segnet.core.size import MAX_SIZE, MIN_SIZE
+from edge_segnet.core.types import CpuPrecision
 from edge_segnet.core.uris import Flip
 from edge_segnet.settings.messages import JsonLinesConfig, MqttConfig, VideoConfig
 from edge_segnet.settings.regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
@@ -208,7 +209,10 @@ class Config(Section):
     _origin: _Origin = PrivateAttr(default_factory=_Origin)
 
     model: Annotated[str, Field(min_length=1)] = Field("segnet-lite", description="a shipped name, .onnx or .engine")
-    backend: Literal["auto", "onnx", "tensorrt"] = "auto"
+    backend: Literal["auto", "onnx", "openvino", "tensorrt"] = Field(
+        "auto", description="auto: the quickest that is here"
+    )
+    precision: CpuPrecision = Field("auto", description="of OpenVINO; auto: what the processor is quick in")
     fallback: bool = Field(False, description="may the CPU serve in the place of an engine that fails?")
     memory: Literal["auto", "pinned", "mapped"] = Field("auto", description="of frames and labels on the GPU's way")
     size: Annotated[str, AfterValidator(_size)] | None = Field(
