@@ -16,7 +16,7 @@ HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch", "yaml")
 ROOMS = ("errors", "types", "stats", "classes", "files", "documents")
 CORE = (*(f"core.{name}" for name in ROOMS), "pictures.containers")
 HARDWARE = ("cv2", "onnxruntime", "torch", "onnx", "pycuda", "tensorrt")
-GPU_ONLY = ("edge_segnet.engine", "edge_segnet.backends.tensorrt", "pydantic")
+GPU_ONLY = ("edge_segnet.engine.manifest", "edge_segnet.engine.load", "edge_segnet.backends.tensorrt", "pydantic")
 
 
 def loaded_after(code: str, watched: Sequence[str]) -> list[str]:

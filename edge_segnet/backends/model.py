@@ -9,21 +9,24 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edge_segnet.core.errors import DeviceLost, ModelError, UsageError
 from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.core.types import Backend, CpuPrecision
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.engine.manifest import EngineFile
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard, OnnxModel
 from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
 BackendKind = Literal["auto", "onnx", "openvino", "tensorrt"]
-Model = OnnxModel | EngineFile
+
+if TYPE_CHECKING:  # who has no GPU does not wait for it
+    from edge_segnet.engine.manifest import EngineFile
+
+Model: TypeAlias = "OnnxModel | EngineFile"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def open_model(
     model = read_model(name, size, colours)
     read = time.perf_counter()
     backend = open_backend(model, kind, options)
-    sha256 = model.manifest.files.engine if isinstance(model, EngineFile) else model.sha256
+    sha256 = model.sha256 if isinstance(model, OnnxModel) else model.manifest.files.engine
     return OpenModel(model.card, backend, sha256, 1e3 * (read - started), 1e3 * (time.perf_counter() - read))
 
 
@@ -150,7 +153,7 @@ def _fall_back(model: Model, options: BackendOptions, reason: ModelError | Devic
 def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backend:
     from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
 
-    if isinstance(model, EngineFile):
+    if not isinstance(model, OnnxModel):
         from edge_segnet.engine.load import load_source
 
         model = load_source(model)

@@ -135,7 +135,7 @@ def test_bad_settings_name_their_flag(tmp_path: Path, setting: str, said: str) -
 
 
 def test_a_flag_is_named_as_it_was_given() -> None:
-    with pytest.raises(SettingsError, match=r"^--backend: 'gpu': should be 'auto', 'onnx' or 'tensorrt'"):
+    with pytest.raises(SettingsError, match=r"^--backend: 'gpu': should be 'auto', 'onnx', 'openvino' or 'tensorrt'"):
         load(None, [Change("backend", "gpu", "--backend")])
     with pytest.raises(SettingsError, match=r"^--source \(cameras\.camera\.source\): ftp://: unknown scheme"):
         load(None, [], "ftp://x")
