@@ -78,7 +78,9 @@ def running(
     limit: int | None = None,
     missing: tuple[str, ...] = (),
     opener: Opener | None = None,
+    began: Callable[[], None] = lambda: None,
 ) -> Iterator[Stage]:
+    """``began`` is called first of all on the daemon's thread."""
     sink = ListSink()
     stage: Stage
 
@@ -93,6 +95,7 @@ def running(
     stage = Stage(daemon, sink)
 
     def run() -> None:
+        began()
         try:
             daemon.run()
         except Exception as error:  # noqa: BLE001 - looked at by the test
