@@ -14,7 +14,6 @@ import typer
 
 from edge_segnet.cli.command import program
 from edge_segnet.core import uris
-from edge_segnet.core.errors import ModelError
 from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
 from edge_segnet.service import model, process
@@ -92,11 +91,11 @@ class Run:
         first = reread()
         if self.source is not None and uris.parse(self.source).kind == "path":
             describe(self.source)  # a file that isn't there is a mistake; a camera may come later
+        from_file = self.config is not None and self.model is None
         if self.check:
-            _check(first, self.config)
+            _check(first, self.config, wait_for_model=from_file)
             return
         service_logging(first.log.level, first.log.format, "JOURNAL_STREAM" in os.environ)
-        from_file = self.config is not None and self.model is None
         origin = Origin(reread, self.config, wait_for_model=from_file)
         here = process.begin()
         daemon = Daemon(first, origin, here.notifier, _window(lambda: daemon) if self.display else {})
@@ -124,16 +123,17 @@ def _refuse_synthetic(config: Config) -> None:
             raise config.error(("cameras", name, "source"), f"{camera.source} is not a camera", hint)
 
 
-def _check(config: Config, path: Path | None) -> None:
-    """Say that the settings are good: also that tokens can be read, the sinks can work here, and the model has the
-    rules' classes.
+def _check(config: Config, path: Path | None, *, wait_for_model: bool) -> None:
+    """Say that the settings are good: refuses what ``run`` would refuse, and needs neither cameras nor a GPU.
+
+    Raises:
+        EdgeSegnetError: as ``Daemon.run``.
     """
     SinkManager(State(), {}).check(config)
-    if config.regions:
-        try:
-            model.check_regions(config)
-        except ModelError as error:  # it may come later
-            logger.warning("classes of regions and rules were not checked: %s", error)
+    if wait_for_model and not model.is_there(config):
+        logger.warning("%s: no such model yet; 'run' waits for it, and nothing of it was checked", config.model)
+    else:
+        model.check(config)
     names = ", ".join(config.cameras)
     logger.info("%s: good (model %s, cameras: %s)", path or "the defaults", config.model, names)
 

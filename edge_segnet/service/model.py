@@ -118,15 +118,30 @@ def closing_on_error(backend: Backend) -> Iterator[None]:
         raise
 
 
-def check_regions(config: Config) -> None:
-    """Whether the regions and rules are possible with the model that the settings name, without running it.
+def check(config: Config) -> None:
+    """Whether the model can be had as the settings ask for it, and has what their regions and rules need. Runs it only
+    where the CPU is asked for: a GPU may be another machine's, or at work.
 
     Raises:
-        SettingsError: they are not.
-        ModelError: there is no such model.
+        ModelError: missing, damaged, or it can't have that size.
+        SettingsError, InputError: regions or rules are not possible with it, the palette is wrong.
     """
-    card = read_model(config.model, config.network_size).card
+    if config.backend == "onnx":
+        loaded = load(config)
+        loaded.backend.close()
+        card = loaded.card
+    else:
+        card = read_model(config.model, config.network_size, config.colours).card
     refine.check(config, Network(card.classes, card.size, card.fit))
+
+
+def is_there(config: Config) -> bool:
+    """Whether there is such a model at all."""
+    try:
+        cards.find_model(config.model)
+    except ModelError:
+        return False
+    return True
 
 
 def self_test(backend: Backend) -> float:

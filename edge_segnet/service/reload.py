@@ -153,7 +153,8 @@ class Reloader:
     def _is_asked(self, timeout_s: float) -> bool:
         """Whether somebody asked for a reload until then, or the file has changed."""
         asked = self._asked.wait(timeout_s)
-        self._asked.clear()
+        if asked:
+            self._asked.clear()  # nothing was read yet: who asks from now on is answered by a later reload
         return (asked or self._file.changed()) and not self._stopping.is_set()
 
     def _began(self) -> bool:

@@ -43,7 +43,7 @@ variants = pytest.mark.parametrize("jetson", [False, True], ids=["pc", "jetson"]
 def installed(folder: Path, jetson: bool) -> Path:
     """The unit as it lies in a folder of systemd's, its program being one that exists here."""
     unit = folder / UNIT.name
-    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(encoding="utf-8")))
+    unit.write_text(re.sub(r"(?m)^(Exec\w+)=\S+", rf"\1={sys.executable}", UNIT.read_text(encoding="utf-8")))
     if jetson:
         (folder / JETSON.parent.name).mkdir()
         shutil.copy(JETSON, folder / JETSON.parent.name)

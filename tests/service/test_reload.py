@@ -65,7 +65,7 @@ class Heard:
 
     def _hear(self, frame: FrameType, event: str, argument: Any) -> None:
         if self.on and event == "call":
-            self.calls.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name)
+            self.calls.append(str(getattr(frame.f_code, "co_qualname", "")))
         elif self.on and event == "c_call":
             self.calls.append(f"C {argument.__qualname__}")
 

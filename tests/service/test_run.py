@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -77,6 +78,79 @@ def test_reload_by_signal_and_by_file(model: Path, tmp_path: Path) -> None:
         assert message == f"{config}:1: modle: unknown key: did you mean model?"
         assert service.get("/readyz").status_code == 200
         assert any("reload refused" in line for line in service.log)
+
+
+def state_of(folder: Path) -> dict[str, str]:
+    return {"STATE_DIRECTORY": str(folder / "state")}
+
+
+def reload(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*PROGRAM, "reload", *arguments]
+    environment = {**os.environ, **state_of(folder), "MAINPID": ""}
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=environment)
+
+
+def test_reload_says_how_it_ended(model: Path, tmp_path: Path) -> None:
+    other = save_tiny(tmp_path / "other.onnx", size=(96, 64))
+    config = tmp_path / "c.yaml"
+    text = "model: {model}\nhttp: {{port: 0}}\ncameras: {{front: {{source: synthetic://drive}}}}\n"
+    config.write_text(text.format(model=model))
+    assert reload(tmp_path).returncode == 2
+    with program("--config", config, environment=state_of(tmp_path)) as service:
+        service.wait_ready()
+        wait_until(lambda: (tmp_path / "state" / "reload.json").exists())
+        config.write_text(text.format(model=other))
+        done = reload(tmp_path, "--wait")
+        assert done.returncode == 0 and "settings reloaded (generation " in done.stderr, done.stderr
+        assert service.get("/api/status").json()["network_size"] == [96, 64]
+        config.write_text("modle: x\n")
+        done = reload(tmp_path, "--wait")
+        wanted = f"reload refused, the old settings stay: {config}:1: modle: unknown key: did you mean model?"
+        assert done.returncode == 2 and done.stderr == f"edge-segnet: error: {wanted}\n"
+        time.sleep(1.5)  # the file's change is noticed, too
+        assert sum("reload refused" in line for line in service.log) == 1, service.log
+        assert reload(tmp_path).returncode == 0, "without --wait it only asks"
+        service.end()
+    assert reload(tmp_path, "--wait").returncode == 2
+
+
+@pytest.mark.parametrize("moment", ["beginning", "loading", "frame"])
+def test_the_end_comes_within_two_seconds_whatever_works(moment: str, tmp_path: Path) -> None:
+    arguments = ("--source", "synthetic://drive", "--set", "size=1600x1200")
+    with program(*arguments, environment=state_of(tmp_path)) as service:
+        wait_until(lambda: service.heard("EXTEND_TIMEOUT_USEC"))
+        if moment == "loading":
+            wait_until(lambda: any("running on the CPU" in line for line in service.log))
+        elif moment == "frame":
+            wait_until(lambda: service.heard("READY=1"), 60)
+        took_s = service.end()
+        assert service.process.returncode == 0, service.log
+        assert took_s < 2.0
+        assert not any("Traceback" in line or "terminate called" in line for line in service.log), service.log
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    arguments = ("--source", "synthetic://drive", "--set", "size=1600x1200")
+    with program(*arguments, environment=state_of(tmp_path)) as service:
+        wait_until(lambda: service.heard("READY=1"), 60)
+        service.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: service.heard("STOPPING=1"))
+        service.end()
+        assert service.process.returncode == 128 + signal.SIGTERM
+
+
+def test_the_watchdog_is_armed_when_it_is_ready_and_knows_slow_frames(tmp_path: Path) -> None:
+    arguments = ("--source", "synthetic://drive", "--set", "size=1600x1200")
+    environment = {**state_of(tmp_path), "WATCHDOG_USEC": "400000"}
+    with program(*arguments, environment=environment) as service:
+        wait_until(lambda: service.heard("READY=1"), 60)
+        wait_until(lambda: service.heard("WATCHDOG=1"), 60)
+        told = [line for _, line in service.told]
+        assert told[0].startswith("EXTEND_TIMEOUT_USEC="), told
+        assert told.index("READY=1") < told.index("WATCHDOG=1")
+        patience_s = [int(line.partition("=")[2]) / 1e6 for line in told if line.startswith("WATCHDOG_USEC=")]
+        assert told.index(f"WATCHDOG_USEC={int(patience_s[0] * 1e6)}") < told.index("READY=1")
+        assert patience_s[0] >= 10.0, "no hang below what the state calls one"
 
 
 def test_killed_and_started_again_it_gets_its_port_back(model: Path) -> None:
@@ -175,6 +249,32 @@ def test_check(tmp_path: Path) -> None:
     config.write_text("cameras: {front: {source: 0}}\nhttp: {host: 0.0.0.0}\n")
     done = run("run", "--config", config, "--check")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
+    config.write_text("cameras: {front: {source: 0}}\nmodel: later.onnx\n")
+    done = run("run", "--config", config, "--check")
+    assert done.returncode == 0 and "later.onnx: no such model yet; 'run' waits for it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ("size=9000x9000", 2),
+        ("size=16x16", 2),
+        ("colours=nowhere.png", 2),
+        ("model=nothing.onnx", 3),
+        ("model={damaged}", 3),
+        ("http.host=0.0.0.0", 2),
+    ],
+)
+def test_check_refuses_what_run_refuses(tmp_path: Path, setting: str, code: int) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"no model")
+    arguments = ("run", "--set", "http=null", "--set", setting.format(damaged=damaged))
+    if setting.startswith("model="):
+        arguments = ("run", "--set", "http=null", "--model", setting.format(damaged=damaged)[6:])
+    ran, checked = run(*arguments), run(*arguments, "--check")
+    assert ran.returncode == checked.returncode, (ran.stderr, checked.stderr)
+    assert ran.returncode == code or setting.startswith("colours"), ran.stderr
+    assert ran.stderr.splitlines()[-1] == checked.stderr.splitlines()[-1]
 
 
 def test_the_schema() -> None:
