@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
+from itertools import pairwise
 from typing import Final, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -50,6 +51,13 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\.?", 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/?%\[\]-]*", re.ASCII)
 """RFC 3986 without quotes and fragments."""
 _USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+_ON_THE_NETWORK: Final = re.compile(
+    r"""(?P<start>\b(?:rtsps?|https?|rtmps?|wss?)://[^/?\#\s"']*) (?P<path>[^?\#\s"']*) (?P<query>\?[^\#\s"']*)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_VALUE: Final = re.compile(r"([?&][^=&]*)=[^&]+")
+TOKEN_LENGTH, TOKEN_CHANGES = 16, 3
+"""Of random keys of 16 letters and digits 2 in 10,000 change less often; ``2024-01-01-recording`` does once."""
 _SECRET: Final = re.compile(
     r"""(?<![a-z]) ( user(?:-?id|-?name|-?pw)? | usr | login | pass(?:word|wd|phrase)? | pwd | pw | psw
         | (?:[a-z]+[_-])?(?:token|secret|key|auth) | proxy-(?:id|pw) )
@@ -93,8 +101,24 @@ class SourceUri:
 
 
 def without_credentials(text: str) -> str:
-    """``rtsp://user:secret@cam/1?token=x`` -> ``rtsp://cam/1?token=***``; also inside a sentence or a pipeline."""
-    return _SECRET.sub(r"\1=***", _USER_INFO.sub("", text))
+    """``rtsp://user:secret@cam/1?token=x`` -> ``rtsp://cam/1?token=***``; also inside a sentence or a pipeline.
+
+    Of an address on the network every value behind the question mark goes, whatever its name is, and every part of the
+    path that looks as if nobody had thought it up.
+    """
+    return _SECRET.sub(r"\1=***", _ON_THE_NETWORK.sub(_without_values, _USER_INFO.sub("", text)))
+
+
+def _without_values(address: re.Match[str]) -> str:
+    start, path, query = address.group("start", "path", "query")
+    shown = "/".join("***" if _looks_drawn(part) else part for part in path.split("/"))
+    return start + shown + _VALUE.sub(r"\1=***", query or "")
+
+
+def _looks_drawn(part: str) -> bool:
+    """Whether a part of a path looks like a key or a token: long, and letters and digits change all the time."""
+    kinds = ["0" if letter.isdigit() else "A" if letter.isupper() else "a" for letter in part if letter.isalnum()]
+    return len(kinds) >= TOKEN_LENGTH and sum(one != other for one, other in pairwise(kinds)) >= TOKEN_CHANGES
 
 
 def parse(text: str) -> SourceUri:

@@ -119,18 +119,28 @@ def test_no_message_and_no_repr_shows_a_password(scheme: str, harm: str) -> None
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("rtsp://user:p%40ss@cam:554/1?x=a@b", "rtsp://cam:554/1?x=a@b"),
+        ("rtsp://user:p%40ss@cam:554/1?x=a@b", "rtsp://cam:554/1?x=***"),
         ("rtsp://user:p@ss@cam/1", "rtsp://cam/1"),
         ("http://token@cam", "http://cam"),
-        ("http://cam/v?user=me&Password=a/b;c&size=1", "http://cam/v?user=***&Password=***&size=1"),
+        ("http://cam/v?user=me&Password=a/b;c&size=1", "http://cam/v?user=***&Password=***&size=***"),
         ("rtsp://cam/user=me_password=x_channel=1.sdp", "rtsp://cam/user=***"),
-        ("http://cam/?auth_token=x&monkey=2", "http://cam/?auth_token=***&monkey=2"),
+        ("http://cam/?auth_token=x&monkey=2", "http://cam/?auth_token=***&monkey=***"),
+        *[
+            (f"http://cam/v.m3u8?{name}=Abc123%2B&x", f"http://cam/v.m3u8?{name}=***&x")
+            for name in ("sig", "apikey", "jwt", "code", "X-Amz-Signature", "st")
+        ],
+        ("rtsps://nvr:7441/qX7f2Lm9ZkT0aBcD?enableSrtp", "rtsps://nvr:7441/***?enableSrtp"),
+        ("http://cam/hook/9f86d081884c7d65/live", "http://cam/hook/***/live"),
+        ("https://cam/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0/v", "https://cam/***/v"),
+        ("lost http://me:x@cam/v?code=s3cret again", "lost http://cam/v?code=*** again"),
         (
             'rtspsrc location=rtsp://me:x@cam user-pw="a b" ! fakesink',
             "rtspsrc location=rtsp://cam user-pw=*** ! fakesink",
         ),
         ("could not read rtsp://me:x@cam, ask it@home", "could not read rtsp://cam, ask it@home"),
         *[(plain, plain) for plain in ("photo@home.png", "/dev/video0", "synthetic://drive?seed=1", "rtsp://cam/a@b")],
+        *[(plain, plain) for plain in ("rtsp://cam/Streaming/Channels/101", "http://cam/2024-01-01-recording.mjpg")],
+        *[(plain, plain) for plain in ("csi://0?width=1280&fps=30", "http://cam/axis-cgi/mjpg/video.cgi")],
     ],
 )
 def test_credentials_never_leave(text: str, shown: str) -> None:
