@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks.http import HttpSink
-from tests.support.service import StreetService, drive, serving
+from tests.support.service import StreetService, drive, driving, serving
 from tests.support.tls import self_signed
 
 TOKEN = "correct-horse-battery"
@@ -107,8 +110,6 @@ def test_a_session_outlives_a_restart_but_not_another_token(token: Path, tmp_pat
         assert "Secure" not in cookie, "a browser would not send it back over plain HTTP"
         assert client.get("/api/status").status_code == 200
         session = dict(client.cookies)
-        assert client.post("/logout").status_code == 303
-        assert client.get("/api/status").status_code == 401
     with serving(StreetService(), auth=auth) as sink, httpx.Client(base_url=sink.url, cookies=session) as client:
         assert client.get("/api/status").status_code == 200
     other = tmp_path / "token"
@@ -121,12 +122,59 @@ def test_a_session_outlives_a_restart_but_not_another_token(token: Path, tmp_pat
         assert client.get("/api/status").status_code == 401
 
 
-def test_guessing_is_stopped(client: httpx.Client) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_logs_out_is_out_with_every_copy_of_the_cookie(token: Path, restarted: bool) -> None:
+    auth = {"token_file": token}
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(serving(StreetService(), auth=auth)).url
+        mine, other = (stack.enter_context(httpx.Client(base_url=url)) for _ in range(2))
+        for client in (mine, other):
+            client.post("/login", data={"token": TOKEN})
+        copy = dict(mine.cookies)
+        answer = mine.post("/logout")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        if restarted:
+            url = stack.enter_context(serving(StreetService(), auth=auth)).url
+        assert httpx.get(f"{url}/api/status", cookies=copy).status_code == 401
+        assert httpx.get(f"{url}/api/status", cookies=dict(other.cookies)).status_code == 200
+
+
+def test_guessing_is_stopped_and_locks_nobody_out(client: httpx.Client) -> None:
     for _ in range(10):
         answer = client.post("/login", data={"token": "a-guess-of-a-token"})
         assert answer.headers["location"] == "/login?wrong"
-    assert client.post("/login", data={"token": TOKEN}).headers["location"] == "/login?wait"
+    assert client.post("/login", data={"token": "another"}).headers["location"] == "/login?wait"
     assert client.get("/api/status", headers={"Authorization": "Bearer guess"}).status_code == 429
+    assert client.get("/api/status", headers=GOOD).status_code == 200
+    assert client.post("/login", data={"token": TOKEN}).headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("path", "password", "status"),
+    [
+        ("/frame/mask.jpg", TOKEN, 200),
+        ("/frame/mask.jpg", f"{TOKEN}x", 401),
+        ("/frame/mask.jpg", "", 401),
+        ("/api/status", TOKEN, 401),
+        ("/", TOKEN, 401),
+    ],
+)
+def test_players_give_the_token_as_a_password(client: httpx.Client, path: str, password: str, status: int) -> None:
+    assert client.get(path, auth=("anyone", password)).status_code == status
+    answer = client.get(path)
+    asked = answer.headers.get_list("www-authenticate")
+    assert any(challenge.startswith("Basic") for challenge in asked) == path.startswith("/frame")
+    assert "Basic" not in str(client.get("/stream/layers").headers)
+
+
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
+def test_ffprobe_opens_a_stream_with_a_password(token: Path) -> None:
+    service = StreetService()
+    with serving(service, auth={"token_file": token}) as sink, driving(service, drive(2)):
+        port = sink.url.rpartition(":")[2]
+        command = ["ffprobe", "-v", "error", "-show_streams", f"http://me:{TOKEN}@127.0.0.1:{port}/stream/mask.mjpg"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "codec_name=mjpeg" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

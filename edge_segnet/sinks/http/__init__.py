@@ -11,6 +11,7 @@ import socket
 from collections import Counter
 from typing import Any, Final
 
+from edge_segnet.core.files import state_folder
 from edge_segnet.core.stats import percentile
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import HttpConfig
@@ -38,7 +39,7 @@ class HttpSink:
             SettingsError: an address that others can reach without ``auth``, a token or certificate that is unusable.
         """
         token = load_token(config.auth, config.host, "http")
-        sessions = None if token is None else Sessions(token)
+        sessions = None if token is None else Sessions(token, state_folder() / "http-sessions-ended.json")
         self._config = config
         self._auth = "none" if sessions is None else "token"
         self._hub, self._written = Hub(service), Written()

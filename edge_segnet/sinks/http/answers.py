@@ -56,21 +56,24 @@ class Answers:
         if self._sessions is None:
             return RedirectResponse("/", 303)
         address = request.client.host if request.client else ""
-        if self._sessions.must_wait(address):
-            return RedirectResponse("/login?wait", 303)
         try:
             body = await asyncio.wait_for(request.body(), BODY_S)
         except asyncio.TimeoutError as error:
             raise HTTPException(408, "the form did not come in time", headers={"Connection": "close"}) from error
         fields = parse_qs(body.decode("latin-1"))
         if not self._sessions.right(fields.get("token", [""])[0].strip()):
+            if self._sessions.must_wait(address):
+                return RedirectResponse("/login?wait", 303)
             self._sessions.failed(address)
             return RedirectResponse("/login?wrong", 303)
         answer = RedirectResponse("/", 303)
         self._set_cookie(answer, self._sessions.new(), SESSION_S)
         return answer
 
-    async def logout(self, _request: Request) -> Response:
+    async def logout(self, request: Request) -> Response:
+        """Ends the session, also for whoever has a copy of its cookie."""
+        if self._sessions is not None:
+            await asyncio.to_thread(self._sessions.end, request.headers.get("cookie", ""))
         answer = RedirectResponse("/login", 303)
         self._set_cookie(answer, "", 0)
         return answer

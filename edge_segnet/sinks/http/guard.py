@@ -14,6 +14,8 @@ from edge_segnet.sinks.http.auth import Sessions
 
 MAX_BODY: Final = 4096
 OPEN: Final = frozenset({"/healthz", "/readyz", "/login"})
+FOR_PLAYERS: Final = ("/stream/", "/frame/")
+LAYERS_PATH: Final = "/stream/layers"
 OPEN_PREFIX: Final = "/static/"
 """Nothing there is secret, and the login page needs it."""
 POLICY: Final = "; ".join(
@@ -75,11 +77,11 @@ class Guard:
         if self._sessions is None or path in OPEN or path.startswith(OPEN_PREFIX):
             return None
         address = scope["client"][0] if scope["client"] else ""
-        given = headers.get(b"authorization", b"").decode("latin-1")
+        given, cookie = (headers.get(name, b"").decode("latin-1") for name in (b"authorization", b"cookie"))
+        if self._sessions.accepts(given, cookie, basic=path.startswith(FOR_PLAYERS)):
+            return None
         if given and self._sessions.must_wait(address):
             return 429, "too many wrong tokens; wait a minute", [(b"retry-after", b"60")]
-        if self._sessions.accepts(given, headers.get(b"cookie", b"").decode("latin-1")):
-            return None
         if given:
             self._sessions.failed(address)
         if path == "/" and b"text/html" in headers.get(b"accept", b""):
@@ -87,11 +89,19 @@ class Guard:
         return (
             401,
             "a token is needed: Authorization: Bearer TOKEN, or log in at /login",
-            [(b"www-authenticate", b'Bearer realm="edge-segnet"')],
+            [(b"www-authenticate", challenge) for challenge in _challenges(path)],
         )
 
 
 CLOSE: Final = (b"connection", b"close")
+
+
+def _challenges(path: str) -> list[bytes]:
+    """Players show a password only when they are asked for one. The dashboard's own stream does not ask: a browser
+    would open its window for passwords over the page.
+    """
+    asks = path.startswith(FOR_PLAYERS) and path != LAYERS_PATH
+    return [b'Bearer realm="edge-segnet"', *([b'Basic realm="edge-segnet", charset="UTF-8"'] if asks else [])]
 
 
 class _Headed:

@@ -14,6 +14,7 @@ from edge_segnet.core.documents import Document
 from edge_segnet.core.documents.api import HealthDocument, Problem, ReadyDocument
 from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks.http.answers import JSON
+from edge_segnet.sinks.http.guard import FOR_PLAYERS
 from edge_segnet.sinks.http.operations import OPERATIONS, Operation
 from edge_segnet.sinks.http.streams import MAX_RATE
 
@@ -55,6 +56,7 @@ def description() -> bytes:
             "schemas": schemas["$defs"],
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
+                "password": {"type": "http", "scheme": "basic"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "edge_segnet_session"},
             },
         },
@@ -74,6 +76,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         found["parameters"] = parameters
     if operation.open:
         found["security"] = [{}]
+    elif operation.path.startswith(FOR_PLAYERS):
+        found["security"] = [{}, {"token": []}, {"password": []}, {"session": []}]
     if operation.path == "/login" and operation.method == "post":
         fields = {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
         found["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": fields}}}
