@@ -18,6 +18,7 @@ from edge_segnet.settings.schema import HttpConfig
 from edge_segnet.sinks.http import HttpSink
 from tests.support.service import StreetService, drive, driving, serving
 from tests.support.tls import self_signed
+from tests.support.waiting import wait_until
 
 TOKEN = "correct-horse-battery"
 GOOD = {"Authorization": f"Bearer {TOKEN}"}
@@ -281,8 +282,10 @@ def test_tls(certificate: tuple[Path, Path], token: Path) -> None:
         assert "Secure" in client.post("/login", data={"token": TOKEN}).headers["set-cookie"]
         assert client.get("/api/status").status_code == 200
         port = int(sink.url.rpartition(":")[2])
-        with pytest.raises(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=20.0)
+        for _ in range(3):
+            plain = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=20.0)
+            assert plain.status_code == 400 and "https://" in plain.text
+        wait_until(lambda: sink.status()["connections"] <= 1)
         assert client.get("/healthz").status_code == 200
 
 

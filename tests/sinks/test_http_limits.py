@@ -168,6 +168,27 @@ def test_nonsense_is_answered_or_dropped(sink: HttpSink, caplog: pytest.LogCaptu
     assert not [record for record in caplog.records if record.levelname == "ERROR"], "clients can't fill the log"
 
 
+@pytest.mark.parametrize("pieces", [1, 50])
+def test_more_than_the_documented_headers_are_refused(sink: HttpSink, pieces: int) -> None:
+    many = b"".join(b"X-%05d: %s\r\n" % (number, b"a" * 50) for number in range(1500))  # 99 KB
+    data = b"GET /healthz HTTP/1.1\r\n" + many + HEADERS
+    with connect(sink) as raw, contextlib.suppress(OSError):
+        for at in range(pieces):
+            raw.sendall(data[at * len(data) // pieces : (at + 1) * len(data) // pieces])
+        answer = everything(raw)
+        assert answer[9:12] in (b"431", b"400"), answer[:60]
+    few = b"X-A: %s\r\n" % (b"a" * 15_000)
+    with connect(sink, b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + few + HEADERS) as raw:
+        assert everything(raw).startswith(b"HTTP/1.1 200")
+    assert works(sink)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "+1", "1e3", "", "1001", "\u0661", "9" * 4400])
+def test_a_number_that_is_none_is_told(sink: HttpSink, text: str) -> None:
+    answer = httpx.get(f"{sink.url}/api/events", params={"limit": text}, timeout=20.0)
+    assert answer.status_code == 400 and "whole number" in answer.json()["error"]
+
+
 def test_a_hasty_client_waits(sink: HttpSink) -> None:
     bucket = Bucket(100.0, 10.0)
     waits = [bucket.reserve() for _ in range(30)]

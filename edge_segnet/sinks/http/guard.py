@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_segnet.sinks.hosts import Hosts
 from edge_segnet.sinks.http.auth import Sessions
+from edge_segnet.sinks.http.connection import MAX_HEADER
 
 MAX_BODY: Final = 4096
 OPEN: Final = frozenset({"/healthz", "/readyz", "/login"})
@@ -61,6 +62,9 @@ class Guard:
             await refuse(_Headed(send), *refusal)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
+        # uvicorn's own limit is for what is not complete yet: what comes in one piece passes it.
+        if _size_of_head(scope) > MAX_HEADER:
+            return 431, f"more than {MAX_HEADER} bytes of headers", [CLOSE]
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._hosts.knows(host):
             hint = "if browsers shall call this machine so, add the name to http.allowed_hosts"
@@ -125,6 +129,12 @@ async def refuse(send: Send, status: int, message: str, headers: list[tuple[byte
     fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": fixed + headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _size_of_head(scope: Scope) -> int:
+    """Bytes of a request's first line and headers."""
+    line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + len("  HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
 
 
 def _length(value: bytes) -> int:

@@ -37,6 +37,11 @@ REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(_BUSY), _BUSY)
 )
+_TLS_ONLY: Final = b"this port speaks TLS: the address begins with https://\n"
+PLAIN: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_TLS_ONLY), _TLS_ONLY)
+)
 
 
 class Server:
@@ -170,19 +175,32 @@ class Server:
                 if self._tls is None:
                     await _serve(loop, connection, client, None)
                 else:
-                    task = loop.create_task(_serve(loop, connection, client, self._tls))
+                    task = loop.create_task(self._serve_tls(loop, connection, client, self._tls))
                     connection.tasks.add(task)
                     task.add_done_callback(connection.tasks.discard)
             else:
                 self._refuse(client)
 
+    async def _serve_tls(
+        self, loop: asyncio.AbstractEventLoop, connection: Connection, client: socket.socket, tls: ssl.SSLContext
+    ) -> None:
+        """Who speaks plain HTTP is told so, instead of being hung up on."""
+        if await _begins_plain(loop, client):
+            self.limits.leave(connection)
+            self._answer(client, PLAIN)
+        else:
+            await _serve(loop, connection, client, tls)
+
     def _refuse(self, client: socket.socket) -> None:
         self.limits.rejected += 1
         if self._tls is not None:
             client.close()
-            return
+        else:
+            self._answer(client, REFUSAL)
+
+    def _answer(self, client: socket.socket, words: bytes) -> None:
         try:
-            client.send(REFUSAL)
+            client.send(words)
             client.shutdown(socket.SHUT_WR)
         except OSError:
             client.close()
@@ -198,6 +216,19 @@ class Server:
             for _ in range(min(leaving, len(self._lingering))):
                 self._lingering.popleft().close()
             self.limits.cut_overdue()
+
+
+async def _begins_plain(loop: asyncio.AbstractEventLoop, client: socket.socket) -> bool:
+    """Whether the first byte is a letter: a handshake of TLS begins with 22 (RFC 8446, 5.1). It stays where it is."""
+    there = asyncio.Event()
+    loop.add_reader(client, there.set)
+    try:
+        await asyncio.wait_for(there.wait(), HANDSHAKE_S)
+        return client.recv(1, socket.MSG_PEEK).isalpha()
+    except (OSError, asyncio.TimeoutError):
+        return False
+    finally:
+        loop.remove_reader(client)
 
 
 async def _serve(
