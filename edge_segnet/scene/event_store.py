@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from edge_segnet.core.errors import OutputError
-from edge_segnet.core.files import write_bytes, written_beside
+from edge_segnet.core.files import sync_folder, write_bytes, written_beside
 
 logger = logging.getLogger(__name__)
 LOG: Final = "events.jsonl"
@@ -75,6 +75,7 @@ class EventStore:
                 self._warned = True
             return
         try:
+            self._look_for_it(self._folder)
             if self._file is None or self._lines >= 2 * self._keep:
                 self._rewrite(self._folder / LOG, list(everything()))
             else:
@@ -92,11 +93,25 @@ class EventStore:
                 logger.info("events are written again", extra={"event": "events-disk-back"})
             self.error = None
 
+    def _look_for_it(self, folder: Path) -> None:
+        """Somebody may have removed the file, or the state folder with it: all that is kept is written anew."""
+        if self._file is None or os.fstat(self._file.fileno()).st_nlink:
+            return
+        what = "%s was removed while it was in use; the events that are kept are written again"
+        logger.error(what, folder / LOG, extra={"event": "events-gone"})
+        self._release()
+        folder.mkdir(0o750, parents=True, exist_ok=True)
+        if self._lock is not None and not os.fstat(self._lock.fileno()).st_nlink:
+            self._lock.close()
+            self._lock = (folder / ".lock").open("wb")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def _rewrite(self, path: Path, documents: list[dict[str, Any]]) -> None:
         self._release()
         with written_beside(path) as beside, beside.open("wb") as file:
             file.writelines(map(_line, documents))
             self._through(file)
+        sync_folder(path.parent)
         self._file, self._lines = path.open("ab"), len(documents)
 
     @staticmethod

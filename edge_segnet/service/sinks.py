@@ -43,11 +43,11 @@ def make(name: str, section: Any, service: Service) -> StartedSink:
 
             return MqttSink(section, service)
         case "jsonl":
-            from edge_segnet.sinks.jsonl import JsonLinesSink
+            from edge_segnet.sinks.files.jsonl import JsonLinesSink
 
             return JsonLinesSink(section, service)
         case "video":
-            from edge_segnet.sinks.video import VideoSink
+            from edge_segnet.sinks.files.video import VideoSink
 
             return VideoSink(section, service)
         case "recording":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -248,3 +250,18 @@ def test_one_wrong_value_costs_that_event_and_nothing_else(tmp_path: Path, chang
         assert log.newest() == [good]
         fill(log, 3)
         assert [event.seq for event in log.newest()] == [3, 2]
+
+
+def test_a_state_folder_that_vanishes_loses_no_event(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "state" / "events"
+    with opened(folder) as log:
+        fill(log, 1, 2)
+        shutil.rmtree(folder.parent)
+        fill(log, 3)
+        assert log.status().error is None
+        (folder / LOG).unlink()
+        fill(log, 4, 5)
+    with opened(folder) as log:
+        assert frames(log) == [1, 2, 3, 4, 5]
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(said) == 2 and all("was removed while it was in use" in line for line in said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,10 +24,8 @@ from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import fit_image
 from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
-from edge_segnet.sinks.jsonl import JsonLinesSink, LinesFile
-from edge_segnet.sinks.retention import Retention
-from edge_segnet.sinks.rolling import RollingWriter
-from edge_segnet.sinks.video import VideoSink
+from edge_segnet.sinks.files.jsonl import JsonLinesSink, LinesFile
+from edge_segnet.sinks.files.video import VideoSink
 from tests.conftest import read_video
 from tests.support.results import result_of
 from tests.support.service import StreetService, drive, renumbered
@@ -175,16 +175,83 @@ def test_half_a_line_is_taken_back(small_disk: Path) -> None:
     assert (small_disk / "half.jsonl").read_bytes() == b"whole\nagain\n"
 
 
-def test_a_disk_that_fails_otherwise(tmp_path: Path, service: StreetService) -> None:
+def test_a_folder_that_vanishes_is_made_again_and_what_it_took_along_is_counted(
+    tmp_path: Path, service: StreetService, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "state" / "results"
+    sink = JsonLinesSink(JsonLinesConfig(path=folder, free_mb=0), service)
+    for seq in range(5):
+        sink.publish(result_of(seq))
+    shutil.rmtree(folder.parent)
+    for seq in range(5, 8):
+        sink.publish(result_of(seq))
+    assert [line["seq"] for line in lines_in(folder)] == [5, 6, 7]
+    told = sink.status()
+    assert (told["state"], told["error"], told["written"], told["dropped"]) == ("writing", None, 3, 5)
+    alarms = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(alarms) == 2 and "was removed while it was being written, with 5 results" in alarms[0]
+    next(iter(folder.glob("*.jsonl"))).unlink()  # the file alone
+    sink.publish(result_of(8))
+    assert [line["seq"] for line in lines_in(folder)] == [8] and sink.status()["dropped"] == 8
+    sink.close()
+
+
+def test_a_folder_that_cannot_be_made_again_is_an_alarm_until_it_can(tmp_path: Path, service: StreetService) -> None:
     folder = tmp_path / "gone"
     sink = JsonLinesSink(JsonLinesConfig(path=folder, max_s=1.0, free_mb=0), service)
     folder.rmdir()
+    folder.write_text("a file stands there")
     sink.publish(result_of(0))
-    assert sink.status()["state"] == "stopped" and "No such file" in sink.status()["error"]
-    folder.mkdir()
+    assert sink.status()["state"] == "stopped" and "Not a directory" in sink.status()["error"]
+    folder.unlink()
     sink.publish(result_of(1))
     assert sink.status()["state"] == "writing" and [line["seq"] for line in lines_in(folder)] == [1]
     sink.close()
+
+
+def test_what_another_camera_is_writing_is_not_removed(tmp_path: Path, street: list[Result]) -> None:
+    """A camera of few frames has the oldest file of all."""
+    sink = VideoSink(VideoConfig(path=tmp_path, max_mb=1, keep_mb=2, rate=1000.0, free_mb=0), StreetService())
+    sink.publish(at(replace(street[0], frame=replace(street[0].frame, camera="slow")), 0, 10.0))
+    (slow,) = tmp_path.glob("*-slow.mkv")
+    os.utime(slow, (1, 1))
+    for seq in range(800):
+        sink.publish(at(street[seq % 4], seq, 10 + seq / 1000))
+    assert sink.status()["removed"] >= 1 and slow.exists()
+    sink.publish(at(replace(street[0], frame=replace(street[0].frame, camera="slow")), 1, 11.0))
+    sink.close()
+    assert len(read_video(slow)[0]) == 2
+
+
+LIMITED = """
+import json, resource, sys
+from pathlib import Path
+from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
+from edge_segnet.sinks.files.jsonl import JsonLinesSink
+from edge_segnet.sinks.files.video import VideoSink
+from tests.support.service import StreetService, drive
+from tests.sinks.test_lines_and_videos import at
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+video = VideoSink(VideoConfig(path=Path(sys.argv[1]), rate=200.0, free_mb=0), StreetService())
+lines = JsonLinesSink(JsonLinesConfig(path=Path(sys.argv[1]), free_mb=0), StreetService())
+results = drive(4)
+for seq in range(400):
+    for sink in (video, lines):
+        sink.publish(at(results[seq % 4], seq, 10 + seq / 30))
+for sink in (video, lines):
+    sink.close()
+    told = sink.status()
+    print(json.dumps([told["written"], told["dropped"], told["error"]]))
+"""
+
+
+def test_at_the_file_size_limit_no_picture_is_counted_that_is_not_there(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, check=True)
+    video, lines = map(json.loads, done.stdout.splitlines())
+    found = sum(len(read_video(file)[0]) for file in tmp_path.glob("*.mkv"))
+    assert found == video[0] and video[0] + video[1] == 400 and video[1] > 0
+    assert len(lines_in(tmp_path)) == lines[0] and lines[0] + lines[1] == 400 and lines[1] > 0
+    assert "File too large" in done.stderr
 
 
 @pytest.mark.parametrize(("kind", "section"), [(JsonLinesSink, JsonLinesConfig), (VideoSink, VideoConfig)])
@@ -195,7 +262,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, service: StreetService,
 
 
 def test_a_video_plays_in_real_time(tmp_path: Path, service: StreetService, street: list[Result]) -> None:
-    """30 frames/s for a second, then 4 for two seconds: 10 pictures for every second all the same."""
+    """30 frames/s for a second, then 4 for two seconds: each picture at its own moment, 10 a second at most."""
     sink = VideoSink(VideoConfig(path=tmp_path, rate=10.0, kind="camera", free_mb=0), service)
     times = [index / 30 for index in range(30)] + [1 + index / 4 for index in range(9)]
     for seq, second in enumerate(times):
@@ -204,7 +271,8 @@ def test_a_video_plays_in_real_time(tmp_path: Path, service: StreetService, stre
     sink.close()
     (file,) = tmp_path.glob("edge-segnet-*-front.mkv")
     pictures, rate = read_video(file)
-    assert rate == pytest.approx(10.0) and len(pictures) == 31
+    assert rate == pytest.approx(10.0) and len(pictures) == 10 + 9
+    assert moments(file) == pytest.approx([*(index / 10 for index in range(10)), *times[-9:]], abs=0.05)
     shown = fit_image(street[0].frame.image, pictures[0].shape[1::-1])
     assert np.abs(pictures[0].astype(int) - shown.astype(int)).mean() < 6
 
@@ -221,56 +289,78 @@ def test_a_gap_or_another_size_begins_a_new_video(tmp_path: Path, service: Stree
     sink.close()
     found = [read_video(file)[0] for file in sorted(tmp_path.glob("*.mkv"))]
     assert [len(pictures) for pictures in found] == [10, 10, 10]
-    assert found[2][0].shape == (122, 160, 3)
+    assert found[2][0].shape == (121, 159, 3)
+
+
+def moments(file: Path) -> list[float]:
+    """When each picture is shown, in seconds."""
+    capture, found = cv2.VideoCapture(str(file)), []
+    while capture.read()[0]:
+        found.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
+    capture.release()
+    return found
 
 
 KILLED = """
-import sys, time
+import sys, threading
 from pathlib import Path
-from edge_segnet.settings.messages import VideoConfig
-from edge_segnet.sinks.video import VideoSink
+from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
+from edge_segnet.sinks.files.jsonl import JsonLinesSink
+from edge_segnet.sinks.files.video import VideoSink
 from tests.support.service import StreetService, drive
 from tests.sinks.test_lines_and_videos import at
-sink = VideoSink(VideoConfig(path=Path(sys.argv[1]), rate=30.0, free_mb=0), StreetService())
+video = VideoSink(VideoConfig(path=Path(sys.argv[1]), rate=1000.0, free_mb=0), StreetService())
+lines = JsonLinesSink(JsonLinesConfig(path=Path(sys.argv[1]), free_mb=0), StreetService())
 results = drive(4)
-for seq in range(450):
-    sink.publish(at(results[seq % 4], seq, 10 + seq / 30))
-print("written", flush=True)
-time.sleep(60)
+for seq in range(100_000):
+    for sink in (video, lines):
+        sink.publish(at(results[seq % 4], seq, 10 + seq / 1000))
+        print(sink.status()["written"], flush=True)
 """
 
 
-def test_a_file_that_another_camera_writes_is_never_removed(tmp_path: Path) -> None:
-    config = VideoConfig(path=tmp_path, max_mb=1, keep_mb=2, free_mb=0)
-    shelf = Retention(tmp_path, config, ".bin")
-
-    class Bytes:
-        def __init__(self, path: Path) -> None:
-            self.path, self.size = path, 0
-            path.touch()
-
-        def write(self, item: bytes) -> None:
-            self.path.write_bytes(self.path.read_bytes() + item)
-            self.size += len(item)
-
-        def close(self) -> None: ...
-
-    cameras = [RollingWriter[bytes](name, config, shelf, Bytes, 0) for name in "abc"]
-    for _ in range(60):
-        for writer in cameras:
-            writer.write(bytes(200_000), "x")
-            assert writer.file is None or Path(str(writer.status()["file"])).exists()
-    assert shelf.removed > 0 and len(shelf.files()) < sum(writer.files for writer in cameras)
-    for writer in cameras:
-        writer.finish()
-    assert not shelf.held
-
-
-def test_a_killed_video_plays_up_to_its_last_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turn", range(6))
+def test_what_was_counted_is_there_after_a_kill_and_finished_at_the_next_start(tmp_path: Path, turn: int) -> None:
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "written\n"
+    process.stdout.readline()
+    time.sleep(0.05 + 0.11 * turn)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
-    (file,) = tmp_path.glob("*.mkv")
-    assert len(read_video(file)[0]) >= 450 - 10 * 30
+    counted = [0, *map(int, process.communicate()[0].split()[:-1])]
+    (film,), before = tmp_path.glob("*.mkv"), lines_in(tmp_path)
+    pictures = len(read_video(film)[0])
+    assert pictures >= counted[-1] - 1 and len(before) >= counted[-1] - 1
+    for sink in (
+        VideoSink(VideoConfig(path=tmp_path, free_mb=0), StreetService()),
+        JsonLinesSink(JsonLinesConfig(path=tmp_path, free_mb=0), StreetService()),
+    ):
+        sink.start()
+        sink.close()
+    assert len(read_video(film)[0]) == pictures and lines_in(tmp_path) == before
+    capture = cv2.VideoCapture(str(film))
+    capture.set(cv2.CAP_PROP_POS_MSEC, 1e3 * pictures / 2000)
+    assert capture.read()[0] and capture.get(cv2.CAP_PROP_POS_MSEC) > 0  # it has an index now
+    capture.release()
+
+
+def test_leftovers_are_finished_or_removed_and_strangers_left_alone(tmp_path: Path, street: list[Result]) -> None:
+    service = StreetService()
+    whole = {"edge-segnet-1.jsonl": b'{"a": 1}\n', "edge-segnet-9.txt": b"x", "notes.jsonl": b"{"}
+    broken = {"edge-segnet-2.jsonl": b'{"a": 1}\n{"b":', "edge-segnet-3.jsonl": b"", "edge-segnet-4.mkv": b""}
+    for name, data in (whole | broken).items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "edge-segnet-5.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(5000))  # somebody else's
+    made = VideoSink(VideoConfig(path=tmp_path, free_mb=0), service)
+    made.publish(at(street[0], 0, 10.0))
+    (open_now,) = tmp_path.glob("*-front.mkv")
+    for sink in (
+        VideoSink(VideoConfig(path=tmp_path, free_mb=0), service),
+        JsonLinesSink(JsonLinesConfig(path=tmp_path, free_mb=0), service),
+    ):
+        sink.start()
+    made.publish(at(street[1], 1, 10.5))
+    made.close()
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path != open_now}
+    assert left.pop("edge-segnet-5.mkv")
+    assert left == whole | {"edge-segnet-2.jsonl": b'{"a": 1}\n'}
+    assert len(read_video(open_now)[0]) == 2

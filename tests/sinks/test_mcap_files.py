@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from edge_segnet.sinks.messages import Messages
 from edge_segnet.sinks.recording.mcap_file import McapFile, is_whole, repair
 from tests.conftest import left_in
 from tests.support.recordings import files_in, messages_in, play, raw_in, recording
+from tests.support.results import result_of
 from tests.support.service import StreetService, drive, renumbered
 from tests.support.waiting import wait_until
 
@@ -105,6 +107,32 @@ def test_somebody_elses_open_file_is_left_alone(tmp_path: Path) -> None:
     assert is_whole(tmp_path / "edge-segnet-x.mcap")
     file.abandon()
     assert left_in(tmp_path) == []
+
+
+def test_what_was_killed_before_it_held_anything_is_removed(tmp_path: Path) -> None:
+    made = McapFile(tmp_path / "edge-segnet-1.mcap", {"a": "b"})
+    made._raw.close()
+    (tmp_path / "edge-segnet-2.mcap").write_bytes(b"")
+    (tmp_path / "edge-segnet-3.mcap").write_bytes(random.Random(0).randbytes(1000))
+    large = tmp_path / "edge-segnet-4.mcap"
+    large.write_bytes(random.Random(0).randbytes(3 << 20))
+    with recording(tmp_path, StreetService(), mode="ring"):
+        wait_until(lambda: [path.name for path in files_in(tmp_path)] == ["edge-segnet-4.mcap"])
+
+
+def test_a_folder_that_vanishes_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "recordings"
+    with recording(folder, StreetService(), mode="continuous") as sink:
+        sink.publish(result_of(1))
+        wait_until(lambda: sink.status()["written"] > 0)
+        shutil.rmtree(folder)
+        sink.publish(result_of(2))
+        wait_until(lambda: folder.exists() and files_in(folder))
+        wait_until(lambda: sink.status()["dropped"] > 0 and sink.status()["written"] > 0)
+    (path,) = files_in(folder)
+    assert [each["seq"] for topic, _, each in messages_in(path) if topic == "/front/result"] == [2]
+    assert sink.status()["error"] is None
+    assert any("was removed while it was being written" in record.getMessage() for record in caplog.records)
 
 
 class Disk:

@@ -23,9 +23,9 @@ from edge_segnet.service.sinks import SinkManager
 from edge_segnet.settings.load import load
 from edge_segnet.settings.regions import RegionConfig
 from edge_segnet.settings.schema import Config, RecordingConfig
+from edge_segnet.sinks.files.retention import Retention
 from edge_segnet.sinks.messages import Message, Messages, Topic
 from edge_segnet.sinks.recording.mcap_file import is_whole
-from edge_segnet.sinks.retention import Retention
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny
 from tests.support.program import program

@@ -20,7 +20,7 @@ from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
 from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.retention import require_folder
+from edge_segnet.sinks.files.retention import require_folder
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.messages import Kind, Messages
@@ -73,9 +73,11 @@ class RecordingSink:
 
     def status(self) -> dict[str, Any]:
         """What ``/api/status`` shows."""
-        file, folder = self._folder.open_file, self._folder
+        file, folder, told = self._folder.open_file, self._folder, self._recorder.status()
         return {
-            **self._recorder.status(),
+            **told,
+            "written": told["written"] - folder.lost,
+            "dropped": told["dropped"] + folder.lost,
             "mode": self._config.mode,
             "path": str(folder.shelf.path),
             "file": None if file is None else file.name,

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.core.errors import OutputError
 from edge_segnet.settings.schema import RecordingConfig
+from edge_segnet.sinks.files.retention import MB, NO_ROOM, DiskFull, Retention
+from edge_segnet.sinks.files.rolling import finish_leftovers
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.mcap_file import CHUNK, McapFile, is_whole, repair
-from edge_segnet.sinks.retention import MB, NO_ROOM, DiskFull, Retention
 
 logger = logging.getLogger(__name__)
-FLUSH_S, SYNC_S = 1.0, 5.0
-"""What a killed process loses at most, and what a power cut does."""
+FLUSH_S: Final = 1.0
+"""What a killed process loses at most, and what is not counted as written before; of a power cut, see ``RawFile``."""
+LOOSE: Final = 2 * CHUNK
+"""Bytes of a file that was killed before its first chunk was whole, at most."""
 SPARE: Final = 2 * CHUNK
 """Bytes that a file may grow by before the disk's room is looked at again, its index included."""
 
@@ -28,9 +30,11 @@ class Folder:
         """``metadata`` gives what stands at the head of a new file."""
         self.shelf = Retention(path, config, ".mcap")
         self.files = 0
+        self.lost = 0
+        """Messages that were counted as written, in files that somebody removed while they grew."""
         self._config, self._metadata = config, metadata
         self._file: McapFile | None = None
-        self._opened_s = self._flushed_s = self._synced_s = 0.0
+        self._opened_s = self._flushed_s = 0.0
 
     @property
     def open_file(self) -> Path | None:
@@ -51,6 +55,7 @@ class Folder:
             OSError: another fault of the disk; the same holds.
         """
         try:
+            self._look_for_it()
             self._require_room()
             file = self._file or self._open(label)
             for message in messages:
@@ -74,11 +79,20 @@ class Folder:
         if file.loose > CHUNK or now_s - self._flushed_s >= FLUSH_S:
             file.flush()
             self._flushed_s = now_s
-        if now_s - self._synced_s >= SYNC_S:
-            file.sync()
-            self._synced_s = now_s
+        file.settle()
         if file.size >= self._config.max_mb * MB or now_s - self._opened_s >= self._config.max_s:
             self.finish()
+
+    def _look_for_it(self) -> None:
+        """Somebody may have removed the file, or its folder with it: then another one is begun."""
+        file = self._file
+        if file is None or not file.gone:
+            return
+        self._file = None
+        self.lost += file.messages
+        what = "recording: %s was removed while it was being written, with %d messages; the next file begins"
+        logger.error(what, file.path, file.messages, extra={"event": "file-gone"})
+        file.abandon()
 
     def flush(self) -> None:
         """Let nothing wait in memory while no message comes; raises OSError."""
@@ -103,7 +117,7 @@ class Folder:
 
     def _open(self, label: str) -> McapFile:
         self._file = McapFile(self.shelf.new_file(label), self._metadata())
-        self._opened_s = self._flushed_s = self._synced_s = time.monotonic()
+        self._opened_s = self._flushed_s = time.monotonic()
         self.files += 1
         return self._file
 
@@ -111,9 +125,15 @@ class Folder:
         """Complete what a killed process left; what can't be completed now stays readable to its last chunk."""
         for orphan in self.shelf.path.glob(".edge-segnet-*.part.mcap"):
             orphan.unlink(missing_ok=True)
-        for path in self.shelf.files():
-            try:
-                if not is_whole(path) and (count := repair(path)):
-                    logger.info("%s broke off; %d messages of it are kept", path, count)
-            except (OutputError, OSError) as error:
-                logger.warning("%s broke off and can't be completed now (%s)", path, error)
+        finish_leftovers("recording", self.shelf, self._repaired)
+
+    @staticmethod
+    def _repaired(path: Path) -> int | None:
+        if is_whole(path):
+            return None
+        count = repair(path)
+        if count == 0 and path.stat().st_size > LOOSE:
+            raise OSError("no message in it can be read")  # somebody may know how; it is not ours to throw away
+        if count == 0:
+            path.unlink()
+        return count

@@ -15,6 +15,7 @@ from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC, Writer
 
 from edge_segnet.core.files import written_beside
+from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.messages import Message, Topic
 
 logger = logging.getLogger(__name__)
@@ -24,45 +25,13 @@ MAX_RECORD: Final = 256 << 20
 """Bytes: a chunk has ``CHUNK`` and one message more, the largest of which is a camera's picture."""
 
 
-class _Raw:
-    """A file without a buffer: what was written is the system's, and survives this process."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever repairs files leaves this one alone
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        while view:
-            done = self._file.write(view)
-            self.size += done
-            view = view[done:]
-        return len(data)
-
-    def tell(self) -> int:
-        return self.size
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def sync(self) -> None:
-        os.fdatasync(self._file.fileno())
-
-    def cut(self, size: int) -> None:
-        self._file.truncate(size)
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class McapFile:
     """A file that grows. An OSError leaves it to ``abandon``; nothing else may be called after that."""
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Raises OSError; FileExistsError where there is one already."""
         self.path = path
-        self._raw = _Raw(path)
+        self._raw = RawFile(path)
         self._channels: dict[Topic, int] = {}
         self._schemas: dict[tuple[str, bytes], int] = {}
         try:
@@ -76,6 +45,7 @@ class McapFile:
         self._whole = self._head = self._raw.size
         self.loose = 0
         """Bytes of messages that are not in a whole chunk yet."""
+        self.messages = 0
 
     @property
     def size(self) -> int:
@@ -89,6 +59,7 @@ class McapFile:
             channel = self._channels[message.topic] = self._register(message.topic)
         self._writer.add_message(channel, message.at_ns, message.data, message.at_ns)
         self.loose += len(message.data)
+        self.messages += 1
 
     def _register(self, topic: Topic) -> int:
         key = (topic.schema_name, topic.schema)
@@ -102,9 +73,14 @@ class McapFile:
         self._whole = self._raw.size
         self.loose = 0
 
-    def sync(self) -> None:
-        """Have it on the disk itself, for when the power goes; may take long. Raises OSError."""
-        self._raw.sync()
+    def settle(self) -> None:
+        """Have it on the disk itself if that is due, for when the power goes; may take long. Raises OSError."""
+        self._raw.settle()
+
+    @property
+    def gone(self) -> bool:
+        """Whether somebody removed it."""
+        return self._raw.gone
 
     def finish(self) -> None:
         """Write index and end; raises OSError."""

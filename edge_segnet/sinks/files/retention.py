@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import tempfile
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge_segnet.core.errors import Key, SettingsError
+from edge_segnet.sinks.files.raw import is_written
 
+logger = logging.getLogger(__name__)
 MB: Final = 1_000_000
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PREFIX: Final = "edge-segnet-"
+GONE: Final = {"event": "folder-gone"}
 
 
 class Limits(Protocol):
@@ -58,8 +62,6 @@ class Retention:
         """``suffix``: of the files, with its dot."""
         self.path = path
         self.removed = 0
-        self.held: set[Path] = set()
-        """Files that somebody writes: they stay, whoever asks for room."""
         self._limits, self._suffix = limits, suffix
 
     def files(self) -> list[Path]:
@@ -67,8 +69,18 @@ class Retention:
         return sorted(self.path.glob(f"{PREFIX}*{self._suffix}"))
 
     def require_room(self, spare: int) -> None:
-        """Raises DiskFull: with ``spare`` bytes more, less would be free than is to stay free."""
-        space = os.statvfs(self.path)
+        """Make the folder again if somebody removed it.
+
+        Raises:
+            DiskFull: with ``spare`` bytes more, less would be free than is to stay free.
+            OSError: it can't be made, or looked at.
+        """
+        try:
+            space = os.statvfs(self.path)
+        except FileNotFoundError:
+            logger.error("%s was removed, with all that was in it; it is made again", self.path, extra=GONE)
+            self.path.mkdir(parents=True, exist_ok=True)
+            space = os.statvfs(self.path)
         free = space.f_bavail * space.f_frsize
         if free < self._limits.free_mb * MB + spare:
             raise DiskFull(f"{self.path}: {free // MB} MB are free, {self._limits.free_mb} MB are to stay free")
@@ -82,12 +94,15 @@ class Retention:
         return next(path for each in names if not (path := self.path / f"{each}{self._suffix}").exists())
 
     def _make_way(self) -> None:
+        """What is being written, by another camera or another process, stays."""
         sizes = {path: path.stat() for path in self.files()}
         allowed = (self._limits.keep_mb - self._limits.max_mb) * MB
         total = sum(facts.st_size for facts in sizes.values())
-        for path in sorted(sizes.keys() - self.held, key=lambda path: (sizes[path].st_mtime_ns, path.name)):
+        for path in sorted(sizes, key=lambda path: (sizes[path].st_mtime_ns, path.name)):
             if total <= allowed:
                 return
+            if is_written(path):
+                continue
             path.unlink(missing_ok=True)
             total -= sizes[path].st_size
             self.removed += 1

@@ -1,4 +1,4 @@
-"""Video files of every camera, one after the other. They play in real time, whatever the frame rate was."""
+"""Video files of every camera, one after the other: each picture at its own moment, whatever the frame rate was."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any, Final
 
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Image, Result
+from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import RenderStyle, render
-from edge_segnet.pictures.video import Reel, even
 from edge_segnet.settings.messages import VideoConfig
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.retention import Retention, require_folder
-from edge_segnet.sinks.rolling import RollingWriter
+from edge_segnet.sinks.files.matroska import MatroskaFile, repair
+from edge_segnet.sinks.files.raw import RawFile
+from edge_segnet.sinks.files.retention import Retention, require_folder
+from edge_segnet.sinks.files.rolling import RollingWriter, finish_leftovers
 
 SUFFIX: Final = ".mkv"
-"""Matroska needs no index at its end: a file whose writer was killed still plays."""
-SPARE: Final = 4_000_000
-"""Bytes that FFmpeg may hold back before it writes."""
+SPARE: Final = 1_000_000
+"""Bytes: a picture, and the index at the end."""
 GAP_S: Final = 2.0
 """Without a picture for longer, the next one begins a new file."""
+QUALITY: Final = 85
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +34,17 @@ class Shot:
 
 
 class VideoSink:
-    """MPEG-4 in Matroska, by OpenCV's FFmpeg."""
+    """Motion JPEG in Matroska."""
 
     def __init__(self, config: VideoConfig, _service: Service) -> None:
         """Raises SettingsError: the folder can't be written."""
-        self._config = config
-        self._shelf = Retention(
-            require_folder(config.path or state_folder() / "videos", ("video", "path")), config, SUFFIX
-        )
+        folder = require_folder(config.path or state_folder() / "videos", ("video", "path"))
+        self._config, self._shelf = config, Retention(folder, config, SUFFIX)
         self._reels: dict[str, RollingWriter[Shot]] = {}
 
     def start(self) -> None:
-        """The first file is begun by the first result."""
+        """What was left is finished; the first file is begun by the first result."""
+        finish_leftovers("video", self._shelf, repair)
 
     def publish(self, result: Result) -> None:
         """Draw and write the picture, if the video has a place for it."""
@@ -52,12 +53,12 @@ class VideoSink:
         file = reel.file
         if isinstance(file, VideoFile):
             if file.gap_s(frame.captured_ns) > GAP_S:
-                reel.finish()
-            elif file.due(frame.captured_ns) < 1:
+                reel.next_file()
+            elif not file.due(frame.captured_ns):
                 return
-        image = even(render(result, RenderStyle(self._config.kind)))
+        image = render(result, RenderStyle(self._config.kind))
         if isinstance(file, VideoFile) and file.shape != image.shape:
-            reel.finish()  # a video has one size
+            reel.next_file()  # a video has one size
         reel.write(Shot(image, frame.captured_ns), frame.camera)
 
     def _reel(self, camera: str) -> RollingWriter[Shot]:
@@ -89,14 +90,20 @@ class VideoSink:
 
 
 class VideoFile:
-    """Its n-th picture belongs n / rate seconds after its first: pictures are left out or repeated for that."""
+    """At most ``rate`` pictures a second, on average."""
 
     def __init__(self, path: Path, rate: float) -> None:
-        """``rate``: pictures per second."""
+        """Nothing is written before the first picture, which says how large they are."""
         self._path, self._rate = path, rate
-        self._writer: Reel | None = None
+        self._video: MatroskaFile | None = None
         self._first_ns, self._count = 0, 0
         self._last: Shot | None = None
+
+    @property
+    def file(self) -> RawFile:
+        """Where it goes; there is one from the first picture on."""
+        assert self._video is not None
+        return self._video.file
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,33 +114,23 @@ class VideoFile:
         """From the last picture to that moment."""
         return 0.0 if self._last is None else (at_ns - self._last.at_ns) / 1e9
 
-    def due(self, at_ns: int) -> int:
-        """Pictures that are missing up to and with that moment."""
-        return int((at_ns - self._first_ns) * self._rate / 1e9) + 1 - self._count if self._count else 1
+    def due(self, at_ns: int) -> bool:
+        """Whether that moment still has a place for a picture."""
+        return int((at_ns - self._first_ns) * self._rate / 1e9) + 1 > self._count
 
     def write(self, item: Shot) -> None:
-        """Write the picture, and before it, in the places that got none, the last one.
-
-        Raises:
-            OutputError: OpenCV can't write such a video.
-        """
-        times = self.due(item.at_ns)
-        if self._writer is None:
-            self._writer = Reel(self._path, self._rate, (item.image.shape[1], item.image.shape[0]))
+        """Write the picture; raises OSError."""
+        jpeg = encode(item.image, ".jpg", QUALITY)
+        if self._video is None:
+            self._video = MatroskaFile(self._path, (item.image.shape[1], item.image.shape[0]), self._rate)
             self._first_ns = item.at_ns
-        for _ in range(times - 1):
-            self._writer.write((self._last or item).image)
-        self._writer.write(item.image)
-        self._count += times
+        self._video.write(jpeg, max(0, (item.at_ns - self._first_ns) // 1_000_000))
+        # Late pictures don't earn those after them a place of their own.
+        self._count = max(self._count, int((item.at_ns - self._first_ns) * self._rate / 1e9)) + 1
         self._last = item
 
-    @property
-    def size(self) -> int:
-        """Bytes on disk; FFmpeg holds some back."""
-        return self._path.stat().st_size if self._path.exists() else 0
-
     def close(self) -> None:
-        """Finish it."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+        """Finish it; raises OSError."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
