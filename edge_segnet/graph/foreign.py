@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import Writer, drop_unreached, prepared, rename
 from edge_segnet.graph.finish import Finish, Wanted
 from edge_segnet.graph.scatter import fold_scatter, settle_shapes
@@ -21,6 +22,7 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorPro
 _TYPES = (*_FLOATS, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64)
 
 
+@model_border
 def canonicalise(model: onnx.ModelProto, spec: ForeignSpec, *, class_count: int | None = None) -> onnx.ModelProto:
     """Put the spec's preprocessing before a model and bring its output to full-size logits.
 

@@ -20,8 +20,6 @@ from edge_segnet.graph.view import View, all_nodes, first_line, label, subgraphs
 MAX_BYTES: Final = 2**31 - 1
 """Protobuf's own limit; external data counts as well, because the model is held in one piece."""
 _DOMAINS = ("", "ai.onnx")
-_INVALID = (onnx.checker.ValidationError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-"""What onnx and NumPy raise on content that contradicts itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,7 @@ def _checked(path: Path, model: onnx.ModelProto) -> View:
     except ModelError as error:
         prefix = "" if error.message.startswith(str(path)) else f"{path}: "
         raise ModelError(f"{prefix}{error.message}", hint=error.hint) from None
-    except _INVALID as error:
+    except Exception as error:  # noqa: BLE001 - what onnx and NumPy raise on content that contradicts itself
         raise ModelError(f"{path}: not valid ONNX ({first_line(error)})", hint="export the model again") from None
 
 
@@ -156,6 +154,8 @@ def _check_external(path: Path, folder: Path, tensor: onnx.TensorProto) -> int:
     """Bytes that an external tensor will take; raises ModelError before anything was opened."""
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
+    if not isinstance(location, str):  # protobuf hands over what is no UTF-8 as bytes
+        location = repr(location)
     refused = ModelError(
         f"{path}: weight '{tensor.name}' lies in '{location}', which is not a file in the model's own folder",
         hint="put the data file beside the model and name it without a path or link",
@@ -173,7 +173,7 @@ def _check_external(path: Path, folder: Path, tensor: onnx.TensorProto) -> int:
                 raise refused
         if not place.is_file() or not place.resolve().is_relative_to(folder):
             raise refused
-    except OSError:  # a name that no file can have
+    except (OSError, TypeError, ValueError):  # a name that no file can have
         raise refused from None
     try:
         offset, size = int(facts.get("offset", "0")), place.stat().st_size

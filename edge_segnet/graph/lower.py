@@ -9,6 +9,7 @@ from typing import Any, Literal
 import onnx
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
 from edge_segnet.graph.head import Decode, Head, append_decode, append_labels
 from edge_segnet.graph.precision import to_half
@@ -31,6 +32,7 @@ class Lowered:
     counts: Mapping[str, int]
 
 
+@model_border
 def lower(
     model: onnx.ModelProto,
     target: Target,

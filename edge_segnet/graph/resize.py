@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import MIN_SIZE
+from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import Writer, drop_unread, install, rename
 from edge_segnet.graph.pairing import find_pairings
 from edge_segnet.graph.view import View, label
@@ -28,6 +29,7 @@ _ANY_SIZE: Final = frozenset((
 """Operators whose attributes and constants say nothing about the map's size."""
 
 
+@model_border
 def resize(old: View, size: tuple[int, int]) -> View:
     """Re-derive every static shape of a canonical model; the new model, with its shapes.
 

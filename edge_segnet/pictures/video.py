@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.files import output_error, written_beside
 from edge_segnet.core.types import Image
-from edge_segnet.pictures.chatter import quiet_decoders
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov"})
 _CODECS: Final = {".avi": ("mjpeg", "yuvj420p")}
@@ -147,27 +146,6 @@ _FORMATS: Final = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "av
 def _disk_is_full(path: Path) -> bool:
     space = os.statvfs(path)
     return space.f_bfree == 0 or (space.f_bavail == 0 and os.geteuid() != 0)
-
-
-class Reel:
-    """MPEG-4 in whatever container the name says, by OpenCV's FFmpeg: pictures of one size, one after the other."""
-
-    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
-        """``rate``: pictures per second; ``size``: (width, height). Raises OutputError: OpenCV can't write that."""
-        with quiet_decoders():
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, rate, size)
-        if not self._writer.isOpened():
-            path.unlink(missing_ok=True)
-            raise OutputError(f"{path}: OpenCV can't write a {size[0]}x{size[1]} video at {rate:g} frames/s")
-
-    def write(self, picture: Image) -> None:
-        """Append a picture, uint8 [H,W,3] BGR."""
-        self._writer.write(picture)
-
-    def release(self) -> None:
-        """Finish the file."""
-        self._writer.release()
 
 
 def even(image: Image) -> Image:
