@@ -21,7 +21,7 @@ from edge_segnet.data.labels.recode import plan, recode
 from edge_segnet.data.pairs import find_splits
 from edge_segnet.pictures.containers import grey_as_palette
 from edge_segnet.pictures.files import read_image, read_labels
-from edge_segnet.sources.opencv import VideoSource
+from edge_segnet.sources.video_file import VideoFile
 from tests.conftest import picture
 from tests.fuzz.mutate import mutated, mutated_png, png
 
@@ -142,7 +142,7 @@ class Videos:
         return path
 
     def run(self, case: Path) -> None:
-        source = VideoSource(case, (32, 32))
+        source = VideoFile(case, (32, 32))
         try:
             for _ in range(12):
                 with contextlib.suppress(BadFrame):
