@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -35,7 +36,7 @@ CALIBRATION_BATCHES = 8
 
 @dataclass(frozen=True)
 class Train:
-    """Train a model (extra 'train'). A killed run goes on from OUT.ckpt when the same command is given again."""
+    """Train a model (extra 'train'). A stopped run goes on from OUT.ckpt when the same command is given again."""
 
     images: Annotated[Path, typer.Option(metavar="DIR", help="Training pictures.")]
     labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")]
@@ -55,7 +56,9 @@ class Train:
     epochs: Annotated[float | None, typer.Option(metavar="N", min=0.0, help="Passes over the training pictures.")] = (
         None
     )
-    minutes: Annotated[float | None, typer.Option(metavar="M", min=0.0, help="Training time instead of epochs.")] = None
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", min=0.0, help="Time for everything, validation included.")
+    ] = None
     batch: Annotated[int, typer.Option(metavar="N", min=2, help="Samples per step.")] = 6
     rate: Annotated[float, typer.Option(metavar="R", min=0.0, help="Peak learning rate of the decoder.")] = 2.5e-3
     encoder_rate: Annotated[
@@ -78,16 +81,20 @@ class Train:
     licence: Annotated[str, typer.Option(metavar="TEXT", help="What the data's licence asks of the model's users.")] = (
         ""
     )
+    finish: Annotated[bool, typer.Option("--finish", help="Train no more: write the best that the checkpoint has.")] = (
+        False
+    )
     json: Json = None
 
     def run(self) -> None:
-        """Train, or go on with a killed run, and export the network that was best on the validation pairs.
+        """Train, or go on with a run that was stopped, and export the network that was best on the validation pairs.
 
         Raises:
             UsageError: torch is missing, or a flag is wrong.
             InputError: the data is incomplete or broken.
             ModelError: the start weights don't fit, or training diverged.
         """
+        began = time.monotonic()
         if self.arch not in ARCHITECTURES:
             raise UsageError(f"--arch {self.arch}: unknown", hint=f"one of: {', '.join(ARCHITECTURES)}")
         if self.out.suffix != ".onnx":
@@ -98,15 +105,44 @@ class Train:
             raise UsageError("train needs torch", hint="pip install 'edge-segnet[train]'") from error
         torch.manual_seed(self.seed)
         classes = read_classes(self.classes)
-        trainer = _prepare(self, classes)
-        checkpoint = self.out.with_suffix(".ckpt")
-        if checkpoint.exists():
-            trainer.load(checkpoint)
-            logger.info("going on from %s at %.1f %%", checkpoint, 100 * trainer.done)
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with progress_bar("train", 1000) as advance:
-            trainer.run(checkpoint, lambda progress: _report(progress, advance))
+        if self.finish and not self.checkpoint.exists():
+            raise UsageError(f"--finish: there is no {self.checkpoint}", hint="nothing was trained there yet")
+        trainer = _prepare(self, classes, began)
+        if self.checkpoint.exists():
+            trainer.load(self.checkpoint)
+            _say_where(trainer, self)
+        if not self.finish:
+            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            _train(self, trainer)
         _export(self, classes, trainer)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out.with_suffix(".ckpt")
+
+
+def _say_where(trainer: Trainer, request: Train) -> None:
+    done = 100 * trainer.done
+    if done < 100.0:
+        verb = "finishing" if request.finish else "going on from"
+        logger.info("%s %s at %.1f %%", verb, request.checkpoint, done)
+    else:
+        logger.info("%s is finished; a larger --minutes or --epochs goes on from there", request.checkpoint)
+
+
+def _train(request: Train, trainer: Trainer) -> None:
+    try:
+        with progress_bar("train", 1000) as advance:
+            trainer.run(request.checkpoint, lambda progress: _report(progress, advance))
+    except (KeyboardInterrupt, SystemExit):
+        if request.checkpoint.exists():
+            logger.info(
+                "stopped at %.1f %%; the same command goes on from %s, and with --finish it writes the best so far",
+                100 * trainer.done, request.checkpoint,
+            )  # fmt: skip
+        else:
+            logger.info("stopped at %.1f %%, before there was a checkpoint", 100 * trainer.done)
+        raise
 
 
 def _plan(request: Train) -> Plan:
@@ -138,7 +174,7 @@ def _crop(size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def _prepare(request: Train, classes: ClassMap) -> Trainer:
+def _prepare(request: Train, classes: ClassMap, began: float) -> Trainer:
     from edge_segnet.train.data import Pairs
     from edge_segnet.train.loop import Trainer
     from edge_segnet.train.model import SegNet
@@ -156,7 +192,7 @@ def _prepare(request: Train, classes: ClassMap) -> Trainer:
         logger.info("%d encoder convolutions from %s", filled, request.encoder_weights)
     if request.init is not None:
         _start_from(network, request.init, classes, train, plan)
-    trainer = Trainer(network, train, val, plan, _device(request.device))
+    trainer = Trainer(network, (train, val), plan, _device(request.device), began)
     logger.info(
         "%s, %d classes, %d training and %d validation pairs, on %s",
         request.arch, len(classes), len(train), len(val), trainer.device,
@@ -196,9 +232,9 @@ def _report(progress: Progress, advance: Any) -> None:
     if progress.validation is not None:
         scores = progress.validation
         logger.info(
-            "%5.1f %%  step %d  %.0f min  loss %.3f  val mean IoU %.2f %%  global %.2f %%",
+            "%5.1f %%  step %d  %.1f min  loss %.3f  val mean IoU %.2f %%  global %.2f %%  (%d pictures)",
             100 * progress.done, progress.step, progress.seconds / 60, progress.loss,
-            100 * scores.mean_iou, 100 * scores.global_accuracy,
+            100 * scores.mean_iou, 100 * scores.global_accuracy, progress.pictures,
         )  # fmt: skip
 
 
@@ -206,6 +242,8 @@ def _export(request: Train, classes: ClassMap, trainer: Trainer) -> None:
     from edge_segnet.train.curves import plot
     from edge_segnet.train.export import export
 
+    if not trainer.history:
+        trainer.validate(math.nan, lambda _progress: None)
     network = trainer.average
     if trainer.best is not None:
         network.load_state_dict(trainer.best)

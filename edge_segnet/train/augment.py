@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.types import Image, Labels
+from edge_segnet.train.weather import spoiled
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Ranges of the random changes; chosen on CamVid ``val``."""
 
-    scale: tuple[float, float] = (0.6, 1.8)
+    scale: tuple[float, float] = (0.5, 2.0)
     rotation_deg: float = 3.0
     gamma: tuple[float, float] = (0.6, 1.7)
     brightness: tuple[float, float] = (0.35, 1.5)
@@ -27,6 +28,10 @@ class Recipe:
     saturation: tuple[float, float] = (0.4, 1.5)
     rare_crop: float = 0.4
     """Share of crops centred on a pixel of a randomly drawn class, which is how poles and cyclists are seen often."""
+    weather: float = 0.25
+    """Share of samples with fog, rain, glare, night, defocus or dirt."""
+    paste: float = 0.35
+    """Share of samples into which things of the rare classes of another sample are pasted."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,28 @@ class View:
     crop: tuple[int, int]
 
 
-def augment(
+def spoil(image: Image, rng: np.random.Generator, recipe: Recipe) -> Image:
+    """Light, weather and camera; labels stay true."""
+    image = _expose(image, rng, recipe)
+    if rng.random() < recipe.weather:
+        image = spoiled(image, rng)
+    return _degrade(image, rng)
+
+
+def paste(image: Image, labels: Labels, other: tuple[Image, Labels], rare: list[int], rng: np.random.Generator) -> None:
+    """Copy the pixels of some of the ``rare`` classes that ``other`` shows into the pair, in place; all of one size."""
+    there = [name for name in rare if (other[1] == name).any()]
+    if not there:
+        return
+    chosen = rng.permutation(there)[: int(rng.integers(1, len(there) + 1))]
+    mask = np.isin(other[1], chosen)
+    image[mask], labels[mask] = other[0][mask], other[1][mask]
+
+
+def warp(
     image: Image, labels: Labels, view: View, void: int, rng: np.random.Generator, recipe: Recipe
 ) -> tuple[Image, Labels]:
     """A random view of the pair, at ``view.crop``; void where the view leaves the picture."""
-    image, labels = _warp(image, labels, view, void, rng, recipe)
-    return _degrade(_expose(image, rng, recipe), rng), labels
-
-
-def _warp(
-    image: Image, labels: Labels, view: View, void: int, rng: np.random.Generator, recipe: Recipe
-) -> tuple[Image, Labels]:
     height, width = labels.shape
     scale = np.exp(rng.uniform(*np.log(recipe.scale)))
     stretch = np.array(view.network) / (width, height) * scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from edge_segnet.core.types import Image, Labels
 from edge_segnet.data.pairs import Pair
 from edge_segnet.pictures.shape import fit_image
 from edge_segnet.street import Street
-from edge_segnet.train.augment import Recipe, View, augment
+from edge_segnet.train.augment import Recipe, View, paste, spoil, warp
 
 CACHE_BYTES = 2 << 30
 """Decoded pairs are kept up to this size; CamVid needs 0.3 GB."""
@@ -38,6 +39,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self._pairs)
 
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """The files."""
+        return self._pairs
+
     def read(self, index: int) -> tuple[Image, Labels]:
         """Picture and labels (void is id C) of pair ``index``; raises InputError as ``Pair.read``."""
         if (known := self._cache.get(index)) is not None:
@@ -49,14 +55,25 @@ class Pairs:
         return image, labels
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How samples are drawn: ``synthetic`` is the share of rendered ones, ``rare`` are the classes that are pasted."""
+
+    view: View
+    void: int
+    seed: int
+    synthetic: float
+    recipe: Recipe
+    rare: list[int]
+
+
 class Stream(Dataset[tuple[Tensor, Tensor]]):
     """An endless, random-access stream: sample ``i`` depends on the seed and ``i`` alone, so a resumed run goes on
     exactly where the killed one stopped. Real pairs come in shuffled epochs.
     """
 
-    def __init__(self, pairs: Pairs, view: View, void: int, *, seed: int, synthetic: float, recipe: Recipe) -> None:
-        self._pairs, self._view, self._void = pairs, view, void
-        self._seed, self._synthetic, self._recipe = seed, synthetic, recipe
+    def __init__(self, pairs: Pairs, drawing: Drawing) -> None:
+        self._pairs, self._drawing = pairs, drawing
         self._streets: dict[int, Street] = {}
 
     def __len__(self) -> int:
@@ -64,21 +81,28 @@ class Stream(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Picture float32 [3,H,W] BGR 0..255 and labels int64 [H,W], void being id C."""
-        rng = np.random.default_rng([self._seed, index])
-        image, labels = self._draw(index, rng)
-        image, labels = augment(image, labels, self._view, self._void, rng, self._recipe)
+        drawing = self._drawing
+        rng = np.random.default_rng([drawing.seed, index])
+        image, labels = self._view_of(index, rng)
+        if drawing.rare and rng.random() < drawing.recipe.paste:
+            paste(image, labels, self._view_of(int(rng.integers(2**31)), rng), drawing.rare, rng)
+        image = spoil(image, rng, drawing.recipe)
         return to_tensor(image), torch.from_numpy(labels.astype(np.int64))
 
+    def _view_of(self, index: int, rng: np.random.Generator) -> tuple[Image, Labels]:
+        drawing = self._drawing
+        return warp(*self._draw(index, rng), drawing.view, drawing.void, rng, drawing.recipe)
+
     def _draw(self, index: int, rng: np.random.Generator) -> tuple[Image, Labels]:
-        if rng.random() < self._synthetic:
+        if rng.random() < self._drawing.synthetic:
             return self._render(int(rng.integers(STREETS)), int(rng.integers(STREET_LENGTH)))
         epoch, place = divmod(index, len(self._pairs))
-        order = np.random.default_rng([self._seed, epoch, len(self._pairs)]).permutation(len(self._pairs))
+        order = np.random.default_rng([self._drawing.seed, epoch, len(self._pairs)]).permutation(len(self._pairs))
         return self._pairs.read(int(order[place]))
 
     def _render(self, seed: int, index: int) -> tuple[Image, Labels]:
         if seed not in self._streets:
-            self._streets[seed] = Street(self._view.network, seed)
+            self._streets[seed] = Street(self._drawing.view.network, seed)
         return self._streets[seed].render(index)
 
 
@@ -108,3 +132,8 @@ def count_classes(pairs: Pairs, classes: int) -> tuple[NDArray[np.int64], NDArra
         pixels += counts
         frames += np.where(counts > 0, counts.sum(), 0)
     return pixels, frames
+
+
+def rare_classes(pixels: NDArray[np.int64]) -> list[int]:
+    """Those that occur, but on fewer pixels than half of the classes; ``pixels`` [C] of ``count_classes``."""
+    return [int(each) for each in np.flatnonzero((pixels > 0) & (pixels < np.median(pixels)))]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -19,10 +18,16 @@ from torch.utils.data import DataLoader
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.stats import Scores, class_weights, confusion, scores
 from edge_segnet.pictures.shape import fit_image, unfit_labels
+from edge_segnet.train import checkpoint as checkpoints
 from edge_segnet.train.augment import Recipe, View
-from edge_segnet.train.data import Pairs, Stream, count_classes, limit_threads, to_tensor
+from edge_segnet.train.budget import Budget
+from edge_segnet.train.checkpoint import Fingerprint, data_fingerprint
+from edge_segnet.train.data import Drawing, Pairs, Stream, count_classes, limit_threads, rare_classes, to_tensor
 from edge_segnet.train.loss import segmentation_loss
 from edge_segnet.train.model import SegNet, normalise
+
+SAVE_EVERY_S: Final = 60.0
+"""What a kill costs at most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,12 @@ class Plan:
     validations: int = 25
     recipe: Recipe = field(default_factory=Recipe)
 
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What of it a run that goes on must share; it may be longer."""
+        free = ("epochs", "minutes", "validations")
+        return {key: str(value) for key, value in asdict(self).items() if key not in free}
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -58,6 +69,8 @@ class Progress:
     seconds: float
     loss: float
     validation: Scores | None
+    pictures: int = 0
+    """How many were validated."""
 
 
 Report = Callable[[Progress], None]
@@ -66,20 +79,34 @@ Report = Callable[[Progress], None]
 class Trainer:
     """Holds what a checkpoint holds: network, running average, optimiser, position, history, the best so far."""
 
-    def __init__(self, network: SegNet, train: Pairs, val: Pairs, plan: Plan, device: torch.device) -> None:
-        self.plan, self.device, self._train, self._val = plan, device, train, val
+    def __init__(
+        self, network: SegNet, pairs: tuple[Pairs, Pairs], plan: Plan, device: torch.device, began: float
+    ) -> None:
+        """``pairs``: to train and to validate on; ``began``: see ``Budget``."""
+        self.plan, self.device = plan, device
+        self._train, self._val = pairs
         self.classes = network.architecture.classes
         self.network = network.to(device)
         self._averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(plan.average), use_buffers=True)
         self._optimiser = torch.optim.AdamW(_groups(network, plan), lr=plan.rate)
         self._precision = _amp_dtype(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
-        weights = class_weights(*count_classes(train, self.classes), plan.balance)
-        self._weights = torch.from_numpy(weights).to(device)
-        self.step, self.seconds = 0, 0.0
+        counted = count_classes(self._train, self.classes)
+        self._rare = rare_classes(counted[0])
+        self._weights = torch.from_numpy(class_weights(*counted, plan.balance)).to(device)
+        self._fingerprint = {
+            "pictures": data_fingerprint(self._train.pairs),
+            "validation": data_fingerprint(self._val.pairs),
+            "network": f"{network.architecture.name}, {self.classes} classes",
+            **plan.fingerprint,
+        }
+        steps = max(round((plan.epochs or 1.0) * len(self._train) / plan.batch), 1)
+        self.budget = Budget(plan.minutes, steps, began)
+        self.step = 0
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] | None = None
         self.best_iou = -1.0
+        self._saved_at = time.monotonic()
 
     @property
     def average(self) -> SegNet:
@@ -100,33 +127,42 @@ class Trainer:
             InputError: a training file is broken.
             ModelError: the loss is no longer a number.
         """
-        next_validation = (math.floor(self.done * self.plan.validations) + 1) / self.plan.validations
+        if self.done >= 1.0:
+            return
+        self._try_validation()
+        planned = (math.floor(self.done * self.plan.validations) + 1) / self.plan.validations
         recent: list[float] = []
         for images, labels in self._batches():
-            started = time.monotonic()
             recent.append(self._step(images, labels))
-            self.seconds += time.monotonic() - started
-            report(Progress(self.done, self.step, self.seconds, recent[-1], None))
-            if self.done >= next_validation or self.done >= 1.0:
-                next_validation += 1 / self.plan.validations
-                self._validate(float(np.mean(recent)), report)
+            report(Progress(self.done, self.step, self.budget.seconds, recent[-1], None))
+            last = self.done >= 1.0
+            if last or (self.done >= planned and self.budget.affords_validation(len(self._val))):
+                planned = (math.floor(self.done * self.plan.validations) + 1) / self.plan.validations
+                self.validate(float(np.mean(recent)), report)
                 recent.clear()
                 self.save(checkpoint)
-            if self.done >= 1.0:
+            elif time.monotonic() - self._saved_at > SAVE_EVERY_S:
+                self.save(checkpoint)
+            if last:
                 return
 
     @property
     def done(self) -> float:
         """Share of the plan that is done, 0..1."""
-        if self.plan.minutes is not None:
-            return min(self.seconds / (60.0 * self.plan.minutes), 1.0)
-        total = max(round((self.plan.epochs or 1.0) * len(self._train) / self.plan.batch), 1)
-        return min(self.step / total, 1.0)
+        return self.budget.done(self.step, len(self._val))
+
+    def _try_validation(self) -> None:
+        """Two pictures, the second timed: what the last validation will take."""
+        self.evaluate(self.average, 1)
+        started = time.monotonic()
+        self.evaluate(self.average, 1)
+        self.budget.validated(1, time.monotonic() - started)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         plan = self.plan
         view = View(plan.size, plan.crop)
-        stream = Stream(self._train, view, self.classes, seed=plan.seed, synthetic=plan.synthetic, recipe=plan.recipe)
+        drawing = Drawing(view, self.classes, plan.seed, plan.synthetic, plan.recipe, self._rare)
+        stream = Stream(self._train, drawing)
         order = _CountFrom(self.step * plan.batch)
         workers = 1 if self.device.type == "cpu" else 8
         return iter(DataLoader(stream, plan.batch, sampler=order, num_workers=workers, worker_init_fn=limit_threads))
@@ -157,22 +193,29 @@ class Trainer:
         enabled = self._precision is not torch.float32
         return torch.autocast(self.device.type, self._precision if enabled else None, enabled=enabled)
 
-    def _validate(self, loss: float, report: Report) -> None:
-        result = self.evaluate(self.average)
-        if result.mean_iou > self.best_iou:
+    def validate(self, loss: float, report: Report) -> None:
+        """Score the averaged weights, and keep them if no others were better."""
+        pictures = self.budget.affordable(len(self._val))
+        started = time.monotonic()
+        result = self.evaluate(self.average, pictures)
+        self.budget.validated(pictures, time.monotonic() - started)
+        if result.mean_iou > self.best_iou or self.best is None:
             self.best_iou = result.mean_iou
             self.best = {name: value.detach().clone() for name, value in self.average.state_dict().items()}
-        progress = Progress(self.done, self.step, self.seconds, loss, result)
+        progress = Progress(self.done, self.step, self.budget.seconds, loss, result, pictures)
         self.history.append(asdict(progress))
         report(progress)
 
     @torch.no_grad()
-    def evaluate(self, network: SegNet) -> Scores:
-        """Score a network on the validation pairs, at label size, as ``edge-segnet evaluate`` does."""
+    def evaluate(self, network: SegNet, pictures: int | None = None) -> Scores:
+        """Score a network on the validation pairs, or on some of them evenly chosen, at label size, as ``edge-segnet
+        evaluate`` does.
+        """
         network.eval()
         matrix = np.zeros((self.classes, self.classes + 1), np.int64)
-        for index in range(len(self._val)):
-            image, truth = self._val.read(index)
+        chosen = np.linspace(0, len(self._val) - 1, pictures or len(self._val)).round().astype(int)
+        for index in chosen:
+            image, truth = self._val.read(int(index))
             batch = to_tensor(fit_image(image, self.plan.size))[None]
             batch = batch.to(self.device, memory_format=torch.channels_last)
             with self._autocast():
@@ -183,37 +226,27 @@ class Trainer:
         return scores(matrix)
 
     def save(self, path: Path) -> None:
-        """Write everything that ``load`` needs, beside the old checkpoint, then rename."""
+        """Write everything that ``load`` needs."""
         state = {
             "network": self.network.state_dict(),
             "average": self._averaged.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "position": (self.step, self.seconds),
+            "position": (self.step, self.budget.seconds),
             "history": self.history,
             "best": (self.best_iou, self.best),
         }
-        beside = path.with_name(path.name + ".part")
-        torch.save(state, beside)
-        beside.replace(path)
+        checkpoints.save(path, state, self._fingerprint)
+        self._saved_at = time.monotonic()
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            ModelError: it is broken, or belongs to another network.
-        """
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            self.network.load_state_dict(state["network"])
-            self._averaged.load_state_dict(state["average"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._scaler.load_state_dict(state["scaler"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0]
-            message = f"{path}: not a checkpoint of this network ({reason})"
-            raise ModelError(message, hint="delete it to start anew") from error
-        self.step, self.seconds = state["position"]
+        """Go on from a checkpoint; raises ModelError, UsageError: it is broken, or belongs to another run."""
+        state = checkpoints.load(path, self._fingerprint, self.device)
+        self.network.load_state_dict(state["network"])
+        self._averaged.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        self.step, self.budget.earlier_s = state["position"]
         self.history = state["history"]
         self.best_iou, self.best = state["best"]
 

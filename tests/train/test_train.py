@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from onnx import numpy_helper  # noqa: E402
 
 from edge_segnet.core.classes import CAMVID_11  # noqa: E402
 from edge_segnet.core.stats import class_weights  # noqa: E402
+from edge_segnet.core.types import Image  # noqa: E402
 from edge_segnet.data.pairs import find_pairs  # noqa: E402
 from edge_segnet.graph import card as cards  # noqa: E402
 from edge_segnet.graph import segnet  # noqa: E402
@@ -27,11 +30,12 @@ from edge_segnet.graph.build import build_model  # noqa: E402
 from edge_segnet.graph.lower import lower  # noqa: E402
 from edge_segnet.pictures.files import write_image  # noqa: E402
 from edge_segnet.street import Street  # noqa: E402
-from edge_segnet.train.augment import Recipe, View, augment  # noqa: E402
-from edge_segnet.train.data import Pairs, Stream, count_classes  # noqa: E402
+from edge_segnet.train.augment import Recipe, View, paste, spoil, warp  # noqa: E402
+from edge_segnet.train.data import Drawing, Pairs, Stream, count_classes, rare_classes  # noqa: E402
 from edge_segnet.train.export import export  # noqa: E402
 from edge_segnet.train.loss import lovasz_softmax  # noqa: E402
 from edge_segnet.train.model import SegNet, normalise  # noqa: E402
+from edge_segnet.train.weather import WEATHER  # noqa: E402
 from edge_segnet.train.weights import fold, load_encoder, unfold  # noqa: E402
 
 SIZE = (96, 64)
@@ -157,7 +161,7 @@ def test_fold_and_build_refuse_weights_of_another_network() -> None:
 def test_stream_is_random_access_and_reproducible(folders: tuple[Path, Path]) -> None:
     def stream() -> Stream:
         pairs = Pairs(find_pairs(*folders), 11, 11)
-        return Stream(pairs, View(SIZE, (64, 32)), 11, seed=3, synthetic=0.5, recipe=Recipe())
+        return Stream(pairs, Drawing(View(SIZE, (64, 32)), 11, 3, 0.5, Recipe(), [2, 6, 9]))
 
     one, two = stream(), stream()
     forwards = [one[index] for index in range(6)]
@@ -173,14 +177,46 @@ def test_augmentation_keeps_picture_and_labels_together() -> None:
     labels = np.zeros((60, 80), np.uint8)
     labels[20:40, 30:60] = 3
     image = np.where(labels[..., None] == 3, 220, 20).astype(np.uint8).repeat(3, axis=2)
-    plain = Recipe(gamma=(1.0, 1.0), brightness=(1.0, 1.0), channel_gain=0.0, saturation=(1.0, 1.0))
+    plain = Recipe(gamma=(1.0, 1.0), brightness=(1.0, 1.0), channel_gain=0.0, saturation=(1.0, 1.0), weather=0.0)
     rng = np.random.default_rng(0)
     for _ in range(30):
-        seen, ids = augment(image, labels, View((80, 60), (64, 48)), 11, rng, plain)
+        seen, ids = warp(image, labels, View((80, 60), (64, 48)), 11, rng, plain)
+        seen = spoil(seen, rng, plain)
         inside = ids != 11
         bright = seen.mean(axis=2) > 120
         # The rim is interpolated, and blur and noise widen it.
         assert ((ids == 3) == bright)[inside].mean() > 0.9
+
+
+def test_rare_things_are_pasted_with_their_labels() -> None:
+    image, labels = np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint8)
+    other = np.full((20, 30, 3), 200, np.uint8), np.full((20, 30), 3, np.uint8)
+    other[1][5:10, 5:10] = 9
+    other[1][12:14] = 2
+    paste(image, labels, other, [7], np.random.default_rng(0))
+    assert not image.any() and not labels.any()
+    seen = set()
+    for seed in range(20):
+        mixed, ids = image.copy(), labels.copy()
+        paste(mixed, ids, other, [2, 7, 9], np.random.default_rng(seed))
+        seen |= {tuple(np.unique(ids))}
+        assert np.array_equal(mixed[..., 0] == 200, ids > 0) and 3 not in ids
+    assert seen == {(0, 2), (0, 9), (0, 2, 9)}
+
+
+@pytest.mark.parametrize("change", WEATHER, ids=lambda change: change.__name__)
+def test_weather_changes_a_picture_but_not_beyond_recognition(change: Callable[..., Image]) -> None:
+    image = Street(SIZE, seed=5).render(40)[0]
+    for seed in range(8):
+        spoiled = change(image.copy(), np.random.default_rng(seed))
+        assert spoiled.shape == image.shape and spoiled.dtype == np.uint8
+        assert not np.array_equal(spoiled, image)
+        assert np.corrcoef(spoiled.ravel(), image.ravel())[0, 1] > 0.3
+
+
+def test_rare_classes_are_the_rarer_half_of_those_that_occur() -> None:
+    assert rare_classes(np.array([100, 5, 0, 50, 1])) == [4]
+    assert rare_classes(np.array([100, 5, 20, 50, 1])) == [1, 4]
 
 
 def test_class_weights_follow_median_frequency() -> None:
@@ -245,8 +281,73 @@ def test_train_goes_on_after_a_kill(tmp_path: Path, folders: tuple[Path, Path]) 
     assert not out.exists()
     done = subprocess.run(_train(out, folders, "--epochs", "0.5"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "going on from" in done.stderr
+    assert f"{checkpoint} is finished; a larger --minutes or --epochs goes on" in done.stderr
     assert out.exists()
+
+
+def _stop(command: list[str], checkpoint: Path, number: int) -> subprocess.CompletedProcess[str]:
+    """Let it train until there is a checkpoint, then send it a signal."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, process.returncode, "", said)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on_and_can_be_finished(
+    tmp_path: Path, folders: tuple[Path, Path], number: int, code: int
+) -> None:
+    out = tmp_path / "model.onnx"
+    checkpoint = out.with_suffix(".ckpt")
+    stopped = _stop(_train(out, folders, "--epochs", "40"), checkpoint, number)
+    assert stopped.returncode == code and not out.exists()
+    assert f"the same command goes on from {checkpoint}" in stopped.stderr and "--finish" in stopped.stderr
+    before = checkpoint.read_bytes()
+    finish = _train(out, folders, "--epochs", "40", "--finish")
+    done = subprocess.run(finish, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "finishing" in done.stderr and cards.load(str(out)).card.provenance["steps"] > 0
+    assert checkpoint.read_bytes() == before  # finishing takes no step
+    none = _train(tmp_path / "other.onnx", folders, "--epochs", "40", "--finish")
+    done = subprocess.run(none, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "--finish: there is no" in done.stderr
+
+
+def test_another_training_does_not_go_on_from_a_checkpoint(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    """Other labels, another recipe: refused, and what was trained stays."""
+    out = tmp_path / "model.onnx"
+    assert subprocess.run(_train(out, folders, "--epochs", "0.5"), check=False).returncode == 0
+    kept = out.read_bytes()
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    shutil.copytree(folders[0], images)
+    shutil.copytree(folders[1], labels)
+    same = subprocess.run(_train(out, (images, labels), "--epochs", "0.5"), capture_output=True, text=True, check=False)
+    assert same.returncode == 0 and "is finished" in same.stderr  # the same data in another place
+    write_image(labels / "00.png", np.zeros(SIZE[::-1], np.uint8))
+    kept = out.read_bytes()
+    other_labels = _train(out, (images, labels), "--epochs", "0.5")
+    other_rate = _train(out, folders, "--epochs", "0.5", "--rate", "0.001")
+    for command, word in (other_labels, "pictures"), (other_rate, "rate"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "belongs to another training" in done.stderr and word in done.stderr
+        assert out.read_bytes() == kept
+
+
+def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    """Loading, validation and export included; a busy machine may be a little late."""
+    out = tmp_path / "model.onnx"
+    command = _train(out, folders, "--minutes", "0.4", "--validations", "1000", "--json", str(tmp_path / "h.json"))
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    took = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    assert 10 < took < 24 * 1.5
+    history = json.loads((tmp_path / "h.json").read_text())["history"]
+    assert history[-1]["done"] == 1.0 and history[-1]["seconds"] < 24 * 1.25
 
 
 @pytest.mark.parametrize(
