@@ -56,6 +56,14 @@ def read_classes(text: str, folder: Path | None = None, flag: str = "--classes "
     return class_maps.from_dict(yaml.read(path).data, str(path))
 
 
+def renaming(text: str) -> tuple[str, str]:
+    """``OLD=NEW`` of --merge; raises UsageError."""
+    name, equals, other = text.partition("=")
+    if not (name and equals and other):
+        raise UsageError(f"--merge {text}: not a pair of names", hint="give OLD=NEW, for example Road_marking=Road")
+    return name, other
+
+
 @contextmanager
 def json_lines(target: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A function that writes one document as one line to a file (whole or not at all), to ``-``, or nowhere.

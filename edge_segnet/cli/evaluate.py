@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
+import numpy as np
 import typer
 from rich.table import Table
 
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
 from edge_segnet.cli.command import program
-from edge_segnet.cli.common import choose, console, json_lines, progress_bar
+from edge_segnet.cli.common import choose, console, json_lines, progress_bar, read_classes, renaming
 from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.errors import UsageError
+from edge_segnet.core.errors import InputError, UsageError
 from edge_segnet.core.size import parse_optional
-from edge_segnet.data.pairs import find_pairs
+from edge_segnet.data.dataset import CLASSES_FILE, find_classes
+from edge_segnet.data.labels import alignment as alignments
+from edge_segnet.data.labels.alignment import Alignment
+from edge_segnet.data.labels.shift import find_shift
+from edge_segnet.data.labels.survey import BANDS, band_counts
+from edge_segnet.data.masks import read_ids
+from edge_segnet.data.pairs import Pair, find_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.offline import evaluate as evaluating
 from edge_segnet.offline.risk_curve import check_plotting, plot
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Evaluate:
     """Score a model on labelled pictures: global and class accuracy, mean and per-class IoU, confusion matrix; and how
     far its sureness can be trusted: calibration error, AUROC of wrong pixels by margin.
+
+    Classes are matched by name: the labels' class map is --classes, or the data set's classes.yaml.
     """
 
     images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures.")]
@@ -38,6 +51,17 @@ class Evaluate:
     void: Annotated[
         int | None,
         typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
+    ] = None
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="MAP", help="The labels' class map: a name, YAML or PNG; else the data set's own."),
+    ] = None
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="Score a class of the labels or the model as NEW; may be repeated."),
+    ] = None
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A class of the labels that is not scored; repeatable.")
     ] = None
     curve: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw risk over coverage and the calibration there.")
@@ -58,9 +82,12 @@ class Evaluate:
         pairs = find_pairs(self.images, self.labels)
         opened = open_model(self.model, parse_optional(self.size), kind, BackendOptions(spinning=True))
         card, engine = opened.card, opened.backend
+        ids = Ids(self.classes, self.void, dict(map(renaming, self.merge or [])), self.drop or [])
+        alignment = _align(pairs, self.labels, card.classes, ids)
+        for note in alignment.notes:
+            logger.warning("note: %s", note)
         with progress_bar("evaluate", len(pairs)) as advance:
-            ignored = card.classes.void if self.void is None else self.void
-            evaluation = evaluating.evaluate(pairs, engine, card.fit, ignored, advance)
+            evaluation = evaluating.evaluate(pairs, engine, card.fit, alignment, advance)
         engine.close()
         if self.curve is not None:
             plot(evaluation.sureness, self.curve, f"{card.name} on {self.images.name}")
@@ -71,6 +98,54 @@ class Evaluate:
         if self.json != "-":
             console(self.json).print(_table(evaluation, card.classes))
             console(self.json).print(_summary(evaluation, engine.name))
+
+
+@dataclass(frozen=True)
+class Ids:
+    """What was said about the labels' ids."""
+
+    classes: str | None
+    void: int | None
+    merge: Mapping[str, str]
+    drop: Sequence[str]
+
+
+def _align(pairs: Sequence[Pair], labels: Path, model: ClassMap, ids: Ids) -> Alignment:
+    """By the class map that was given, or the data set's own; else the labels are taken for the model's ids, unless
+    they look like others.
+
+    Raises:
+        UsageError: the class maps don't fit together.
+        InputError: the labels look like another class map's.
+    """
+    own = find_classes(labels)
+    if ids.classes is None and own is None:
+        if ids.merge or ids.drop:
+            raise UsageError("--merge and --drop: which classes do the labels have?", hint="give --classes")
+        _check_shift(pairs, model, ids.void)
+        logger.info("%s: no class map given, and no %s: its ids are taken for %s", labels, CLASSES_FILE, model.name)
+        return alignments.same(model, ids.void)
+    given = read_classes(ids.classes if ids.classes is not None else str(own))
+    if ids.classes is None:
+        logger.info("class map of the labels: %s", own)
+    return alignments.align(given, model, void=ids.void, merge=ids.merge, drop=ids.drop)
+
+
+_LOOKED_AT: Final = 50
+"""Label images, taken evenly from all, by which numberings are compared."""
+
+
+def _check_shift(pairs: Sequence[Pair], model: ClassMap, void: int | None) -> None:
+    step = max(1, len(pairs) // _LOOKED_AT)
+    bands = sum((band_counts(read_ids(pair.labels)) for pair in pairs[::step]), np.zeros((BANDS, 256), np.int64))
+    ignored = model.void if void is None else void
+    if ignored != model.void:
+        bands[:, model.void] += bands[:, ignored]
+        bands[:, ignored] = 0
+    shift = find_shift(bands, model)
+    if shift is not None:
+        what = f"{pairs[0].labels.parent}: by class shares and positions {shift.meaning}"
+        raise InputError(what, hint="say which class map the labels have: --classes MAP")
 
 
 def _calibrate(evaluation: evaluating.Evaluation, model: str, images: Path, out: Path) -> None:

@@ -10,12 +10,13 @@ import typer
 from edge_segnet.cli.common import read_classes
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import UsageError
-from edge_segnet.data.dataset import CLASSES_FILE
+from edge_segnet.data.dataset import CLASSES_FILE, find_classes
 
 Folder = Annotated[
     Path,
     typer.Argument(
-        metavar="DIR", help="A data set (train/images, train/labels, ...; or train, trainannot), or label images."
+        metavar="DIR",
+        help="A data set (train/images, train/labels, ...; or train, trainannot), or label images, or one.",
     ),
 ]
 Classes = Annotated[
@@ -33,8 +34,8 @@ def classes_of(root: Path, given: str | None) -> ClassMap | None:
     """The class map that was asked for, or the data set's own ``classes.yaml``."""
     if given is not None:
         return read_classes(given)
-    own = root / CLASSES_FILE
-    return read_classes(str(own)) if own.is_file() else None
+    own = find_classes(root)
+    return None if own is None else read_classes(str(own))
 
 
 def needed_classes(root: Path, given: str | None) -> ClassMap:

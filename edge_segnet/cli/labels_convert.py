@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from edge_segnet.cli.command import program
-from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
+from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes, renaming
 from edge_segnet.cli.label_options import Classes, Folder, Out, Void, needed_classes
 from edge_segnet.cli.options import Json
 from edge_segnet.core.errors import EdgeSegnetError, InputError, PartialFailure, UsageError
@@ -20,7 +20,6 @@ from edge_segnet.core.files import write_bytes
 from edge_segnet.data.dataset import CLASSES_FILE, classes_yaml
 from edge_segnet.data.labels.recode import Form, Reading, Recoding, plan, recode
 from edge_segnet.data.pairs import find_splits
-from edge_segnet.pictures.listing import pictures_in
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +49,10 @@ class Convert:
     read: Annotated[
         str, typer.Option(metavar="WHAT", help="auto; ids or colours of a palette PNG whose order is another.")
     ] = "auto"
+    unknown_to_void: Annotated[
+        bool,
+        typer.Option("--unknown-to-void", help="Colours and values that are no class become void; they are counted."),
+    ] = False
     json: Json = None
 
     def run(self) -> None:
@@ -65,15 +68,17 @@ class Convert:
             source if self.to is None else read_classes(self.to, flag="--to "),
             void=self.void,
             target_void=self.to_void,
-            merge=dict(_renaming(text) for text in (self.merge or [])),
+            merge=dict(map(renaming, self.merge or [])),
             drop=(self.drop or []),
             form=choose("--form", self.form, Form),
             reading=choose("--read", self.read, Reading),
+            unknown_is_void=self.unknown_to_void,
         )
         if self.out.resolve() == self.folder.resolve():
             raise UsageError(f"-o {self.out}: that is where the labels come from", hint="name another folder")
-        files = [path for split in find_splits(self.folder) for path in pictures_in(split.labels)]
-        failures = _convert(files, self.folder, self.out, recoding)
+        files = [path for split in find_splits(self.folder) for path in split.label_files()]
+        root = self.folder if self.folder.is_dir() else self.folder.parent
+        failures, lost = _convert(files, root, self.out, recoding)
         write_bytes(self.out / CLASSES_FILE, classes_yaml(recoding.target).encode())
         for error in failures:
             logger.warning("skipped %s", error)
@@ -83,8 +88,11 @@ class Convert:
                     "output": str(self.out),
                     "written": len(files) - len(failures),
                     "failed": [str(error) for error in failures],
+                    "made_void": lost,
                 }
             )
+        if lost:
+            logger.warning("%s pixels that are no class of %s became void", f"{lost:,}", source.name)
         logger.info(
             "%d label images -> %s (%s of %s)", len(files) - len(failures), self.out, self.form, recoding.target.name
         )
@@ -92,31 +100,28 @@ class Convert:
             raise PartialFailure(f"{len(failures)} of {len(files)} label images can't be converted")
 
 
-def _renaming(text: str) -> tuple[str, str]:
-    name, equals, other = text.partition("=")
-    if not (name and equals and other):
-        raise UsageError(f"--merge {text}: not a pair of names", hint="give OLD=NEW, for example Road_marking=Road")
-    return name, other
+def _convert(files: list[Path], root: Path, out: Path, recoding: Recoding) -> tuple[list[EdgeSegnetError], int]:
+    """What can't be converted, and how many pixels became void."""
 
-
-def _convert(files: list[Path], root: Path, out: Path, recoding: Recoding) -> list[EdgeSegnetError]:
-    def one(path: Path) -> EdgeSegnetError | None:
+    def one(path: Path) -> EdgeSegnetError | int:
         try:
-            recode(path, (out / path.relative_to(root)).with_suffix(".png"), recoding)
+            return recode(path, (out / path.relative_to(root)).with_suffix(".png"), recoding)
         except InputError as error:
             return error
-        return None
 
+    failures: list[EdgeSegnetError] = []
+    lost = 0
     with (
         progress_bar("convert", len(files)) as advance,
         ThreadPoolExecutor(len(os.sched_getaffinity(0)), "convert") as pool,
     ):
-        failures = []
-        for error in pool.map(one, files):
+        for result in pool.map(one, files):
             advance()
-            if error is not None:
-                failures.append(error)
-    return failures
+            if isinstance(result, int):
+                lost += result
+            else:
+                failures.append(result)
+    return failures, lost
 
 
 app = program("convert", Convert)

@@ -24,7 +24,6 @@ from edge_segnet.data.labels.sheet import contact_sheet, key_for, value_name
 from edge_segnet.data.labels.survey import Facts, survey
 from edge_segnet.data.pairs import find_splits
 from edge_segnet.pictures.files import write_image
-from edge_segnet.pictures.listing import pictures_in
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Inspect:
     def run(self) -> None:
         """Which values occur, how often, as what; sizes and forms; a contact sheet."""
         known = classes_of(self.folder, self.classes)
-        work = [(split.name, path, None) for split in find_splits(self.folder) for path in pictures_in(split.labels)]
+        work = [(split.name, path, None) for split in find_splits(self.folder) for path in split.label_files()]
         with progress_bar("inspect", len(work)) as advance:
             facts = survey(work, known, advance)
         bad = [one for one in facts if one.error]

@@ -22,6 +22,12 @@ _APART: Final = 45
 CLASSES_FILE: Final = "classes.yaml"
 
 
+def find_classes(folder: Path) -> Path | None:
+    """The class map file of the data set that a folder of labels is in: there, or up to two folders above it."""
+    here = folder.absolute()
+    return next((place / CLASSES_FILE for place in (here, *here.parents[:2]) if (place / CLASSES_FILE).is_file()), None)
+
+
 def init(
     folder: Path,
     classes: ClassMap,

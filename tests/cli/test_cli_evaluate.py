@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
+from edge_segnet.data.dataset import classes_yaml
 from edge_segnet.graph import card as cards
 from edge_segnet.pictures.files import read_image, read_labels
 from edge_segnet.pictures.shape import unfit_labels
@@ -161,3 +164,86 @@ def test_a_full_standard_output(folders: tuple[Path, Path], model: Path) -> None
         done = edge_segnet("evaluate", *flags, *more, out="/dev/full")
         assert done.code == 4
         assert "standard output" in done.error
+
+
+# Class maps of the labels ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Path:
+    """A data set of rendered streets in CamVid-11, with its classes.yaml."""
+    root = tmp_path / "street"
+    done = edge_segnet("dataset", "init", root, "--rendered", "4", "--size", "128x96")
+    assert done.code == 0, done.err
+    return root / "train"
+
+
+def recoded(street: Path, tmp_path: Path, classes: ClassMap, merge: dict[str, str]) -> Path:
+    """The street's labels with the ids of another class map."""
+    out = tmp_path / "other"
+    out.mkdir()
+    names = [merge.get(name, name).lower() for name in CAMVID_11.names]
+    known = [name.lower() for name in classes.names]
+    table = np.full(256, classes.void, np.uint8)
+    table[:11] = [known.index(name) for name in names]
+    for path in (street / "labels").iterdir():
+        cv2.imwrite(str(out / path.name), table[read_labels(path)])
+    return out
+
+
+def scores_of(*arguments: object) -> dict[str, Any]:
+    done = edge_segnet("evaluate", *arguments, "--json", "-")
+    assert done.code == 0, done.err
+    (document,) = done.documents
+    return {key: document[key] for key in ("mean_iou", "global_accuracy", "iou")}
+
+
+def test_labels_of_another_class_map_are_scored_by_name(street: Path, tmp_path: Path) -> None:
+    own = scores_of("--images", street / "images", "--labels", street / "labels")
+    assert own["global_accuracy"] > 0.5
+    twelve = recoded(street, tmp_path, CAMVID_12, {})
+    command = ("--images", street / "images", "--labels", twelve, "--classes", "camvid-12")
+    done = edge_segnet("evaluate", *command)
+    assert done.code == 2
+    assert "camvid-12 has Road_marking, which camvid-11 of the model has not: say where it goes: --merge" in done.error
+    assert scores_of(*command, "--merge", "Road_marking=Road") == own
+    assert scores_of(*command, "--drop", "Road_marking") == own
+
+
+def test_labels_that_look_like_another_class_map_are_refused(street: Path, tmp_path: Path) -> None:
+    twelve = recoded(street, tmp_path, CAMVID_12, {})
+    done = edge_segnet("evaluate", "--images", street / "images", "--labels", twelve, "--void", "12")
+    assert done.code == 4
+    assert "the ids are CamVid's 12 classes" in done.error and "--classes MAP" in done.error
+
+
+def test_the_data_sets_own_class_map_is_known(street: Path, tmp_path: Path) -> None:
+    twelve = recoded(street, tmp_path, CAMVID_12, {})
+    (twelve / "classes.yaml").write_text(classes_yaml(CAMVID_12))
+    done = edge_segnet("evaluate", "--images", street / "images", "--labels", twelve, "--merge", "Road_marking=Road")
+    assert done.code == 0, done.err
+    assert f"class map of the labels: {twelve / 'classes.yaml'}" in done.err
+
+
+def test_a_cityscapes_class_map_needs_its_counterparts_named(street: Path) -> None:
+    command = ("--images", street / "images", "--labels", street / "labels", "--classes", "cityscapes-19")
+    done = edge_segnet("evaluate", *command)
+    assert done.code == 2 and "sidewalk, wall" in done.error
+    done = edge_segnet("evaluate", *command, "--merge", "sidewalk=Pavment")
+    assert done.code == 2
+    done = edge_segnet("evaluate", *command, "--merge", "roads=Road")
+    assert done.code == 2 and "neither cityscapes-19 nor camvid-11 has a class 'roads'" in done.error
+
+
+def test_what_the_labels_lack_is_said(street: Path, tmp_path: Path) -> None:
+    classes = replace(CAMVID_11, name="ten", names=CAMVID_11.names[:10], colours=CAMVID_11.colours[:10])
+    (tmp_path / "ten.yaml").write_text(classes_yaml(classes))
+    for path in (street / "labels").iterdir():
+        ids = read_labels(path).copy()
+        ids[ids >= 10] = 10
+        cv2.imwrite(str(path), ids)
+    command = ("--images", street / "images", "--labels", street / "labels", "--classes", tmp_path / "ten.yaml")
+    done = edge_segnet("evaluate", *command)
+    assert done.code == 0, done.err
+    assert "note: the labels have no Bicyclist: where the model says so it is counted as wrong" in done.err
+    assert "Bicyclist:" not in edge_segnet("evaluate", *command, "--merge", "Bicyclist=Pedestrian").err

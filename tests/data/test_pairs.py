@@ -79,5 +79,5 @@ def test_folders_that_are_none(folders: tuple[Path, Path], tmp_path: Path) -> No
 
 def test_coloured_labels_are_refused(folders: tuple[Path, Path]) -> None:
     cv2.imwrite(str(folders[1] / "a.png"), picture(20, 10))
-    with pytest.raises(InputError, match="uint8 10x20x3 is no label image: label images are 8-bit grey"):
+    with pytest.raises(InputError, match="8-bit RGB holds colours, not class ids: make ids of them first"):
         find_pairs(*folders)[0].read(classes=5, void=5)

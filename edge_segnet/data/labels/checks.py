@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from edge_segnet.data.labels.findings import Dataset, Finding, Severity
 from edge_segnet.data.labels.leaks import Leak, find_leaks
+from edge_segnet.data.labels.mirror import find_turn
 from edge_segnet.data.labels.shift import find_shift
 from edge_segnet.data.labels.survey import Facts
+from edge_segnet.data.labels.swap import find_swap
 
 _LOSSY: Final = frozenset({".jpg", ".jpeg", ".webp"})
 _VOID_NAMES: Final = frozenset({"unlabelled", "unlabeled", "ignore", "ignored", "unknown", "none", "dontcare", "other"})
@@ -182,6 +184,29 @@ def off_by_one(data: Dataset) -> Iterator[Finding]:
         yield Finding("error", "off-by-one", what, shift.hint)
 
 
+def swapped(data: Dataset) -> Iterator[Finding]:
+    """Two classes that have changed places: each lies where the other does in every street."""
+    swap = find_swap(data.bands, data.classes)
+    if swap is not None:
+        what = (
+            f"{swap.first} and {swap.second} lie where the other one does in CamVid "
+            f"(distance {swap.given:.2f}, the other way round {swap.better:.2f})"
+        )
+        yield Finding("error", "swapped-classes", what, "are the two exchanged in the files or in the class map?")
+
+
+def mirrored(data: Dataset) -> Iterator[Finding]:
+    """Labels whose borders follow the picture's better the other way round."""
+    seen = [one for one in data.good if one.mirror_gains is not None]
+    found = find_turn([one.mirror_gains for one in seen if one.mirror_gains is not None])
+    if found is not None:
+        turn, places = found
+        what = f"{len(places)} of {len(seen)} label images fit their picture better mirrored {turn}"
+        severity: Severity = "error" if 2 * len(places) > len(seen) else "warning"
+        hint = "pictures and labels must be turned together; export the labels again"
+        yield Finding(severity, "mirrored", what, hint, _names([seen[place] for place in places]))
+
+
 def _with_void(data: Dataset) -> NDArray[np.int64]:
     """The stripes with void at id C, wherever the files have it."""
     bands = data.bands
@@ -256,6 +281,8 @@ CHECKS: Final[tuple[Callable[[Dataset], Iterator[Finding]], ...]] = (
     palettes,
     void_as_class,
     off_by_one,
+    swapped,
+    mirrored,
     never_seen,
     leaks,
     imbalance,

@@ -16,7 +16,6 @@ from edge_segnet.core.stats import class_weights
 from edge_segnet.data.labels.findings import Dataset, Finding, Severity
 from edge_segnet.data.labels.survey import Work, survey, work_list
 from edge_segnet.data.pairs import Split, match
-from edge_segnet.pictures.listing import pictures_in
 
 SHOWN: Final = 5
 """Files that a finding names; it counts all of them."""
@@ -71,7 +70,7 @@ def collect(splits: Sequence[Split]) -> tuple[list[Work], list[Path]]:
     lonely: list[Path] = []
     for split in splits:
         if split.images is None:
-            work += [(split.name, path, None) for path in pictures_in(split.labels)]
+            work += [(split.name, path, None) for path in split.label_files()]
         else:
             pairs, alone = match(split)
             work += work_list(split.name, pairs)

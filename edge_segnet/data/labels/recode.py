@@ -14,7 +14,7 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import InputError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Labels
-from edge_segnet.data.labels.masks import Mask, colours_to_ids, read_mask
+from edge_segnet.data.masks import Mask, colours_to_ids, read_mask
 from edge_segnet.pictures.containers import grey_as_palette
 from edge_segnet.pictures.files import encode
 
@@ -35,6 +35,8 @@ class Recoding:
     reading: Reading
     table: NDArray[np.int16]
     """Target value of each source value [256]; -1 where there is none."""
+    unknown_is_void: bool = False
+    """Whether values and colours that are no class become void, instead of being refused."""
 
     @property
     def palette(self) -> NDArray[np.uint8]:
@@ -55,6 +57,7 @@ def plan(
     drop: Sequence[str] = (),
     form: Form = "ids",
     reading: Reading = "auto",
+    unknown_is_void: bool = False,
 ) -> Recoding:
     """Where every class goes: by name (upper and lower case being the same), by ``merge`` (source: target), or, with
     ``drop``, to void.
@@ -89,7 +92,7 @@ def plan(
     table[leaving] = arriving
     if form == "colours":
         _check_colours(target)
-    return Recoding(source, target, leaving, arriving, form, reading, table)
+    return Recoding(source, target, leaving, arriving, form, reading, table, unknown_is_void)
 
 
 def _check_colours(classes: ClassMap) -> None:
@@ -103,36 +106,43 @@ def _check_colours(classes: ClassMap) -> None:
             raise UsageError(what, hint="colours could not be turned back into ids: give one of them another colour")
 
 
-def recode(path: Path, out: Path, recoding: Recoding) -> None:
+def recode(path: Path, out: Path, recoding: Recoding) -> int:
     """Write one label image in its new form, as PNG.
+
+    Returns:
+        How many pixels were no class and became void because that was asked for.
 
     Raises:
         InputError: a value or colour is no class; nothing is written.
         OutputError: the file can't be written.
     """
-    ids = read_ids(path, recoding)
+    ids, unknown = _read(path, recoding)
     places = recoding.table[ids]
-    if (lost := places == _NOTHING).any():
+    lost = (places == _NOTHING) & ~unknown
+    if lost.any() and not recoding.unknown_is_void:
         raise _stranger(path, f"value {int(ids[lost][0])}", lost, recoding.source)
+    unknown |= lost
+    places[unknown] = recoding.target_void
     write_bytes(out, _encoded(places.astype(np.uint8), recoding))
+    return int(np.count_nonzero(unknown))
 
 
-def read_ids(path: Path, recoding: Recoding) -> Labels:
-    """The file's ids in the source's numbering, void being ``recoding.void``; raises InputError as ``recode``."""
+def _read(path: Path, recoding: Recoding) -> tuple[Labels, NDArray[np.bool_]]:
+    """The file's ids in the source's numbering, void being ``recoding.void``, and where a colour is no class's."""
     mask = read_mask(path)
     wants_colours = recoding.reading == "colours" or (recoding.reading == "auto" and mask.kind == "colours")
     if not wants_colours:
         if mask.kind == "colours":
             raise InputError(f"{path}: {mask.stored} holds colours", hint="leave --read ids out")
-        return mask.pixels
+        return mask.pixels, np.zeros(mask.pixels.shape, np.bool_)
     rgb = _rgb(mask)
     _check_colours(recoding.source)
     ids, unknown = colours_to_ids(rgb, [*recoding.source.colours, recoding.source.void_colour])
-    if unknown.any():
+    if unknown.any() and not recoding.unknown_is_void:
         red, green, blue = rgb[unknown][0].tolist()
         raise _stranger(path, f"colour [{red}, {green}, {blue}]", unknown, recoding.source)
     ids[ids == len(recoding.source)] = recoding.void
-    return ids
+    return ids, unknown
 
 
 def _rgb(mask: Mask) -> NDArray[np.uint8]:
@@ -147,7 +157,7 @@ def _stranger(path: Path, what: str, where: NDArray[np.bool_], classes: ClassMap
     row, column = (int(place[0]) for place in np.nonzero(where))
     count = int(np.count_nonzero(where))
     message = f"{path}: {what} at x={column}, y={row} is no class of {classes.name} ({count:,} such pixels)"
-    return InputError(message, hint="check --classes and --void; 'labels lint' says what such pixels are")
+    return InputError(message, hint="check --classes and --void; --unknown-to-void makes them void")
 
 
 def _encoded(ids: Labels, recoding: Recoding) -> bytes:

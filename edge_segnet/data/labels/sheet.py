@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Image
-from edge_segnet.data.labels.masks import Colour, Mask, colours_to_ids, read_mask
 from edge_segnet.data.labels.survey import Facts
+from edge_segnet.data.masks import Colour, Mask, colours_to_ids, read_mask
 from edge_segnet.pictures.shape import nearest
 from edge_segnet.pictures.text import fill, frame, write
 

@@ -113,9 +113,24 @@ def distance(bands: NDArray[np.int64], names: list[str]) -> float:
     for value in range(256):
         name = _reference_name(names[value]) if value < len(names) else ""
         found[rows.get(name, -1)] += bands[:, value]
-    p, q = reference.ravel() / reference.sum(), found.ravel() / found.sum()
+    return divergence(found, reference)
+
+
+def divergence(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Jensen-Shannon divergence of two spreads, in bits: 0 for the same, 1 for nothing in common."""
+    p, q = left.ravel() / left.sum(), right.ravel() / right.sum()
     middle = (p + q) / 2
     return float((_information(p, middle) + _information(q, middle)) / 2)
+
+
+def reference_rows(classes: ClassMap) -> dict[int, NDArray[np.float64]]:
+    """CamVid's spread over the height, float64 [8], for every class that CamVid has and no other class is also."""
+    names = [_reference_name(name) for name in classes.names]
+    return {
+        place: np.array(REFERENCE[name], float)
+        for place, name in enumerate(names)
+        if name in REFERENCE and names.count(name) == 1
+    }
 
 
 def _information(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:

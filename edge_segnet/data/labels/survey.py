@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import InputError
-from edge_segnet.data.labels.masks import Colour, Kind, colours_to_ids, count_colours, read_mask
+from edge_segnet.core.types import Labels
+from edge_segnet.data.labels.mirror import gains
+from edge_segnet.data.masks import Colour, Kind, colours_to_ids, count_colours, read_mask
 from edge_segnet.data.pairs import Pair
 from edge_segnet.pictures.counting import histogram
 from edge_segnet.pictures.files import read_image
@@ -56,6 +58,8 @@ class Facts:
     """Neighbouring pixels in a row that differ."""
     between: int = 0
     """Pixels whose value lies strictly between those left and right of it: what interpolating ids makes."""
+    mirror_gains: NDArray[np.float32] | None = None
+    """How much better the labels fit the picture mirrored: see ``mirror``."""
     thumb: NDArray[np.uint8] | None = None
     digest: int = 0
     """Of the picture's pixels."""
@@ -94,15 +98,16 @@ def examine(work: Work, classes: ClassMap | None) -> Facts:
     split, labels, image = work
     facts = Facts(split, labels, image)
     try:
-        _examine_labels(facts, classes)
+        ids = _examine_labels(facts, classes)
         if image is not None:
-            _examine_image(facts, image)
+            _examine_image(facts, image, ids)
     except InputError as error:
         facts.error = str(error)
     return facts
 
 
-def _examine_labels(facts: Facts, classes: ClassMap | None) -> None:
+def _examine_labels(facts: Facts, classes: ClassMap | None) -> Labels | None:
+    """The ids, if there are any."""
     mask = read_mask(facts.labels)
     facts.kind, facts.stored, facts.size, facts.palette = mask.kind, mask.stored, mask.size, mask.palette
     ids = mask.pixels
@@ -110,7 +115,7 @@ def _examine_labels(facts: Facts, classes: ClassMap | None) -> None:
         colours = Counter(count_colours(mask.pixels))
         facts.colours, facts.kinds_of_colour = dict(colours.most_common(COLOURS)), len(colours)
         if classes is None:
-            return
+            return None
         ids, unknown = colours_to_ids(mask.pixels, [*classes.colours, classes.void_colour])
         ids = np.where(unknown, np.uint8(255), ids)
     bands = band_counts(ids)
@@ -120,6 +125,7 @@ def _examine_labels(facts: Facts, classes: ClassMap | None) -> None:
     facts.edges = int(np.count_nonzero(left != middle))
     up, down = (left < middle) & (middle < right), (left > middle) & (middle > right)
     facts.between = int(np.count_nonzero(up)) + int(np.count_nonzero(down))
+    return ids
 
 
 def band_counts(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -129,11 +135,13 @@ def band_counts(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.stack([histogram(stripe) if stripe.size else np.zeros(256, np.int64) for stripe in stripes])
 
 
-def _examine_image(facts: Facts, path: Path) -> None:
+def _examine_image(facts: Facts, path: Path, ids: Labels | None) -> None:
     image = read_image(path)
     facts.image_size = image.shape[1], image.shape[0]
     facts.digest = hash(image.tobytes())
     facts.thumb = thumbnail(image, THUMB)
+    if ids is not None and facts.image_size == facts.size:
+        facts.mirror_gains = gains(image, ids)
 
 
 def survey(work: Sequence[Work], classes: ClassMap | None, advance: Callable[[], None] = lambda: None) -> list[Facts]:

@@ -123,6 +123,43 @@ def test_classes_of_no_street_are_not_compared(tmp_path: Path) -> None:
     assert codes(report) == set()
 
 
+def exchanged(first: int, second: int) -> Callable[[Image], Image]:
+    table = np.arange(256).astype(np.uint8)
+    table[[first, second]] = second, first
+    return lambda labels: table[labels]
+
+
+@pytest.mark.parametrize(("first", "second"), [("Road", "Sky"), ("Road", "Tree"), ("Sky", "Pavement")])
+def test_two_classes_that_changed_places(first: str, second: str, tmp_path: Path) -> None:
+    change = exchanged(CAMVID_11.index(first), CAMVID_11.index(second))
+    report = check(write(tmp_path, on_labels(change)))
+    finding = found(report, "swapped-classes")
+    assert finding.severity == "error" and first in finding.message and second in finding.message
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        (lambda labels: labels[:, ::-1], "left to right"),
+        (lambda labels: labels[::-1], "upside down"),
+        (lambda labels: labels[::-1, ::-1], "by half a turn"),
+    ],
+)
+def test_labels_that_lie_the_wrong_way_round(turn: Callable[[Image], Image], words: str, tmp_path: Path) -> None:
+    report = check(write(tmp_path, on_labels(lambda labels: np.ascontiguousarray(turn(labels)))))
+    finding = found(report, "mirrored")
+    assert finding.severity == "error" and words in finding.message
+    assert len(finding.files) == len(report.dataset.good)
+
+
+def test_a_few_mirrored_labels_are_named(tmp_path: Path) -> None:
+    data = sound()
+    image, labels = data["train"][2]
+    data["train"][2] = image, np.ascontiguousarray(labels[:, ::-1])
+    finding = found(check(write(tmp_path, data)), "mirrored")
+    assert finding.severity == "warning" and len(finding.files) == 1
+
+
 def test_smoothly_resized_ids(tmp_path: Path) -> None:
     def smooth(labels: Image) -> Image:
         small = cv2.resize(labels, (107, 80), interpolation=cv2.INTER_NEAREST)

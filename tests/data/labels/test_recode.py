@@ -10,8 +10,8 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19, ClassMap
 from edge_segnet.core.errors import InputError, UsageError
-from edge_segnet.data.labels.masks import count_colours, read_mask
 from edge_segnet.data.labels.recode import Form, Reading, plan, recode
+from edge_segnet.data.masks import count_colours, read_mask
 from edge_segnet.pictures.containers import palette_of
 from edge_segnet.pictures.files import read_image, read_labels, write_image
 from tests.conftest import left_in

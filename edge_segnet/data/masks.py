@@ -1,4 +1,6 @@
-"""One label image as it is stored: grey ids, palette indices or colours."""
+"""One label image as it is stored: grey ids, palette indices or colours. The one reader of label images: whoever looks
+at them, checks, scores, learns from or converts them reads the same ids from the same file.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ class Mask:
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a label image. Colours that are all grey are ids that somebody saved in three channels.
+    """Read a label image.
+
+    Colours that are all grey are ids that somebody saved in three channels; a palette that is all grey is one that an
+    optimiser made of grey ids, in any order, so its greys are the ids. Other palettes are the classes' colours, and the
+    pixels' own numbers the ids (CVAT, VOC).
 
     Raises:
         InputError: the file can't be read, or has ids above 255.
@@ -56,6 +62,8 @@ def read_mask(path: Path) -> Mask:
             if not packed or len(packed) % 3:
                 raise InputError(f"{path}: a palette of {len(packed)} bytes", hint="three for each colour are right")
             palette = np.frombuffer(packed, np.uint8).reshape(-1, 3)
+            if _is_grey(palette):
+                return Mask("ids", _painted(path, pixels, palette[:, 0]), None, f"palette of {len(palette)} greys")
             return Mask("palette", pixels, palette, f"palette of {len(palette)}")
         return Mask("ids", pixels, None, f"{bits} grey")
     stored = f"{bits} {'RGBA' if pixels.shape[2] == 4 else 'RGB'}"
@@ -63,6 +71,26 @@ def read_mask(path: Path) -> Mask:
     if np.array_equal(blue, green) and np.array_equal(green, red):
         return Mask("ids", np.ascontiguousarray(red), None, f"{stored}, all grey")
     return Mask("colours", np.ascontiguousarray(pixels[..., 2::-1]), None, stored)
+
+
+def read_ids(path: Path) -> Labels:
+    """The ids of a label image, uint8 [H,W]; raises InputError as ``read_mask``, or for colours."""
+    mask = read_mask(path)
+    if mask.kind == "colours":
+        hint = "make ids of them first: edge-segnet labels convert DIR --classes MAP -o OUT"
+        raise InputError(f"{path}: {mask.stored} holds colours, not class ids", hint=hint)
+    return mask.pixels
+
+
+def _is_grey(palette: NDArray[np.uint8]) -> bool:
+    return bool((palette == palette[:, :1]).all())
+
+
+def _painted(path: Path, indices: NDArray[np.uint8], greys: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if int(indices.max(initial=0)) >= len(greys):
+        what = f"{path}: index {int(indices.max())} in a palette of {len(greys)}"
+        raise InputError(what, hint="the file is damaged: export it again")
+    return greys[indices]
 
 
 def _codes(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
