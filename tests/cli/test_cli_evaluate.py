@@ -191,7 +191,7 @@ def recoded(street: Path, tmp_path: Path, classes: ClassMap, merge: dict[str, st
     return out
 
 
-def scores_of(*arguments: object) -> dict[str, Any]:
+def scores_of(*arguments: str | Path) -> dict[str, Any]:
     done = edge_segnet("evaluate", *arguments, "--json", "-")
     assert done.code == 0, done.err
     (document,) = done.documents
