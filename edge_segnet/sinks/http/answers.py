@@ -89,10 +89,14 @@ class Answers:
 
     def _stream(self, request: Request, kind: str, limit: str) -> Stream:
         rate = _rate(request, limit)
-        # Events of all cameras can travel together, each says whose it is; pictures can't.
-        every = kind == EVENT and "camera" not in request.query_params
-        cursor = request.headers.get("last-event-id", "")
-        return Stream(self._hub, self._written, kind, None if every else self._camera(request), rate, cursor)
+        names = request.query_params.getlist("camera")
+        # Where each part says whose it is, cameras can travel together; players know nothing of that.
+        together = kind in (EVENT, "layers")
+        if kind == EVENT and not names:
+            cameras = None
+        else:
+            cameras = frozenset(map(self._known, names)) if names and together else frozenset([self._camera(request)])
+        return Stream(self._hub, self._written, kind, cameras, rate, request.headers.get("last-event-id", ""))
 
     async def frame(self, request: Request, kind: str) -> Response:
         shot = self._latest(request)
@@ -149,11 +153,12 @@ class Answers:
         return _json(ReadyDocument(ready=ready), 200 if ready else 503)
 
     def _camera(self, request: Request) -> str:
-        known = list(self._service.cameras)
         name = request.query_params.get("camera")
-        if name is None and known:
-            return known[0]
-        if name not in known:
+        return self._known(next(iter(self._service.cameras), None) if name is None else name)
+
+    def _known(self, name: str | None) -> str:
+        known = list(self._service.cameras)
+        if name is None or name not in known:
             raise HTTPException(404, f"no camera {name!r}; there is {', '.join(known) or 'none yet'}")
         return name
 

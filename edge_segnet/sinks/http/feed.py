@@ -98,9 +98,9 @@ class Subscriber:
     ``wants`` is asked by the publishing thread.
     """
 
-    def __init__(self, kind: str, camera: str | None, rate: float | None, connection: Connection) -> None:
-        """``camera`` None: all; ``rate``: frames per second and camera at most."""
-        self.kind, self.camera, self.connection = kind, camera, connection
+    def __init__(self, kind: str, cameras: frozenset[str] | None, rate: float | None, connection: Connection) -> None:
+        """``cameras`` None: all; ``rate``: frames per second and camera at most."""
+        self.kind, self.cameras, self.connection = kind, cameras, connection
         self.wake = asyncio.Event()
         self.pending: dict[str, Shot] = {}
         self.status: bytes | None = None
@@ -111,7 +111,7 @@ class Subscriber:
     def wants(self, camera: str, now: float) -> bool:
         """Whether a frame would be taken at once: nothing is made for a client that is slow, stuck or not due."""
         return (
-            self.camera in (None, camera)
+            (self.cameras is None or camera in self.cameras)
             and camera not in self.pending
             and not self.connection.blocked
             and now >= self._due.get(camera, 0.0)
@@ -161,7 +161,7 @@ class Hub:
         for camera in [name for name in tuple(self.latest) if name not in known]:
             del self.latest[camera]
         for subscriber in tuple(self.subscribers):
-            if subscriber.camera is not None and subscriber.camera not in known:
+            if subscriber.cameras is not None and not subscriber.cameras <= known.keys():
                 subscriber.end()
 
 

@@ -86,7 +86,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
-    if operation.camera:
+    if operation.cameras:
+        parameters.append({**CAMERA, "schema": {"type": "array", "items": {"type": "string"}}})
+    elif operation.camera:
         parameters.append(CAMERA)
     if operation.limit:
         number = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_RATE}

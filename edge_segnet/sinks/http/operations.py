@@ -34,7 +34,7 @@ class Operation:
     """What can be asked of one path, and who answers. ``media_type`` None: a redirection for browsers.
 
     ``limit``, ``count``: names of a parameter for frames per second, or for how many. ``picture``: it has the headers
-    of one. ``open``: without a token, too. ``unready``: there may be nothing yet.
+    of one. ``cameras``: several can be named. ``open``: without a token, too. ``unready``: there may be nothing yet.
     """
 
     path: str
@@ -45,6 +45,7 @@ class Operation:
     limit: str | None = None
     count: str | None = None
     camera: bool = False
+    cameras: bool = False
     picture: bool = False
     open: bool = False
     unready: bool = False
@@ -67,9 +68,13 @@ class _Endpoint:
         await response(scope, receive, send)
 
 
+MULTIPART: Final = "multipart/x-mixed-replace"
+
+
 def _stream(kind: str, path: str, summary: str) -> Operation:
     answer = partial(Answers.pictures, kind=kind)
-    return Operation(path, answer, summary, "multipart/x-mixed-replace", limit="fps", camera=True)
+    several = kind == "layers"
+    return Operation(path, answer, summary, MULTIPART, limit="fps", camera=True, cameras=several)
 
 
 def _frame(kind: str, path: str, summary: str, media_type: str) -> Operation:
@@ -103,7 +108,9 @@ OPERATIONS: Final = (
         camera=True,
         unready=True,
     ),
-    Operation("/api/stream", Answers.events, _STREAM_TEXT, "text/event-stream", limit="rate", camera=True),
+    Operation(
+        "/api/stream", Answers.events, _STREAM_TEXT, "text/event-stream", limit="rate", camera=True, cameras=True
+    ),
     Operation("/api/events", Answers.happened, "what rules noticed", JSON, EventsDocument, count="limit", camera=True),
     Operation("/api/events/{snapshot}", Answers.snapshot, "the picture of an event, as it was", "image/jpeg"),
     Operation("/api/regions", Answers.regions, "the regions and rules at work", JSON, RegionsDocument),

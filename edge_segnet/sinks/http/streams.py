@@ -42,11 +42,17 @@ class Stream:
     """An ASGI answer that sends every frame for which its client is ready, until one of both ends."""
 
     def __init__(
-        self, hub: Hub, written: Written, kind: str, camera: str | None, rate: float | None, cursor: str = ""
+        self,
+        hub: Hub,
+        written: Written,
+        kind: str,
+        cameras: frozenset[str] | None,
+        rate: float | None,
+        cursor: str = "",
     ) -> None:
         """``cursor``: the last event of the log that the client has seen, where it comes back."""
         self._hub, self._written = hub, written
-        self._kind, self._camera, self._rate = kind, camera, rate
+        self._kind, self._cameras, self._rate = kind, cameras, rate
         self._cursor = cursor if CURSOR.fullmatch(cursor) else hub.service.events.last_id
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -59,7 +65,7 @@ class Stream:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        subscriber = Subscriber(self._kind, self._camera, self._rate, connection)
+        subscriber = Subscriber(self._kind, self._cameras, self._rate, connection)
         connection.on_lost = subscriber.end
         limits.streams += 1
         self._hub.subscribers.add(subscriber)
@@ -103,7 +109,7 @@ class Stream:
         """What came into the log since the last look; with its id, so that a client that comes back misses none."""
         for event in self._hub.service.events.since(self._cursor):
             self._cursor = event.id
-            if self._camera in (None, event.camera):
+            if self._cameras is None or event.camera in self._cameras:
                 body = b"event: event\nid: %s\ndata: %s\n\n" % (event.id.encode(), event.document().to_json())
                 await send({"type": "http.response.body", "body": body, "more_body": True})
 

@@ -8,11 +8,10 @@ import { bindKeys } from "./keys.js";
 import { Legend, css, readable } from "./legend.js";
 import { Picture } from "./picture.js";
 import { Regions } from "./regions.js";
-import { LayerStream } from "./stream.js";
+import { connect } from "./link.js";
+import { decode } from "./stream.js";
 
 const $ = (id) => document.getElementById(id);
-const RESULTS_PER_S = 5;
-const PICTURES_PER_S = 30;
 const QUIET_S = 2.5; // no frame for so long, or for four periods of a slow camera: the picture is old
 const SLOWEST_S = 10;
 
@@ -29,18 +28,17 @@ const editor = new Editor($("edits"), {
   panel: $("editor"), choices: $("choices"), name: $("regionname"), add: $("addregion"), remove: $("removeregion"),
   text: $("yaml"), copy: $("copyyaml"), note: $("editornote"), done: $("doneediting"),
 });
-const stream = new LayerStream(showFrame, (text) => (streamTrouble = text));
 
 let status = null;
 let classes = null;
 let camera = null;
-let events = null;
 let connected = true;
 let paused = false;
 let streamTrouble = null;
 let pointer = null;
 let said = "";
 let shownAt = 0;
+let say = () => {};
 let periodS = 0;
 
 function showFrame(frame) {
@@ -64,21 +62,35 @@ async function loadClasses() {
   legend.setClasses(classes.classes);
 }
 
-function listen() {
-  events?.close();
-  const only = camera === null ? "" : `camera=${encodeURIComponent(camera)}&`;
-  events = new EventSource(`/api/stream?${only}rate=${RESULTS_PER_S}`);
-  events.addEventListener("result", (event) => takeResult(JSON.parse(event.data)));
-  events.addEventListener("event", (event) => happened.add(JSON.parse(event.data)));
-  events.addEventListener("status", (event) => takeStatus(JSON.parse(event.data)));
-  events.addEventListener("error", async () => {
-    connected = false;
-    tick();
-    if (events.readyState !== EventSource.CLOSED) return;
-    const answer = await fetch("/api/status").catch(() => null);
-    if (answer?.status === 401) location.assign("/login");
-    setTimeout(listen, 2000);
-  });
+/** What the feed says; see feed.js. */
+function hear(message) {
+  const takers = {
+    part: takePart,
+    result: ({ data }) => takeResult(data),
+    event: ({ data }) => happened.add(data),
+    status: ({ data }) => takeStatus(data),
+    trouble: ({ text }) => (streamTrouble = text),
+    login: () => location.assign("/login"),
+    connected: ({ on }) => {
+      connected = on;
+      tick();
+    },
+  };
+  takers[message.kind](message);
+}
+
+async function takePart(part) {
+  try {
+    showFrame(await decode(part));
+  } catch (error) {
+    console.warn("a frame could not be decoded", error);
+  }
+  say({ kind: "ready" });
+}
+
+/** Tell the feed what this window wants now. */
+function want() {
+  say({ kind: "watch", camera, pictures: camera !== null && !paused, visible: !document.hidden });
 }
 
 function takeResult(result) {
@@ -161,14 +173,12 @@ function cameraChoice(name) {
 function watch(name) {
   camera = name;
   shownAt = periodS = 0;
-  stream.close();
-  if (name === null) return;
+  if (name === null) return want();
   for (const input of $("cameras").querySelectorAll("input")) input.checked = input.value === name;
   if ($("cameras").querySelectorAll("input").length > 1) history.replaceState(null, "", `#${encodeURIComponent(name)}`);
   $("stage").dataset.state = "empty";
   $("synthetic").hidden = true;
   chart.forget();
-  listen();
   loadRegions();
   setPaused(false);
 }
@@ -177,8 +187,7 @@ function setPaused(on) {
   paused = on;
   $("pause").setAttribute("aria-pressed", on);
   $("pause").setAttribute("aria-label", on ? "Go on" : "Pause");
-  if (on || document.hidden || camera === null) stream.close();
-  else stream.open(camera, PICTURES_PER_S);
+  want();
   tick();
 }
 
@@ -271,7 +280,11 @@ function bind() {
     pointer = null;
     showPointed();
   });
-  document.addEventListener("visibilitychange", () => setPaused(paused));
+  document.addEventListener("visibilitychange", () => {
+    want();
+    if (!document.hidden) loadRegions(); // what happened meanwhile
+  });
+  addEventListener("pageshow", want);
   const actions = {
     pause: () => setPaused(!paused),
     save,
@@ -296,5 +309,6 @@ function bind() {
 }
 
 bind();
-listen();
+say = connect(hear);
+want();
 setInterval(tick, 500);

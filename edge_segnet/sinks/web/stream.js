@@ -46,7 +46,8 @@ function parse(head) {
   return Object.fromEntries(lines.map((line) => line.split(": ", 2)).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-async function decode({ headers, body }) {
+/** The picture and the ids of a part; `at`: when it came, by Date.now(). */
+export async function decode({ headers, body, at }) {
   const length = new DataView(body.buffer, body.byteOffset).getUint32(0);
   const jpeg = new Blob([body.subarray(4, 4 + length)], { type: "image/jpeg" });
   const zipped = new Blob([body.subarray(4 + length)]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -60,27 +61,25 @@ async function decode({ headers, body }) {
     synthetic: headers["x-synthetic"] === "1",
     sourceWidth: width,
     sourceHeight: height,
-    capturedAt: performance.now() - Number(headers["x-age-ms"]),
+    capturedAt: performance.now() - (Date.now() - at) - Number(headers["x-age-ms"]),
   };
 }
 
-export class LayerStream {
+export class PartStream {
   #abort = null;
-  #waiting = null;
-  #decoding = false;
 
-  /** `show(frame)` gets every frame that could be decoded in time; `trouble(text or null)` hears about the connection. */
-  constructor(show, trouble) {
-    this.show = show;
-    this.trouble = trouble;
+  /** `take(part)` gets every part, `trouble(text or null)` hears about the connection, `login()` that a token is needed. */
+  constructor(take, trouble, login) {
+    Object.assign(this, { take, trouble, login });
   }
 
-  async open(camera, fps) {
+  async open(cameras, fps) {
     this.close();
     const abort = (this.#abort = new AbortController());
+    const query = new URLSearchParams([...cameras.map((name) => ["camera", name]), ["fps", fps]]);
     for (let tries = 0; !abort.signal.aborted; tries++) {
       try {
-        await this.#read(`/stream/layers?camera=${encodeURIComponent(camera)}&fps=${fps}`, abort.signal, () => (tries = 0));
+        await this.#read(`/stream/layers?${query}`, abort.signal, () => (tries = 0));
       } catch (error) {
         if (!abort.signal.aborted) this.trouble(error.message);
       }
@@ -91,12 +90,11 @@ export class LayerStream {
   close() {
     this.#abort?.abort();
     this.#abort = null;
-    this.#waiting = null;
   }
 
   async #read(address, signal, began) {
     const answer = await fetch(address, { signal, cache: "no-store" });
-    if (answer.status === 401) location.assign("/login");
+    if (answer.status === 401) this.login();
     if (!answer.ok) throw new Error((await answer.json()).error);
     this.trouble(null);
     const buffer = new Buffer();
@@ -107,26 +105,8 @@ export class LayerStream {
       buffer.push(value);
       for (let part = buffer.part(); part; part = buffer.part()) {
         began();
-        this.#offer(part, signal);
+        this.take({ ...part, at: Date.now() });
       }
     }
-  }
-
-  /** Newest first: what comes while a frame is being decoded waits, and is replaced by what comes later. */
-  async #offer(part, signal) {
-    this.#waiting = part;
-    if (this.#decoding) return;
-    this.#decoding = true;
-    while (this.#waiting && !signal.aborted) {
-      const next = this.#waiting;
-      this.#waiting = null;
-      try {
-        const frame = await decode(next);
-        if (!signal.aborted) this.show(frame);
-      } catch (error) {
-        console.warn("a frame could not be decoded", error);
-      }
-    }
-    this.#decoding = false;
   }
 }
