@@ -115,9 +115,18 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _chosen(core: Any, wish: CpuPrecision) -> str:
+def quick_precisions() -> list[str]:
+    """Below float32, what this processor computes in itself, quickest first; raises ModelError without OpenVINO."""
+    return _quick(_core())
+
+
+def _quick(core: Any) -> list[str]:
     able = set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    quick = [precision for precision, name in NATIVE.items() if name in able]
+    return [precision for precision, name in NATIVE.items() if name in able]
+
+
+def _chosen(core: Any, wish: CpuPrecision) -> str:
+    quick = _quick(core)
     if wish == "auto":
         return quick[0] if quick else "fp32"
     if wish != "fp32" and wish not in quick:

@@ -183,6 +183,7 @@ def _overhead(overheads: Sequence[float], bare: Sequence[float], backend: str) -
         time_ms=distribution(bare),
         overhead_ms=round(median(overheads), 4),
         overhead_share=round(median(overheads) / median(bare), 4),
+        samples_ms=tuple(round(value, 3) for value in bare),
     )
 
 

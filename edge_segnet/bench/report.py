@@ -90,6 +90,8 @@ class Bare(_Part):
     overhead_ms: float
     """Median over the turns of (median latency less median bare time): what the loop adds to a frame."""
     overhead_share: float
+    samples_ms: tuple[float, ...] = ()
+    """Every run, in order; reports before 0.2 have none."""
 
 
 class ColdStart(_Part):
@@ -171,6 +173,23 @@ class Report(_Part):
     energy: dict[Literal["back_to_back", "paced"], Energy]
     before: Readings
     after: Readings
+
+
+class Racer(_Part):
+    """One runtime: its bare network over all turns, and its labels against ONNX Runtime's in float32."""
+
+    backend: str
+    network_ms: Distribution
+    agreement: Agreement | None
+
+
+class Race(_Part):
+    """``bench --backend all``. ``provenance`` is the first run's; the runtimes took ``turns`` turns, each alone."""
+
+    format: Literal[1] = 1
+    turns: int
+    provenance: Provenance
+    race: tuple[Racer, ...]
 
 
 def read_report(path: Path) -> Report:

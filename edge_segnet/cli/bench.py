@@ -20,14 +20,14 @@ from edge_segnet.bench.measure import Frames, Loop, agree, replayed
 from edge_segnet.bench.plot import check_plotting, plot
 from edge_segnet.bench.report import Agreement, Bare, ColdStart, Energy, Memory, Phase, Report, read_report
 from edge_segnet.board.power import PowerMeter, nvmap_mb, read_board
-from edge_segnet.cli.bench_tables import show_changes, show_report, show_verdicts
+from edge_segnet.cli.bench_tables import show_changes, show_race, show_report, show_verdicts
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
-from edge_segnet.cli.options import BackendName, Json, Model, Size
+from edge_segnet.cli.options import BackendName, Json, Model, Precision, Size
 from edge_segnet.core.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.core.soundness import require_valid
-from edge_segnet.core.types import Backend, Frame, Source
+from edge_segnet.core.types import Backend, CpuPrecision, Frame, Source
 from edge_segnet.core.uris import parse, without_credentials
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import describe, open_camera, open_source
@@ -40,7 +40,7 @@ COMPARED: Final = 10
 MAX_RATE: Final = 10_000.0
 CAMERA_WAIT_S: Final = 10.0
 PhaseName = Literal["back_to_back", "paced"]
-ARGUMENTS: Final = ("model", "backend", "source", "size", "seconds", "rate", "warmup", "threads")
+ARGUMENTS: Final = ("model", "backend", "precision", "source", "size", "seconds", "rate", "warmup", "threads")
 """Of the command line, those that a figure depends on."""
 
 
@@ -51,10 +51,15 @@ class Bench:
     edge-segnet bench --seconds 30 --rate 15 --json bench.json --plot bench.png
 
     edge-segnet bench --compare old.json new.json
+
+    edge-segnet bench --backend all
+
+    With all, every runtime that is here races, each in a process of its own, and a table says which is quickest.
     """
 
     model: Model = "segnet-lite"
     backend: BackendName = "auto"
+    precision: Precision = "auto"
     source: Annotated[
         str, typer.Option(metavar="URI", help="Files and the synthetic street are replayed from memory, cameras live.")
     ] = "synthetic://drive"
@@ -94,6 +99,9 @@ class Bench:
         if self.plot is not None:
             check_plotting()
         bounds = read_budget(self.budget) if self.budget else []
+        if self.backend == "all":
+            self._race()
+            return
         report = _measure(self)
         verdicts = judge(report, bounds)
         with json_lines(self.json) as emit:
@@ -105,6 +113,18 @@ class Bench:
             show_verdicts(verdicts, console(self.json))
         if broken := [verdict.bound for verdict in verdicts if not verdict.met]:
             raise _missed(broken)
+
+    def _race(self) -> None:
+        from edge_segnet.cli import race
+
+        if self.budget or self.plot or self.rate is not None or parse(self.source).live:
+            raise UsageError("--backend all measures the networks alone: no --rate, --budget, --plot or live --source")
+        arguments = ["--model", self.model, "--source", self.source, "--warmup", str(self.warmup)]
+        arguments += ["--threads", str(self.threads), *(["--size", self.size] if self.size else [])]
+        raced = race.run(arguments, self.seconds)
+        with json_lines(self.json) as emit:
+            emit(raced.model_dump(mode="json"))
+        show_race(raced, console(self.json))
 
 
 def _check(settings: Bench) -> None:
@@ -123,7 +143,8 @@ def _missed(broken: list[Bound]) -> BudgetMissed:
 def _measure(settings: Bench) -> Report:
     imports_ms = provenance.process_age_ms()
     kind = choose("--backend", settings.backend, BackendKind)
-    options = BackendOptions(threads=settings.threads, spinning=settings.rate is None)
+    precision = choose("--precision", settings.precision, CpuPrecision)
+    options = BackendOptions(threads=settings.threads, spinning=settings.rate is None, precision=precision)
     opened = open_model(settings.model, settings.network_size, kind, options)
     backend = opened.backend
     with contextlib.closing(backend), contextlib.closing(_Feed(settings.source, opened)) as feed:

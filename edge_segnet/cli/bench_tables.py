@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from edge_segnet.bench.budget import Verdict
 from edge_segnet.bench.compare import Change, compare, differing_conditions
-from edge_segnet.bench.report import Distribution, Phase, Readings, Report
+from edge_segnet.bench.report import Distribution, Phase, Race, Readings, Report
 
 _COLUMNS = ("mean", "p50", "p90", "p99", "p99_9", "max")
 _MEANING = {"faster": "[green]faster[/]", "slower": "[bold red]slower[/]", "same": "within noise", "unknown": ""}
@@ -24,6 +24,24 @@ def show_report(report: Report, console: Console) -> None:
         console.print(_phase_table(phase, report))
         console.print(_phase_line(phase))
     console.print(_facts_table(report))
+
+
+def show_race(raced: Race, console: Console) -> None:
+    """Quickest first; how many times as quick as ONNX Runtime, and how many labels are alike."""
+    facts = raced.provenance
+    where = facts.machine.get("cpu") or facts.machine["system"]
+    console.print("{} {}x{}, {}\n".format(facts.model, *facts.network_size, where), soft_wrap=True)
+    reference = next((racer.network_ms.p50 for racer in raced.race if racer.backend == "onnx"), None)
+    table = Table("backend", "p50 ms", "p90", "p99", "against onnx", "labels alike", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for racer in sorted(raced.race, key=lambda one: one.network_ms.p50 or one.network_ms.mean or 0.0):
+        times = racer.network_ms
+        cells = ["too few" if value is None else f"{value:.2f}" for value in (times.p50, times.p90, times.p99)]
+        gain = f"{reference / times.p50:.2f} x" if reference and times.p50 else ""
+        alike = "" if racer.agreement is None else f"{racer.agreement.share:.2%}"
+        table.add_row(racer.backend, *cells, gain, alike)
+    console.print(table)
 
 
 def _phase_table(phase: Phase, report: Report) -> Table:

@@ -10,5 +10,8 @@ Model = Annotated[
     str, typer.Option("--model", "-m", metavar="MODEL", help="A shipped model's NAME, an .onnx or an .engine file.")
 ]
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx, openvino or tensorrt.")]
+Precision = Annotated[
+    str, typer.Option("--precision", metavar="KIND", help="Of OpenVINO: auto (what is quick here), fp32, bf16 or fp16.")
+]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]

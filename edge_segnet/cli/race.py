@@ -1,0 +1,109 @@
+"""``bench --backend all``: every runtime that is here, each in a process of its own, in turns.
+
+In one process they would measure each other: idle threads of ONNX Runtime slow OpenVINO by half.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge_segnet.backends import openvino
+from edge_segnet.bench.report import Agreement, Distribution, Race, Racer, Report, distribution, read_report
+from edge_segnet.core.errors import EdgeSegnetError, ModelError
+from edge_segnet.cuda.probe import find_gpu
+
+logger = logging.getLogger(__name__)
+TURNS: Final = 3
+"""A machine that grows warm or busy meanwhile treats all alike."""
+SPARE_S: Final = 300.0
+"""For a child's start, compilation and report, beyond its measured time."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A backend in a precision, as the command line names them."""
+
+    backend: str
+    precision: str = "auto"
+
+    @property
+    def flags(self) -> list[str]:
+        return ["--backend", self.backend, "--precision", self.precision]
+
+
+def entrants() -> list[Entrant]:
+    """What can run here: ONNX Runtime always, OpenVINO in float32 and in what the processor is quick in, a GPU."""
+    found = [Entrant("onnx")]
+    if openvino.installed():
+        quick = openvino.quick_precisions()
+        found += [Entrant("openvino", precision) for precision in ("fp32", *quick)]
+    else:
+        logger.info("openvino is not installed: left out")
+    try:
+        find_gpu()
+    except ModelError as error:
+        logger.info("tensorrt is left out: %s", error.message)
+    else:
+        found.append(Entrant("tensorrt"))
+    return found
+
+
+def run(arguments: Sequence[str], seconds: float) -> Race:
+    """Have all of them measured; ``arguments`` of ``bench`` go to each, which measures ``seconds`` in all.
+
+    Raises:
+        ModelError: none of them could run the model.
+    """
+    reports: dict[Entrant, list[Report]] = {entrant: [] for entrant in entrants()}
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="edge-segnet-race.") as folder:
+        for turn in range(TURNS):
+            for number, entrant in enumerate(reports):
+                out = Path(folder) / f"{turn}-{number}.json"
+                flags = [*arguments, *entrant.flags, "--seconds", str(seconds / TURNS), "--json", str(out)]
+                try:
+                    reports[entrant].append(_measured(flags, out, seconds))
+                except EdgeSegnetError as error:
+                    failed[" ".join(entrant.flags)] = error.message
+    for flags_of, reason in failed.items():
+        logger.warning("warning: left out: %s: %s", flags_of, reason)
+    racers = tuple(_racers(reports))
+    if not racers:
+        raise ModelError(f"no runtime here runs the model ({next(iter(failed.values()))})")
+    return Race(turns=TURNS, provenance=next(made[0] for made in reports.values() if made).provenance, race=racers)
+
+
+def _measured(flags: Sequence[str], out: Path, seconds: float) -> Report:
+    command = [sys.executable, "-m", "edge_segnet", "bench", *flags]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=seconds + SPARE_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"had not ended after {error.timeout:.0f} s") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line] or [f"exit code {done.returncode}"]
+        raise ModelError(lines[-1].partition("error: ")[2] or lines[-1])
+    return read_report(out)
+
+
+def _racers(reports: dict[Entrant, list[Report]]) -> Iterator[Racer]:
+    for made in reports.values():
+        if len(made) == TURNS:
+            yield Racer(backend=made[0].provenance.backend, network_ms=_network(made), agreement=_agreement(made))
+
+
+def _network(reports: Sequence[Report]) -> Distribution:
+    """Of the bare network, all turns together: the loop around it is the same for all."""
+    return distribution([value for report in reports if report.bare is not None for value in report.bare.samples_ms])
+
+
+def _agreement(reports: Sequence[Report]) -> Agreement | None:
+    return reports[0].agreement

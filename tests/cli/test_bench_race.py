@@ -1,0 +1,39 @@
+"""``bench --backend all``: real runtimes in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import edge_segnet
+
+
+def test_every_runtime_here_races(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra: openvino)")
+    out = tmp_path / "race.json"
+    flags = ["--model", str(model), "--backend", "all", "--seconds", "0.3", "--warmup", "0", "--json", str(out)]
+    # Nine processes one after the other: more than a command of the fork server may take on a busy machine.
+    command = [sys.executable, "-m", "edge_segnet", "bench", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(out.read_text())
+    backends = [racer["backend"] for racer in document["race"]]
+    assert backends[:2] == ["onnx", "openvino"] and document["turns"] == 3
+    assert all(racer["network_ms"]["n"] > 0 for racer in document["race"])
+    alike = {racer["backend"]: racer["agreement"] for racer in document["race"]}
+    assert alike["onnx"] is None and alike["openvino"]["share"] > 0.99
+    assert "against onnx" in done.stdout and "1.00 x" in done.stdout
+
+
+def test_a_model_that_nobody_runs_is_one_line(tmp_path: Path) -> None:
+    done = edge_segnet("bench", "--model", str(tmp_path / "none.onnx"), "--backend", "all", "--seconds", "0.1")
+    assert done.code == 3 and "no runtime here runs the model" in done.err and "no such model" in done.err
+
+
+def test_a_race_has_no_rate(model: Path) -> None:
+    done = edge_segnet("bench", "--model", str(model), "--backend", "all", "--rate", "5")
+    assert done.code == 2 and "no --rate" in done.err
