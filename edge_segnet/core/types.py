@@ -106,11 +106,14 @@ class FreeSpace:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """One region in one frame. ``counts`` as a segmentation's; ``smoothed``: shares float64 [C+1], over time."""
+    """One region in one frame. ``counts`` and ``uncertain`` as a segmentation's; ``smoothed``: shares float64 [C+1],
+    over time.
+    """
 
     counts: Counts
     smoothed: NDArray[np.float64]
     free: FreeSpace | None = None
+    uncertain: Counts | None = None
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,13 @@ class RuleShape(Protocol):
     def name(self) -> str: ...
 
     @property
-    def region(self) -> str: ...
+    def region(self) -> str | None:
+        """None: it is about the whole picture."""
+        ...
 
     @property
     def class_name(self) -> str | None:
-        """None: it is about free distance."""
+        """None: it is about free distance, or how unfamiliar the picture is."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -184,6 +189,10 @@ class View:
     fit: Fit = "stretch"
     regions: Mapping[str, RegionShape] = field(default_factory=dict)
     rules: Sequence[RuleShape] = ()
+
+    def concerns(self, rule: RuleShape, camera: str) -> bool:
+        """Whether a rule is judged at a camera."""
+        return rule.region is None or (rule.region in self.regions and self.regions[rule.region].sees(camera))
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from edge_segnet.core.files import output_error
 from edge_segnet.core.soundness import SAME_FILES, Soundness, require_valid
 from edge_segnet.core.types import Counts, Frame, Generation, Result
 from edge_segnet.offline.outputs import image_files, numbered_files, picture_targets
-from edge_segnet.pictures.overlay import RenderStyle, render
+from edge_segnet.pictures.overlay import RAW, RenderStyle, render
 from edge_segnet.pictures.video import Writer, video_file
 from edge_segnet.sources import FiniteSource, Input
 
@@ -245,7 +245,7 @@ def _job(source: Input, out: Path, style: RenderStyle, single: bool) -> Job:
     needs = "" if single else "several inputs need"
     if source.kind == "images":
         needs = needs or ("a folder of pictures becomes" if is_folder else "several pictures need")
-    if source.kind in ("video", "camera", "synthetic") and style.visual == "labels":
+    if source.kind in ("video", "camera", "synthetic") and style.visual in RAW:
         needs = needs or "a video's label images, loss-free, become"
     if names_file and needs:
         raise UsageError(f"-o {out}: {needs} a folder", hint=f"use -o {out.with_suffix('')}")
@@ -255,7 +255,7 @@ def _job(source: Input, out: Path, style: RenderStyle, single: bool) -> Job:
         shown = paths[0] if len(paths) == 1 else place
         return Job(source, tuple(paths), lambda _fps: image_files(paths), shown)
     stem = source.files[0].stem if source.files else source.kind
-    if style.visual == "labels":
+    if style.visual in RAW:
         folder = out if single else out / stem
         return Job(source, (folder,), lambda _fps: numbered_files(folder), folder)
     video = out if names_file else out / f"{stem}.mp4"

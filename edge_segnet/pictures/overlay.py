@@ -61,8 +61,10 @@ def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]
 
 ALPHA: Final = 0.5
 _OUTLINE: Final = (255, 255, 255)
-Visual = Literal["overlay", "mask", "labels"]
+Visual = Literal["overlay", "mask", "labels", "margin"]
 """What ``segment`` makes."""
+RAW: Final = ("labels", "margin")
+"""Numbers and no colours: stored without loss."""
 Extent: TypeAlias = Literal["shown", "network", "source"] | tuple[int, int]
 
 
@@ -70,7 +72,8 @@ Extent: TypeAlias = Literal["shown", "network", "source"] | tuple[int, int]
 class RenderStyle:
     """How a result is drawn.
 
-    ``visual``: the colours over the picture, the colours, the picture, or raw ids. ``size``: ``shown`` is what the
+    ``visual``: the colours over the picture, the colours, the picture, raw ids, or raw margins (bright where the
+    network is sure). ``size``: ``shown`` is what the
     network saw in the camera's proportions; ``network`` the same as the network saw it; ``source`` the whole picture as
     captured, void where ``fit: crop`` saw nothing; or ``shown`` at a (width, height). ``alpha``: the colours' share in
     an overlay. ``outlines``: names of regions.
@@ -84,7 +87,9 @@ class RenderStyle:
 
 
 def render(result: Result, style: RenderStyle) -> NDArray[np.uint8]:
-    """The picture: uint8 [h,w,3] BGR, or [h,w] ids for ``labels``. It may be the result's own."""
+    """The picture: uint8 [h,w,3] BGR, or [h,w] for ``labels`` and ``margin``. It may be the result's own."""
+    if style.visual == "margin":
+        return margins_of(result, style.size)
     picture = draw(result.frame, result.segmentation.labels, result.view, style)
     if not style.legend or style.visual == "labels":
         return picture
@@ -94,6 +99,14 @@ def render(result: Result, style: RenderStyle) -> NDArray[np.uint8]:
         for name, colour, share in zip(classes.names, classes.colours, values, strict=False)
     ]
     return draw_legend(picture, rows)
+
+
+def margins_of(result: Result, size: Extent) -> NDArray[np.uint8]:
+    """Margins (units of ``core.margins``) as a picture [h,w]; black where nothing was seen, or nothing is known."""
+    labels, margins = result.segmentation.labels, result.segmentation.margins
+    shown = _size(result.frame, labels, result.view, size)
+    fit = result.view.fit if size == "source" else "stretch"
+    return unfit_labels(np.zeros_like(labels) if margins is None else margins, shown, 0, fit)
 
 
 def draw(frame: Frame, labels: Labels, view: View, style: RenderStyle) -> NDArray[np.uint8]:

@@ -43,9 +43,10 @@ class Event:
     """A rule fired or cleared.
 
     ``value`` is what the rule looked at in the deciding frame, ``threshold`` what it was compared with, both as
-    ``measure`` says: a share 0..1, metres, or rows. ``duration_s``, of a clear: since the start, on the monotonic
-    clock. ``at``: when the deciding frame was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see
-    ``EventLog.snapshot``. The log gives ``id`` (unique, in order as text) and ``seq`` (without gaps, over restarts, so
+    ``measure`` says: a share 0..1, metres, rows, how much of a class is uncertain, how unfamiliar the picture is (then
+    ``region`` is empty). ``duration_s``, of a clear: since the start, on the monotonic clock. ``at``: when the deciding
+    frame was captured, UTC, ISO 8601. ``snapshot``: the name of a JPEG, see ``EventLog.snapshot``. The log gives ``id``
+    (unique, in order as text) and ``seq`` (without gaps, over restarts, so
     that a reader can count what it missed).
     """
 
@@ -241,8 +242,13 @@ class EventLog:
 
 def _tell(event: Event) -> None:
     """A line for the journal; the event is on disk a moment later."""
-    what = "the free distance" if event.class_name is None else event.class_name
-    words = f"{what} in {event.region}: {event.value:.3g} (limit {event.threshold:.3g})"
+    what = {
+        "share": event.class_name,
+        "uncertain": f"what is uncertain of {event.class_name}",
+        "unfamiliar": "how unfamiliar the picture is",
+    }.get(event.measure, "the free distance")
+    where = f" in {event.region}" if event.region else ""
+    words = f"{what}{where}: {event.value:.3g} (limit {event.threshold:.3g})"
     fields = {"camera": event.camera, "event": f"rule-{event.kind}"}
     level = logging.WARNING if event.kind == "start" else logging.INFO
     logger.log(level, "%s: rule %s, %s: %s", event.camera, event.rule, event.kind, words, extra=fields)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.margins import uncertain_counts
 from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation, View
 from edge_segnet.pictures.counting import class_counts, histogram
 from edge_segnet.pictures.files import encode
@@ -20,6 +22,8 @@ from edge_segnet.scene.smoothing import FlickerMeter, TemporalFilter, make
 from edge_segnet.settings.regions import RegionConfig, faults_with_model
 from edge_segnet.settings.schema import Config
 
+logger = logging.getLogger(__name__)
+_UNKNOWN: Final = "the model does not say; edge-segnet evaluate --calibrate makes a copy that does"
 QUALITY: Final = 80
 
 
@@ -60,6 +64,7 @@ class Postprocessor:
             for name, region in self._configs.items()
         }
         self._watches = self._watched(earlier)
+        self._valueless: set[str] = set()
         self._filter: TemporalFilter | None = None
         self._meters = (FlickerMeter(), FlickerMeter())
         if earlier is not None and earlier._config.steady == config.steady:
@@ -70,7 +75,7 @@ class Postprocessor:
     def _watched(self, earlier: Postprocessor | None) -> list[RuleState]:
         """What stays as it is goes on counting; whether an alarm is on stands elsewhere."""
         kept = {} if earlier is None else {watch.config.name: watch for watch in earlier._watches}
-        rules = [rule for rule in self._config.rules if rule.region in self._configs]
+        rules = [rule for rule in self._config.rules if rule.region is None or rule.region in self._configs]
         states = [(rule, kept.get(rule.name)) for rule in rules]
         return [
             state if state is not None and state.config == rule else RuleState(rule, self._camera, self._alarms)
@@ -89,10 +94,8 @@ class Postprocessor:
             segmentation = self._steadied(self._filter, frame, segmentation)
             flicker = Flicker(raw, self._meters[1].observe(segmentation.labels, frame.captured_ns))
         view = self._viewed(frame)
-        regions = {
-            name: area.measure(frame, segmentation.labels, view, self._mount) for name, area in self._areas.items()
-        }
-        self._judge(frame, segmentation.labels, regions)
+        regions = {name: area.measure(frame, segmentation, view, self._mount) for name, area in self._areas.items()}
+        self._judge(frame, segmentation, regions)
         alarms = tuple(watch.config.name for watch in self._watches if watch.on)
         return Refined(segmentation, regions, alarms, flicker)
 
@@ -100,18 +103,25 @@ class Postprocessor:
         labels = steadying.steady(segmentation.labels, frame.captured_ns)
         labels.setflags(write=False)
         counts = class_counts(histogram(labels), len(self._network.classes), labels.size)
-        return replace(segmentation, labels=labels, counts=counts)
+        margins = segmentation.margins
+        uncertain = None if margins is None else uncertain_counts(labels, margins, len(self._network.classes))
+        return replace(segmentation, labels=labels, counts=counts, uncertain=uncertain)
 
     def _viewed(self, frame: Frame) -> CameraGeometry:
         if self._view is None or self._view.source_size != frame.source_size:
             self._view = CameraGeometry(self._network.size, frame.source_size, self._network.fit)
         return self._view
 
-    def _judge(self, frame: Frame, labels: Labels, regions: dict[str, Region]) -> None:
+    def _judge(self, frame: Frame, segmentation: Segmentation, regions: dict[str, Region]) -> None:
         for watch in self._watches:
-            value = value_of(watch.config, regions[watch.config.region], self._network.classes)
-            picture = snapshot_of(frame, labels, self._drawn_with, watch.config.region)
-            watch.update(value, frame, picture if watch.config.snapshot else None)
+            region = watch.config.region
+            value = value_of(watch.config, None if region is None else regions[region], segmentation)
+            if value is not None:
+                picture = snapshot_of(frame, segmentation.labels, self._drawn_with, region)
+                watch.update(value, frame, picture if watch.config.snapshot else None)
+            elif watch.config.name not in self._valueless:
+                self._valueless.add(watch.config.name)
+                logger.warning("%s: rule %s has nothing to look at: %s", self._camera, watch.config.name, _UNKNOWN)
 
 
 def _smoothed(name: str, region: RegionConfig, earlier: Postprocessor | None) -> Smoothed:
@@ -121,6 +131,7 @@ def _smoothed(name: str, region: RegionConfig, earlier: Postprocessor | None) ->
     return Smoothed(region.smooth_s)
 
 
-def snapshot_of(frame: Frame, labels: Labels, view: View, region: str) -> Callable[[], bytes]:
+def snapshot_of(frame: Frame, labels: Labels, view: View, region: str | None) -> Callable[[], bytes]:
     """Draws, when it is called, the overlay with the region's outline, in the camera's proportions, as a JPEG."""
-    return lambda: encode(draw(frame, labels, view, RenderStyle(outlines=(region,))), ".jpg", QUALITY)
+    outlines = () if region is None else (region,)
+    return lambda: encode(draw(frame, labels, view, RenderStyle(outlines=outlines)), ".jpg", QUALITY)

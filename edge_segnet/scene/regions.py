@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.classes import ClassMap
+from edge_segnet.core.margins import UNCERTAIN
 from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Frame, Labels, Region
+from edge_segnet.core.types import Frame, Region, Segmentation
 from edge_segnet.pictures.counting import class_counts, histogram, look_up
 from edge_segnet.scene.ground import CameraGeometry, Sectors, drivable_lut
 from edge_segnet.settings.regions import MountConfig, RegionConfig
@@ -55,11 +56,18 @@ class RegionCounter:
             self._sectors = Sectors(inside, *corner, config.free.sectors, config.free.share)
             self._lut = drivable_lut([classes.index(name) for name in config.free.classes])
 
-    def measure(self, frame: Frame, labels: Labels, view: CameraGeometry, mount: MountConfig | None) -> Region:
-        """Count a frame's labels, uint8 [H,W]."""
-        inside = labels[self._box] | self._outside
+    def measure(
+        self, frame: Frame, segmentation: Segmentation, view: CameraGeometry, mount: MountConfig | None
+    ) -> Region:
+        """Count a frame's labels and which of them are uncertain."""
+        inside = segmentation.labels[self._box] | self._outside
         counts = class_counts(histogram(inside), self._classes, self._pixels)
         smoothed = self.smoothed.follow(shares(counts), frame.captured_ns)
+        uncertain = None
+        if segmentation.margins is not None:
+            sure = np.where(segmentation.margins[self._box] < UNCERTAIN, np.uint8(0), np.uint8(255))
+            uncertain = histogram(inside | sure)[: self._classes]
         if self._sectors is None:
-            return Region(counts, smoothed)
-        return Region(counts, smoothed, self._sectors.measure(look_up(inside, self._lut), view, mount))
+            return Region(counts, smoothed, None, uncertain)
+        free = self._sectors.measure(look_up(inside, self._lut), view, mount)
+        return Region(counts, smoothed, free, uncertain)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import utc
-from edge_segnet.core.types import Frame, Region
+from edge_segnet.core.types import Frame, Region, Segmentation
 from edge_segnet.scene.alarms import Alarms, Seen
 from edge_segnet.scene.events import Event
 from edge_segnet.settings.regions import RuleConfig
@@ -58,7 +57,7 @@ class RuleState:
     def _event(self, kind: Literal["start", "clear"], seen: Seen, threshold: float, duration_s: float | None) -> Event:
         return Event(
             rule=self.config.name,
-            region=self.config.region,
+            region=self.config.region or "",
             camera=self.camera,
             class_name=self.config.class_name,
             kind=kind,
@@ -66,16 +65,25 @@ class RuleState:
             value=seen.value,
             threshold=threshold,
             frame_seq=seen.frame_seq,
-            measure=self.config.free or "share",
+            measure=self.config.measure,
             duration_s=duration_s,
             synthetic=seen.synthetic,
         )
 
 
-def value_of(rule: RuleConfig, region: Region, classes: ClassMap) -> float:
-    """What the rule looks at: a share 0..1 of the region's pixels, or the free distance of the nearest sector."""
+def value_of(rule: RuleConfig, region: Region | None, segmentation: Segmentation) -> float | None:
+    """What the rule looks at: how unfamiliar the picture is; of the ``region``, a class's share of its pixels, the
+    share of a class's pixels that is uncertain, or the free distance of the nearest sector. None: the model does not
+    say.
+    """
+    if region is None:
+        return segmentation.unfamiliar
     if rule.class_name is not None:
-        return float(region.counts[classes.index(rule.class_name)] / max(int(region.counts.sum()), 1))
+        index = segmentation.classes.index(rule.class_name)
+        pixels = int(region.counts[index])
+        if not rule.uncertain:
+            return pixels / max(int(region.counts.sum()), 1)
+        return None if region.uncertain is None else float(region.uncertain[index]) / max(pixels, 1)
     if region.free is None:
         raise ValueError(f"{rule.region} measures no free distance")
     return float(min((region.free.metres or ()) if rule.free == "metres" else region.free.rows))

@@ -303,8 +303,9 @@ def _taking(camera: Camera, setup: Setup) -> Callable[[], None]:
 def _watched(setup: Setup, camera: str) -> frozenset[AlarmKey]:
     """The alarms that may be on at a camera."""
     config = setup.config
-    rules = [rule.name for rule in config.rules if config.regions[rule.region].sees(camera)]
-    return frozenset((name, camera) for name in rules)
+    everywhere = [rule.name for rule in config.rules if rule.region is None]
+    rules = [rule.name for rule in config.rules if rule.region and config.regions[rule.region].sees(camera)]
+    return frozenset((name, camera) for name in everywhere + rules)
 
 
 def _is_another(config: Config, old: Config, loaded: Loaded) -> bool:

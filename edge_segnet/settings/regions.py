@@ -73,14 +73,18 @@ class RegionConfig(Section):
 
 
 class RuleConfig(Section):
-    """When to raise an alarm, and when it is over: a class's share of a region, or the region's free distance."""
+    """When to raise an alarm, and when it is over: a class's share of a region, how uncertain it is there, the region's
+    free distance, or how unfamiliar the picture is.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
     name: Name
-    region: Name
+    region: Name | None = Field(None, description="left out with unfamiliar, which is about the whole picture")
     class_name: str | None = Field(None, alias="class", description="whose share of the region is looked at")
     free: Literal["metres", "rows"] | None = Field(None, description="the nearest sector's; instead of class")
+    uncertain: bool = Field(False, description="with class: the share of its pixels that are nearly another class")
+    unfamiliar: bool = Field(False, description="how unlike the picture is to what the model learnt from, 0 to 1")
     below: Annotated[float, Field(gt=0.0)] | None = Field(
         None, description="starts below it: share 0 to 1, metres, rows"
     )
@@ -90,6 +94,13 @@ class RuleConfig(Section):
     clear_below: float | None = Field(None, description="or equal; with above; left out: the same value")
     clear_frames: Frames = Field(1, description="in a row until it is over")
     snapshot: bool = Field(True, description="keep a picture with each event")
+
+    @property
+    def measure(self) -> Literal["share", "metres", "rows", "uncertain", "unfamiliar"]:
+        """What it looks at."""
+        if self.unfamiliar:
+            return "unfamiliar"
+        return "uncertain" if self.uncertain else self.free or "share"
 
     @property
     def threshold(self) -> float:
@@ -104,8 +115,13 @@ class RuleConfig(Section):
 
     @model_validator(mode="after")
     def _one_thing(self) -> RuleConfig:
-        if (self.class_name is None) == (self.free is None):
-            raise Wrong("a rule looks at one thing", "give either class or free")
+        if [self.class_name is not None, self.free is not None, self.unfamiliar].count(True) != 1:
+            raise Wrong("a rule looks at one thing", "give either class or free or unfamiliar")
+        if self.uncertain and self.class_name is None:
+            raise Wrong("uncertain is about a class", "give class, too")
+        if self.unfamiliar != (self.region is None):
+            what = "unfamiliar is about the whole picture" if self.unfamiliar else "a rule looks at a region"
+            raise Wrong(what, "leave region out" if self.unfamiliar else "give region")
         if (self.below is None) == (self.above is None):
             raise Wrong("a rule has one threshold", "give either below or above")
         if self.below is not None and self.clear_below is not None:
@@ -123,7 +139,7 @@ class RuleConfig(Section):
             raise Wrong(f"clear_below ({self.clear_at:g}) is more than above ({above:g})", "it would flutter")
         if above is not None and self.clear_at < 0.0:
             raise Wrong(f"clear_below ({self.clear_at:g}) is never reached", "give 0 or more")
-        if self.class_name is None:
+        if self.free is not None:
             return self
         if self.threshold > 1.0 or self.clear_at > 1.0:
             raise Wrong(f"shares end at 1, not {max(self.threshold, self.clear_at):g}", "write 40 % as 0.4")
@@ -169,6 +185,8 @@ def faults_between(
 def _faults_of(
     rule: RuleConfig, key: Key, regions: Mapping[str, RegionConfig], mounts: Mapping[str, MountConfig | None]
 ) -> Iterator[Fault]:
+    if rule.region is None:
+        return
     region = regions.get(rule.region)
     if region is None:
         known = f"there is {', '.join(regions)}" if regions else "name one under regions"

@@ -59,6 +59,10 @@ def test_a_folder_becomes_a_folder_with_the_same_names(model: Path, frames: Path
     assert edge_segnet("segment", frames, "-m", model, "-o", tmp_path / "ids", "--visualize", "labels").code == 0
     assert sorted(path.name for path in (tmp_path / "ids").iterdir()) == ["a.png", "b.png", "c.png"]
     assert read_labels(tmp_path / "ids/b.png").shape == (61, 81)
+    done = edge_segnet("segment", frames, "-m", model, "-o", tmp_path / "sure", "--visualize", "margin")
+    assert done.code == 0
+    margins = read_labels(tmp_path / "sure/b.png")
+    assert margins.shape == (61, 81) and np.unique(margins).size > 20
 
 
 def test_globs_and_several_inputs(model: Path, frames: Path, photo: Path, video: Path, tmp_path: Path) -> None:

@@ -86,10 +86,11 @@ def test_the_document_is_the_contracts() -> None:
             "ahead": {
                 "pixels": pixels,
                 "void_pixels": 1,
+                "uncertain": None,
                 "smoothed": smoothed,
                 "free": {"rows": [9, 4], "metres": [12.35, 3.0], "bearings_deg": [-4.3, 4.3]},
             },
-            "left": {"pixels": pixels, "void_pixels": 1, "smoothed": smoothed, "free": None},
+            "left": {"pixels": pixels, "void_pixels": 1, "uncertain": None, "smoothed": smoothed, "free": None},
         },
         "alarms": ["road-lost"],
         "flicker": {"raw": 0.01235, "steady": 0.001},

@@ -56,6 +56,16 @@ def test_network_is_as_the_network_saw_it() -> None:
     assert np.array_equal(render(result, replace(style, visual="labels")), result.segmentation.labels)
 
 
+def test_margins_are_numbers_and_black_where_nothing_is_known() -> None:
+    result = result_of("crop", whole=True)
+    margins = np.arange(1200, dtype=np.uint16).reshape(30, 40).astype(np.uint8)
+    sure = replace(result, segmentation=replace(result.segmentation, margins=margins))
+    assert np.array_equal(render(sure, RenderStyle("margin", "network")), margins)
+    whole = render(sure, RenderStyle("margin", "source", legend=True))
+    assert whole.shape == (90, 160) and not whole[:, :19].any() and whole[:, 21:139].any()
+    assert not render(result, RenderStyle("margin", "network")).any()
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["with the whole picture", "without"])
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
 def test_at_the_sources_size_picture_and_colours_lie_on_each_other(fit: Fit, whole: bool) -> None:

@@ -117,6 +117,38 @@ def test_a_snapshot_has_the_cameras_proportions(log: EventLog) -> None:
     assert picture is not None and picture.shape[:2] == (48, 85)
 
 
+def test_uncertain_pixels_are_counted_by_region_and_after_the_filter(log: EventLog) -> None:
+    rules = [
+        {"name": "unsure", "region": "left", "class": "Road", "uncertain": True, "above": 0.3, "snapshot": False},
+        {"name": "strange", "unfamiliar": True, "above": 0.5, "snapshot": False},
+    ]
+    steady = {"method": "majority", "frames": 3}
+    refiner = Postprocessor("front", settings(rules=rules, steady=steady), NETWORK, Alarms(log))
+    margins = np.full((SIZE[1], SIZE[0]), 200, np.uint8)
+    margins[:, ::2] = 3
+    frame = dataclasses.replace(frame_of(0, size=SIZE), captured_ns=0)
+    found = dataclasses.replace(segmented(frame, filled(ROAD)), margins=margins, unfamiliar=0.9)
+    refined = refiner(frame, found)
+    assert refined.alarms == ("unsure", "strange")
+    uncertain = refined.segmentation.uncertain
+    assert uncertain is not None and uncertain[ROAD] == margins.size // 2 and uncertain.sum() == uncertain[ROAD]
+    region = refined.regions["left"]
+    assert region.uncertain is not None
+    assert region.uncertain[ROAD] / region.counts[ROAD] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_rule_that_has_nothing_to_look_at_says_so_once(log: EventLog, caplog: pytest.LogCaptureFixture) -> None:
+    refiner = Postprocessor(
+        "front", settings(rules=[{"name": "strange", "unfamiliar": True, "above": 0.5}]), NETWORK, Alarms(log)
+    )
+    for seq in range(3):
+        assert step(refiner, filled(ROAD), seq).alarms == ()
+    assert [record.message for record in caplog.records] == [
+        "front: rule strange has nothing to look at: the model does not say; edge-segnet evaluate --calibrate makes a "
+        "copy that does"
+    ]
+
+
 def test_the_filter_recounts_and_both_flickers_are_told(log: EventLog) -> None:
     refiner = Postprocessor("front", settings(steady={"method": "majority", "frames": 3}), NETWORK, Alarms(log))
     blinking = filled(ROAD)

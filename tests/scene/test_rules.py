@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11
-from edge_segnet.core.types import Frame, FreeSpace, Region
+from edge_segnet.core.types import Frame, FreeSpace, Region, Segmentation
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import Event, EventLog
 from edge_segnet.scene.rules import RuleState, value_of
@@ -82,10 +82,23 @@ def test_above_clears_below() -> None:
 def test_values_are_shares_of_the_region_or_the_nearest_sector() -> None:
     counts = np.zeros(12, np.int64)
     counts[[CAMVID_11.index("Road"), 11]] = [30, 70]
-    region = Region(counts, np.zeros(12), FreeSpace((9, 4, 7), (12.5, 3.5, 8.0)))
-    assert value_of(rule(), region, CAMVID_11) == 0.3
-    assert value_of(rule(**{"class": "road"}), region, CAMVID_11) == 0.3
-    assert value_of(rule(**{"class": None, "free": "metres"}), region, CAMVID_11) == 3.5
+    uncertain = np.zeros(11, np.int64)
+    uncertain[CAMVID_11.index("Road")] = 12
+    region = Region(counts, np.zeros(12), FreeSpace((9, 4, 7), (12.5, 3.5, 8.0)), uncertain)
+    labels = np.zeros((1, 1), np.uint8)
+    found = Segmentation(labels, counts, 0.1, {}, classes=CAMVID_11, unfamiliar=0.7)
+    assert value_of(rule(), region, found) == 0.3
+    assert value_of(rule(**{"class": "road"}), region, found) == 0.3
+    assert value_of(rule(uncertain=True), region, found) == 0.4
+    assert value_of(rule(uncertain=True), dataclasses.replace(region, uncertain=None), found) is None
+    strange = rule(**{"class": None, "region": None, "unfamiliar": True, "below": None, "above": 0.5})
+    assert (
+        value_of(strange, None, found) == 0.7
+        and value_of(strange, None, dataclasses.replace(found, unfamiliar=None)) is None
+    )
+    assert value_of(rule(**{"class": None, "free": "metres"}), region, found) == 3.5
     metres = watching(rule(**{"class": None, "free": "metres", "frames": 1, "below": 9})).update(3.5, frame_at(0))
+    started = watching(strange.model_copy(update={"frames": 1})).update(0.7, frame_at(0))
+    assert started is not None and (started.measure, started.region, started.class_name) == ("unfamiliar", "", None)
     assert metres is not None and metres.measure == "metres" and metres.class_name is None
-    assert value_of(rule(**{"class": None, "free": "rows"}), region, CAMVID_11) == 4.0
+    assert value_of(rule(**{"class": None, "free": "rows"}), region, found) == 4.0

@@ -101,6 +101,8 @@ def test_pictures_show_the_newest_frame(client: httpx.Client, service: StreetSer
         assert np.abs(decoded(answer.content) - expected).mean() < 12, kind
     labels_png = client.get("/frame/labels.png")
     assert np.array_equal(decoded(labels_png.content, cv2.IMREAD_UNCHANGED), labels)
+    margins = decoded(client.get("/frame/margin.png").content, cv2.IMREAD_UNCHANGED)
+    assert margins.shape == labels.shape and not margins.any(), "rendered frames have no margins"
 
 
 def test_pictures_have_the_cameras_proportions_again(client: httpx.Client, service: StreetService) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edge_segnet.core.documents.base import Versioned
 
-Measure = Literal["share", "metres", "rows"]
+Measure = Literal["share", "metres", "rows", "uncertain", "unfamiliar"]
 
 
 class EventDocument(Versioned):
@@ -18,9 +18,9 @@ class EventDocument(Versioned):
     seq: Annotated[int, Field(ge=0, lt=2**62, description="without gaps, over restarts")]
     kind: Literal["start", "clear"]
     rule: str
-    region: str
+    region: Annotated[str, Field(description="empty: the whole picture")]
     camera: str
-    class_name: Annotated[str | None, Field(alias="class", description="null: free distance")]
+    class_name: Annotated[str | None, Field(alias="class", description="null: free distance, or unfamiliar")]
     measure: Annotated[Measure, Field(description="what value and threshold are")]
     at: Annotated[str, Field(description="when the deciding frame was captured: UTC, ISO 8601")]
     value: float

@@ -38,6 +38,10 @@ class RegionDocument(Document):
 
     pixels: Annotated[dict[str, Count], Field(description="every class, at network size")]
     void_pixels: Count
+    uncertain: Annotated[
+        dict[str, Share] | None,
+        Field(description="of every class's pixels, the share that were nearly another; null: not known"),
+    ]
     smoothed: Annotated[dict[str, Share], Field(description="shares, over time")]
     free: FreeDocument | None
 
@@ -131,6 +135,7 @@ def _region(region: Region, classes: ClassMap) -> RegionDocument:
     return RegionDocument(
         pixels=dict(zip(classes.names, counts, strict=False)),
         void_pixels=counts[len(classes)],
+        uncertain=None if region.uncertain is None else _named(region.uncertain / region.counts[:-1].clip(1), classes),
         smoothed=_named(region.smoothed, classes),
         free=None if region.free is None else _free(region.free),
     )

@@ -172,7 +172,7 @@ class Metrics(Collector):
         for camera, telemetry in self._service.cameras.items():
             on = telemetry.last.alarms if telemetry.last is not None else ()
             for rule in view.rules if view is not None else ():
-                if view is not None and view.regions[rule.region].sees(camera):
+                if view is not None and view.concerns(rule, camera):
                     alarm.add_metric([camera, rule.name], float(rule.name in on))
         yield alarm
         log = self._service.events

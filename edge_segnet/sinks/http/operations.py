@@ -86,6 +86,10 @@ _LAYERS_TEXT: Final = (
     f"both layers for a browser that blends them: parts of {LAYERS}, each a big-endian uint32 with the length of the "
     "JPEG that follows, then the class ids (one byte a pixel, rows from the top) as zlib data, at network size"
 )
+_MARGIN_TEXT: Final = (
+    "how sure the network is of every pixel, loss-free, network size: 16 where its class is twice as likely as the "
+    "runner-up, 32 four times, and so on"
+)
 _STREAM_TEXT: Final = (
     "server-sent events: result for every frame, of all cameras unless one is named; event (with its id: a client "
     "that sends Last-Event-ID misses none) when a rule begins or is over; status once a second"
@@ -99,6 +103,7 @@ OPERATIONS: Final = (
     _frame("mask", "/frame/mask.jpg", "the newest frame", "image/jpeg"),
     _frame("camera", "/frame/camera.jpg", "the newest frame", "image/jpeg"),
     _frame("labels", "/frame/labels.png", "raw class ids, loss-free, network size", "image/png"),
+    _frame("margin", "/frame/margin.png", _MARGIN_TEXT, "image/png"),
     Operation(
         "/api/result",
         Answers.result,

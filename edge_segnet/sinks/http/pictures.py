@@ -44,5 +44,6 @@ KINDS: Final = {
     "mask": _jpeg_of(RenderStyle("mask")),
     "camera": _jpeg_of(RenderStyle("camera")),
     "labels": Kind("image/png", lambda result: encode(result.segmentation.labels, ".png")),
+    "margin": Kind("image/png", lambda result: encode(render(result, RenderStyle("margin", "network")), ".png")),
     "layers": Kind(LAYERS, _layers),
 }

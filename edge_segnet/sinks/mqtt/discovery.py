@@ -138,7 +138,7 @@ def _rules(device: Device, camera: str) -> dict[str, Component]:
             "value_template": f"{{{{ 'ON' if {_quoted(rule.name)} in value_json.alarms else 'OFF' }}}}",
         }
         for rule in device.view.rules
-        if rule.region in device.view.regions and device.view.regions[rule.region].sees(camera)
+        if device.view.concerns(rule, camera)
     }
 
 

@@ -69,11 +69,13 @@ export const clock = (at) => new Date(at).toLocaleTimeString([], { hourCycle: "h
 
 /** "Road in ahead 31 %, below 40 %" */
 export function sentence(event) {
-  const number = (value) => ({ share: `${+(100 * value).toFixed(1)} %`, metres: `${+value.toFixed(1)} m`, rows: `${value} rows` })[event.measure];
-  const what = event.measure === "share" ? readable(event.class) : "free distance";
-  if (event.kind === "start") return `${what} in ${event.region} ${number(event.value)} (limit ${number(event.threshold)})`;
+  const number = (value) => ({ share: `${+(100 * value).toFixed(1)} %`, metres: `${+value.toFixed(1)} m`, rows: `${value} rows`,
+    uncertain: `${+(100 * value).toFixed(1)} %`, unfamiliar: `${+(100 * value).toFixed(1)} %` })[event.measure];
+  const what = { share: readable(event.class ?? ""), uncertain: `uncertain of ${readable(event.class ?? "")}`, unfamiliar: "unfamiliar picture" }[event.measure] ?? "free distance";
+  const where = event.region === "" ? "" : ` in ${event.region}`;
+  if (event.kind === "start") return `${what}${where} ${number(event.value)} (limit ${number(event.threshold)})`;
   const after = event.duration_s === null ? "" : ` after ${duration(event.duration_s)}`;
-  return `over${after}: ${what} in ${event.region} ${number(event.value)}`;
+  return `over${after}: ${what}${where} ${number(event.value)}`;
 }
 
 const duration = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : span(seconds));

@@ -5,6 +5,7 @@ export function bindKeys(act) {
     1: () => act.view("overlay"),
     2: () => act.view("mask"),
     3: () => act.view("camera"),
+    4: () => act.view("margin"),
     "[": () => act.opacity(-10),
     "]": () => act.opacity(10),
     " ": act.pause,

@@ -44,6 +44,7 @@ let periodS = 0;
 function showFrame(frame) {
   if (paused || frame.camera !== camera) return frame.image.close();
   picture.show(frame);
+  if (picture.view === "margin") picture.loadMargins(camera);
   periodS = shownAt ? Math.min(SLOWEST_S, (performance.now() - shownAt) / 1000) : 0;
   shownAt = performance.now();
   $("synthetic").hidden = !frame.synthetic;
@@ -224,6 +225,7 @@ function showLink(now, state) {
 
 function setView(view) {
   picture.view = view;
+  if (view === "margin") picture.loadMargins(camera);
   picture.redraw();
   document.querySelector(`#views input[value="${view}"]`).checked = true;
   document.querySelector(".slider").classList.toggle("off", view !== "overlay");

@@ -1,12 +1,16 @@
 // The picture: camera and class colours of one frame, blended here, so that opacity and choice act at once.
 
 const DIMMED = 0xb4000000; // what was not chosen, under a veil (ABGR)
+const SURE = 64; // a margin from which nothing is tinted: the class is sixteen times as likely as the runner-up
+const DOUBT = Uint32Array.from({ length: 256 }, (_, margin) => ((Math.round(220 * Math.max(0, 1 - margin / SURE)) << 24) | 0x2828f0) >>> 0);
 
 export class Picture {
   #layer = document.createElement("canvas");
   #frame = null;
   #colours = [];
   #palette = new Uint32Array(256);
+  #margins = null;
+  #loading = false;
 
   constructor(canvas) {
     this.canvas = canvas;
@@ -50,14 +54,37 @@ export class Picture {
     const context = this.canvas.getContext("2d", { alpha: false });
     context.drawImage(frame.image, 0, 0);
     if (this.view === "camera" && this.chosen.size === 0) return;
-    this.#mixPalette();
-    const ids = frame.ids;
+    const doubt = this.view === "margin";
+    if (doubt && this.#margins?.length !== frame.ids.length) return;
+    if (!doubt) this.#mixPalette();
+    const [ids, palette] = doubt ? [this.#margins, DOUBT] : [frame.ids, this.#palette];
     const layer = this.#layer.getContext("2d");
     const pixels = layer.createImageData(width, height);
     const words = new Uint32Array(pixels.data.buffer);
-    for (let at = 0; at < ids.length; at++) words[at] = this.#palette[ids[at]];
+    for (let at = 0; at < ids.length; at++) words[at] = palette[ids[at]];
     layer.putImageData(pixels, 0, 0);
     context.drawImage(this.#layer, 0, 0);
+  }
+
+  /** Fetch how sure the network is of the newest frame, and draw it; while one is under way, no other is asked for. */
+  async loadMargins(camera) {
+    if (this.#loading) return;
+    this.#loading = true;
+    try {
+      const answer = await fetch(`/frame/margin.png?camera=${encodeURIComponent(camera)}`);
+      if (!answer.ok) return;
+      const bitmap = await createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+      const context = canvas.getContext("2d");
+      context.drawImage(bitmap, 0, 0);
+      const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+      this.#margins = Uint8Array.from({ length: data.length / 4 }, (_, at) => data[4 * at]);
+      if (this.view === "margin") this.redraw();
+    } catch {
+      // The stream says what is wrong with the connection.
+    } finally {
+      this.#loading = false;
+    }
   }
 
   #size(width, height, frame) {

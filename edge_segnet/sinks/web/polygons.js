@@ -31,7 +31,7 @@ export function yaml(regions, rules) {
   const bare = names.filter((name) => !rules.some((rule) => rule.region === name));
   if (bare.length) lines.push("# rules:");
   for (const name of bare) lines.push(`#   - {name: ${name}-alarm, region: ${quoted(name)}, ${EXAMPLE}}`);
-  const lost = rules.filter((rule) => !names.includes(rule.region));
+  const lost = rules.filter((rule) => rule.region !== null && rule.region !== undefined && !names.includes(rule.region));
   for (const rule of lost) lines.push(`# the rule ${rule.name} names the region ${rule.region}, which is no more`);
   return `${lines.join("\n")}\n`;
 }

@@ -31,6 +31,9 @@ def test_the_picture_blends_camera_and_classes_of_one_frame(open_page: OpenPage,
     wait_for_pixel(page, 0.75, SKY)
     page.locator("#views").get_by_text("Camera").click()
     wait_for_pixel(page, 0.75, GREEN)
+    page.get_by_text("Doubt", exact=True).click()  # these frames have no margins: nothing is sure
+    doubt = tuple(round((220 * tint + 35 * value) / 255) for tint, value in zip((240, 40, 40), GREEN, strict=True))
+    wait_for_pixel(page, 0.75, doubt)
 
 
 def test_it_works_with_the_keyboard_alone(open_page: OpenPage, sink: HttpSink) -> None:
