@@ -10,9 +10,9 @@ from statistics import median
 
 from benchmarks.figure import Figure
 from edge_segnet.core.types import Result
-from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.messages import Kind, Messages
-from edge_segnet.sinks.recording import RecordingSink
+from edge_segnet.sinks.recording.settings import RecordingConfig
+from edge_segnet.sinks.recording.sink import RecordingSink
 from tests.support.service import StreetService, drive, renumbered
 
 SIZE = (480, 360)

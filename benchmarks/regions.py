@@ -18,7 +18,7 @@ from edge_segnet.graph.card import resized
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.scene.interpreter import Network, Postprocessor
-from edge_segnet.settings.schema import Config
+from edge_segnet.sinks.registry import configured
 from edge_segnet.sources.synthetic import SyntheticSource
 
 SIZE: Final = (480, 360)
@@ -84,7 +84,7 @@ def _drive(model: str) -> tuple[Network, Drive]:
 def _refiner(network: Network, sections: dict[str, Any]) -> Postprocessor:
     mount = {"height_m": 1.4, "focal_px": 400}
     cameras = {"front": {"source": "synthetic://drive", "mount": mount}}
-    config = Config.model_validate({"cameras": cameras, **sections})
+    config = configured(cameras=cameras, **sections)
     return Postprocessor("front", config, network, Alarms(EventLog(None)))
 
 

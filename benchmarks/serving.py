@@ -18,7 +18,8 @@ from edge_segnet.core.types import Fit, Frame, Image, Result
 from edge_segnet.graph import card as cards
 from edge_segnet.service.life import Daemon
 from edge_segnet.service.reload import Origin
-from edge_segnet.settings.schema import CameraConfig, Config
+from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sinks.registry import configured
 from edge_segnet.street import Street
 
 FRAMES = 24
@@ -103,7 +104,7 @@ def serving(
         "cameras": {"memory": {"source": "0", "backoff_max_s": 0.3}},
         **(more or {}),
     }
-    config = Config.model_validate(settings)
+    config = configured(**settings)
     recorder = Recorder()
 
     def opener(_config: CameraConfig, _name: str, _size: tuple[int, int], _fit: Fit) -> MemoryCamera:

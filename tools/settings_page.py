@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from edge_segnet.settings.schema import json_schema
+from edge_segnet.sinks.registry import json_schema
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "settings.md"
 INTRODUCTION: Final = """# Settings

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from edge_segnet.cli.command import add, group
-from edge_segnet.settings.schema import json_schema
+from edge_segnet.sinks.registry import json_schema
 
 
 @dataclass(frozen=True)

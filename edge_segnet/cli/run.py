@@ -21,9 +21,9 @@ from edge_segnet.service.life import Daemon
 from edge_segnet.service.reload import Origin
 from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
-from edge_segnet.settings import load as config_file
-from edge_segnet.settings.load import Change
+from edge_segnet.settings.load import Change, parse_setting
 from edge_segnet.settings.schema import Config
+from edge_segnet.sinks import registry
 from edge_segnet.sources import describe
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Run:
         Raises:
             EdgeSegnetError: as ``Daemon.run``; SettingsError for the settings.
         """
-        changes = [config_file.parse_setting(text) for text in (self.settings or [])]
+        changes = [parse_setting(text) for text in (self.settings or [])]
         flags = {
             "model": self.model,
             "backend": self.backend,
@@ -83,7 +83,7 @@ class Run:
         changes += [Change(key, value, f"--{key}") for key, value in flags.items() if value is not None]
 
         def reread() -> Config:
-            read = config_file.load(self.config, changes, self.source)
+            read = registry.load(self.config, changes, self.source)
             if self.refuse_synthetic:
                 _refuse_synthetic(read)
             return read
@@ -110,7 +110,7 @@ def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:
     Raises:
         OutputError: there is no screen, or no pygame.
     """
-    from edge_segnet.sinks.display import Display
+    from edge_segnet.sinks.display.sink import Display
 
     window = Display(on_quit=lambda: daemon().stop())
     return {"display": window}

@@ -11,7 +11,7 @@ from edge_segnet.doctor.cameras import advice, refused_by_unit
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, red
 from edge_segnet.doctor.settings import not_handed_over
-from edge_segnet.settings.messages import MqttConfig
+from edge_segnet.sinks.mqtt.settings import MqttConfig
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.mqtt.account import Account
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def check(context: Context) -> Iterator[Finding]:
     """Connects without a will and under a name of its own, so that a running service is not disturbed."""
-    mqtt = None if context.config is None else context.config.mqtt
+    mqtt = None if context.config is None else context.config.section("mqtt", MqttConfig)
     # Without the extra there is no MQTT at all, which the check of the sections tells.
     if mqtt is not None and context.config is not None and importlib.util.find_spec("paho") is not None:
         from edge_segnet.sinks.mqtt.account import account

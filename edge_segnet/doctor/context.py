@@ -13,8 +13,8 @@ from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.systemd import Unit
-from edge_segnet.settings import load as config_file
 from edge_segnet.settings.schema import Config
+from edge_segnet.sinks import registry
 
 INSTALLED: Final = "/etc/edge-segnet/config.yaml"
 
@@ -26,7 +26,7 @@ class Context:
     """
 
     place: Place = field(default_factory=Place)
-    config: Config | None = field(default_factory=Config)
+    config: Config | None = field(default_factory=registry.configured)
     path: Path | None = None
     fault: SettingsError | None = None
     unit: Unit | None = None
@@ -50,7 +50,7 @@ def find_settings(place: Place, path: Path | None) -> Path | None:
 def read_settings(place: Place, path: Path | None) -> Context:
     """With the settings of a file, without unit."""
     try:
-        return Context(place, config_file.load(path), path)
+        return Context(place, registry.load(path), path)
     except SettingsError as error:
         return Context(place, None, path, error)
 

@@ -10,6 +10,7 @@ from edge_segnet.core.errors import EdgeSegnetError, InputError, UsageError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import OUTSIDE, SETTINGS, Finding, green, grey, red, yellow
 from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sinks.rtsp.settings import RtspConfig
 from edge_segnet.sources import gst, gst_plan
 from edge_segnet.sources.live import Terms
 
@@ -47,7 +48,7 @@ def check(context: Context) -> Iterator[Finding]:
         yield _elements(name, camera)
     if any(_is_rtsp(camera) for camera in live.values()):
         yield _decoders(loaded)
-    if context.config is not None and context.config.rtsp is not None:
+    if context.config is not None and context.config.section("rtsp", RtspConfig) is not None:
         yield _rtsp_out()
 
 

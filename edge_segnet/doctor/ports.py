@@ -8,13 +8,14 @@ import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Final
+from typing import Any, Final
 
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.processes import Process, holder
 from edge_segnet.doctor.report import OUTSIDE, Finding, green, red, yellow
-from edge_segnet.settings.schema import HttpConfig
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.registry import SPECS
 
 READY_S: Final = 1.0
 LISTENING: Final = "0A"
@@ -23,10 +24,13 @@ LISTENING: Final = "0A"
 
 def check(context: Context) -> Iterator[Finding]:
     """Every server of the settings."""
-    for name in ("http", "rtsp", "foxglove"):
-        section = getattr(context.config, name) if context.config is not None else None
-        if section is not None:
-            yield _port(context, name, section.host, section.port)
+    config = context.config
+    if config is None:
+        return
+    for spec in SPECS:
+        section: Any = config.section(spec.name, spec.settings)
+        if section is not None and spec.listens:
+            yield _port(context, spec.name, section.host, section.port)
 
 
 def _port(context: Context, name: str, host: str, port: int) -> Finding:
@@ -75,7 +79,7 @@ def _taken(context: Context, name: str, shown: str, port: int) -> Finding:
 
 
 def _own(context: Context, name: str, words: str, pid: int) -> Finding:
-    http = context.config.http if name == "http" and context.config is not None else None
+    http = context.config.section("http", HttpConfig) if name == "http" and context.config is not None else None
     ready = None if http is None else ask_ready(http)
     if ready is None:
         return green("port", words, name, pid=pid)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from edge_segnet.core.files import state_folder
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import BUDGET, OUTSIDE, Finding, green, red, yellow
+from edge_segnet.sinks.registry import SPECS
 
 MB: Final = 1_000_000
 DISK_MB: Final = (100, 1000)
@@ -38,11 +39,13 @@ def _folders(context: Context) -> Iterator[tuple[str, Path, int]]:
     place, config = context.place, context.config
     yield "state", place.path(str(state_folder())), 0
     yield "/tmp", place.path("/tmp"), 0
-    for name in ("recording", "jsonl", "video"):
-        section = getattr(config, name) if config is not None else None
-        if section is not None:
-            folder = section.path or state_folder() / "recordings"
-            yield name, place.path(str(folder.absolute())), section.free_mb
+    if config is None:
+        return
+    for spec in SPECS:
+        section: Any = config.section(spec.name, spec.settings)
+        folder = None if section is None else spec.path(section)
+        if folder is not None:
+            yield spec.name, place.path(str(folder.absolute())), section.free_mb
 
 
 def _existing(folder: Path) -> Path:

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from edge_segnet.core import uris
 from edge_segnet.core.errors import SettingsError
@@ -17,15 +17,7 @@ from edge_segnet.doctor.report import SETTINGS, Finding, green, grey, red, yello
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.access import is_loopback, load_token
 from edge_segnet.sinks.listening import tls_context
-
-NEEDS: Final = {
-    "mqtt": (("paho",), "pip install 'edge-segnet[mqtt]'"),
-    "recording": (("foxglove", "mcap"), "pip install 'edge-segnet[recording]'"),
-    "foxglove": (("foxglove",), "pip install 'edge-segnet[recording]'"),
-    "rtsp": (("gi",), "apt install python3-gi gir1.2-gst-rtsp-server-1.0, in an environment that sees them"),
-    "ros2": (("rclpy",), "start it from a shell, or unit, that has sourced /opt/ros/DISTRIBUTION/setup.bash"),
-}
-"""Section -> the modules that it imports, and where they come from."""
+from edge_segnet.sinks.registry import SPECS, configured
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -38,7 +30,7 @@ def check(context: Context) -> Iterator[Finding]:
         closed = not os.access(path, os.R_OK) and os.geteuid() != 0
         yield red("settings", SETTINGS, fault.message, "ask again with sudo" if closed else fault.hint)
         return
-    config = context.config or Config()
+    config = context.config or configured()
     yield green("settings", f"{path}: good (model {config.model}, cameras: {', '.join(config.cameras)})")
     if not context.user.may(path, READ):
         remedy = f"sudo chgrp {context.user.name} {path} && sudo chmod 640 {path}"
@@ -59,11 +51,11 @@ def check_sections(context: Context) -> Iterator[Finding]:
     if config is None:
         return
     good: list[str] = []
-    for name, (modules, remedy) in NEEDS.items():
-        missing = [module for module in modules if importlib.util.find_spec(module) is None]
-        if getattr(config, name) is not None and missing:
+    for spec in SPECS:
+        missing = [module for module in spec.modules if importlib.util.find_spec(module) is None]
+        if config.section(spec.name, spec.settings) is not None and missing:
             seen = f"not installed: the Python module {' and '.join(missing)}"
-            yield red("section", SETTINGS, seen, remedy, name)
+            yield red("section", SETTINGS, seen, spec.install, spec.name)
     for name, load in _secrets(config):
         try:
             load()
@@ -77,14 +69,14 @@ def check_sections(context: Context) -> Iterator[Finding]:
 
 def _secrets(config: Config) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Each section with what must be readable for it; ``mqtt``'s are the broker check's."""
-    for name in ("http", "rtsp"):
-        section = getattr(config, name)
-        if section is not None and (section.auth is not None or not is_loopback(section.host)):
-            yield name, partial(load_token, section.auth, section.host, name)
-    for name in ("http", "foxglove"):
-        section = getattr(config, name)
-        if section is not None and section.tls is not None:
-            yield name, partial(tls_context, section.tls, name)
+    for spec in SPECS:
+        section: Any = config.section(spec.name, spec.settings)
+        if section is None:
+            continue
+        if spec.token and (section.auth is not None or not is_loopback(section.host)):
+            yield spec.name, partial(load_token, section.auth, section.host, spec.name)
+        if spec.tls and section.tls is not None:
+            yield spec.name, partial(tls_context, section.tls, spec.name)
 
 
 def _trouble(config: Config, name: str, error: SettingsError) -> Finding:

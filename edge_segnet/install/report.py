@@ -12,8 +12,9 @@ from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.ports import ask_ready
 from edge_segnet.install.program import HOME
 from edge_segnet.install.settings import CONFIG, TOKEN
-from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import Config
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.registry import load
 
 NOT_READY = 4
 
@@ -35,9 +36,8 @@ def _config() -> Config | None:
 
 
 def _dashboard(config: Config | None) -> str:
-    if config is None or config.http is None:
+    if config is None or (http := config.section("http", HttpConfig)) is None:
         return "no dashboard is in the settings"
-    http = config.http
     host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(http.host, http.host)
     shown = f"{'http' if http.tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{http.port}"
     return f"{shown} (its token: sudo cat {TOKEN})" if http.auth not in (None, "none") else shown
@@ -56,7 +56,7 @@ def status(place: Place) -> tuple[list[str], int]:
     if context.fault is not None:
         return [*lines, f"settings: {context.fault}"], code or 2
     lines.append(f"settings: {CONFIG}")
-    http = context.config.http if context.config is not None else None
+    http = context.config.section("http", HttpConfig) if context.config is not None else None
     ready = None if http is None or service["ActiveState"] != "active" else ask_ready(http)
     words = {None: "it does not answer", 200: "ready"}.get(ready, "not ready: the reason stands in /api/status")
     lines.append(f"dashboard: {_dashboard(context.config)} ({words})")

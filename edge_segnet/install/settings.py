@@ -16,8 +16,8 @@ from edge_segnet.core import uris
 from edge_segnet.core.errors import SettingsError, UsageError
 from edge_segnet.install import share
 from edge_segnet.install.program import hidden
-from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import Config
+from edge_segnet.sinks.registry import load
 
 CONFIG: Final = Path("/etc/edge-segnet/config.yaml")
 TOKEN: Final = Path("/etc/edge-segnet/token")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +13,8 @@ from edge_segnet.core.types import Result, Sink
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.fanout import Fanout, Outlet, StartedSink
+from edge_segnet.sinks.registry import SPECS
+from edge_segnet.sinks.spec import SinkSpec
 
 
 @runtime_checkable
@@ -22,53 +24,10 @@ class Triggered(Protocol):
     def trigger(self, label: str) -> None: ...
 
 
-def make(name: str, section: Any, service: Service) -> StartedSink:
-    """The sink of a section of the settings.
-
-    Raises:
-        UsageError: the section can't work on this machine (no token, no GStreamer, a bad certificate).
-    """
-    # Each is imported when it is wanted: together they are slow to load, and not all that they need is everywhere.
-    match name:
-        case "http":
-            from edge_segnet.sinks.http import HttpSink
-
-            return HttpSink(section, service)
-        case "rtsp":
-            from edge_segnet.sinks.rtsp import RtspSink
-
-            return RtspSink(section, service)
-        case "mqtt":
-            from edge_segnet.sinks.mqtt import MqttSink
-
-            return MqttSink(section, service)
-        case "jsonl":
-            from edge_segnet.sinks.files.jsonl import JsonLinesSink
-
-            return JsonLinesSink(section, service)
-        case "video":
-            from edge_segnet.sinks.files.video import VideoSink
-
-            return VideoSink(section, service)
-        case "recording":
-            from edge_segnet.sinks.recording import RecordingSink
-
-            return RecordingSink(section, service)
-        case "foxglove":
-            from edge_segnet.sinks.foxglove import FoxgloveSink
-
-            return FoxgloveSink(section, service)
-        case "ros2":
-            from edge_segnet.sinks.ros2 import Ros2Sink
-
-            return Ros2Sink(section, service)
-    raise LookupError(name)
-
-
-def opened(name: str, config: Config, service: Service) -> StartedSink:
-    """As ``make``, of whole settings: what is wrong with a value is told by its line."""
+def opened(spec: SinkSpec, config: Config, service: Service) -> StartedSink:
+    """As ``SinkSpec.open``, of whole settings: what is wrong with a value is told by its line."""
     try:
-        return make(name, getattr(config, name), service)
+        return spec.open(config.section(spec.name, spec.settings), service)
     except SettingsError as error:
         raise config.placed(error) from error
 
@@ -87,11 +46,9 @@ class Exchange:
 class SinkManager:
     """The sinks at work, behind one fan-out."""
 
-    NAMES = ("http", "rtsp", "mqtt", "jsonl", "video", "recording", "foxglove", "ros2")
-
-    def __init__(self, service: Service, extra: Mapping[str, Sink]) -> None:
-        """``extra``: sinks that no section describes, such as a window."""
-        self._service = service
+    def __init__(self, service: Service, extra: Mapping[str, Sink], specs: Sequence[SinkSpec] = SPECS) -> None:
+        """``extra``: sinks that no section describes, such as a window; ``specs``: those that sections may ask for."""
+        self._service, self._specs = service, specs
         self._sections: Mapping[str, Any] = {}
         self._fanout = Fanout(extra)
 
@@ -102,17 +59,19 @@ class SinkManager:
         Raises:
             UsageError: one can't be made.
         """
-        wanted = {name: getattr(config, name) for name in self.NAMES}
-        changed = [name for name in self.NAMES if wanted[name] != self._sections.get(name)]
+        wanted = {spec.name: config.section(spec.name, spec.settings) for spec in self._specs}
+        changed = [spec for spec in self._specs if wanted[spec.name] != self._sections.get(spec.name)]
         old = self._fanout.outlets
-        fresh = [self._outlet(name, config, old.get(name), made) for name in changed if wanted[name] is not None]
-        kept = {name: outlet for name, outlet in old.items() if name not in changed}
-        gone = tuple(old[name] for name in changed if name in old)
+        asked = [spec for spec in changed if wanted[spec.name] is not None]
+        fresh = [self._outlet(spec, config, old.get(spec.name), made) for spec in asked]
+        names = [spec.name for spec in changed]
+        kept = {name: outlet for name, outlet in old.items() if name not in names}
+        gone = tuple(old[name] for name in names if name in old)
         return Exchange(wanted, kept | {outlet.name: outlet for outlet in fresh}, tuple(fresh), gone)
 
-    def _outlet(self, name: str, config: Config, old: Outlet | None, made: ExitStack) -> Outlet:
-        sink = opened(name, config, self._service)
-        outlet = Outlet(name, sink, old, started=old is None)
+    def _outlet(self, spec: SinkSpec, config: Config, old: Outlet | None, made: ExitStack) -> Outlet:
+        sink = opened(spec, config, self._service)
+        outlet = Outlet(spec.name, sink, old, started=old is None)
         made.callback(outlet.discard)
         if old is None:
             sink.start()
@@ -129,9 +88,9 @@ class SinkManager:
 
     def check(self, config: Config) -> None:
         """Make every sink and throw it away; raises UsageError as ``prepare``."""
-        for name in self.NAMES:
-            if getattr(config, name) is not None:
-                Outlet(name, opened(name, config, self._service)).discard()
+        for spec in self._specs:
+            if config.section(spec.name, spec.settings) is not None:
+                Outlet(spec.name, opened(spec, config, self._service)).discard()
 
     def publish(self, result: Result) -> None:
         """Leave a result for every sink; never waits."""

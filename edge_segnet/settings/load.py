@@ -43,13 +43,16 @@ def parse_setting(text: str) -> Change:
     return Change(key, parsed.data, flag, parsed.words)
 
 
-def load(path: Path | None = None, changes: Sequence[Change] = (), source: str | None = None) -> Config:
+def load(
+    path: Path | None = None, changes: Sequence[Change] = (), source: str | None = None, kind: type[Config] = Config
+) -> Config:
     """Read and check the settings.
 
     Args:
         path: the file; None: the defaults.
         changes: what the command line changes, in that order.
         source: takes the place of the only camera's.
+        kind: the settings with the sections of the sinks (``sinks.registry``).
 
     Raises:
         SettingsError: file:line:key or flag, what is wrong, and what would be right.
@@ -62,10 +65,10 @@ def load(path: Path | None = None, changes: Sequence[Change] = (), source: str |
         changes = [*changes, _source_change(document, source)]
     changed = _changed(document, changes)
     try:
-        config = Config.model_validate(changed.data)
+        config = kind.model_validate(changed.data)
     except ValidationError as error:
-        fault = _worst(error, changed)
-        raise fault.error(_blamed(fault, document, changes)) from error
+        fault = _worst(error, changed, kind)
+        raise fault.error(_blamed(fault, document, changes, kind)) from error
     config.came_from(lambda key: _place(key, changed, changes))
     mounts = {name: camera.mount for name, camera in config.cameras.items()}
     for between in faults_between(config.regions, config.rules, mounts):
@@ -116,14 +119,14 @@ def _place(key: Key, document: Document, changes: Sequence[Change]) -> Place:
     return Place(near[-1].flag, None, key) if near else document.place(key)
 
 
-def _blamed(fault: _Fault, document: Document, changes: Sequence[Change]) -> Place:
+def _blamed(fault: _Fault, document: Document, changes: Sequence[Change], kind: type[Config]) -> Place:
     """The place of a fault. Where no flag names its key, it is the flag with which the fault came, if it was a flag."""
     place = _place(fault.key, document, changes)
     if place.path != document.where:
         return place
     for count in range(len(changes)):
         tried = _changed(document, changes[:count])
-        if fault in _faults(tried):
+        if fault in _faults(tried, kind):
             return place if count == 0 else Place(changes[count - 1].flag, None, fault.key)
     return Place(changes[-1].flag, None, fault.key) if changes else place
 
@@ -141,28 +144,30 @@ class _Fault:
         return SettingsError(self.message, hint=self.hint).at(place)
 
 
-def _faults(document: Document) -> list[_Fault]:
+def _faults(document: Document, kind: type[Config]) -> list[_Fault]:
     try:
-        Config.model_validate(document.data)
+        kind.model_validate(document.data)
     except ValidationError as error:
-        return [_fault(entry, document) for entry in error.errors(include_url=False)]
+        return [_fault(entry, document, kind) for entry in error.errors(include_url=False)]
     return []
 
 
-def _worst(error: ValidationError, document: Document) -> _Fault:
-    return min((_fault(entry, document) for entry in error.errors(include_url=False)), key=lambda fault: fault.rank)
+def _worst(error: ValidationError, document: Document, kind: type[Config]) -> _Fault:
+    return min(
+        (_fault(entry, document, kind) for entry in error.errors(include_url=False)), key=lambda fault: fault.rank
+    )
 
 
 _PRIORITY: Final = {"extra_forbidden": 0, "missing": 2, "none_required": 3, "model_type": 3, "literal_error": 1}
 
 
-def _fault(entry: Any, document: Document) -> _Fault:
+def _fault(entry: Any, document: Document, config: type[Config]) -> _Fault:
     key, value = _real_key(entry, document.data)
     kind = entry["type"]
     rank = _PRIORITY.get(kind, 1)
     words = document.words.get(key)
     if kind == "extra_forbidden":
-        known = known_keys(key[:-1])
+        known = known_keys(key[:-1], config)
         near = difflib.get_close_matches(str(key[-1]), known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return _Fault(rank, key, "unknown key", hint)
@@ -208,9 +213,9 @@ def _real_key(entry: Any, data: Any) -> tuple[Key, Any]:
     return tuple(key), value
 
 
-def known_keys(path: Key) -> list[str]:
+def known_keys(path: Key, config: type[Config]) -> list[str]:
     """Keys that may stand in the section at ``path``."""
-    models: list[type[BaseModel]] = [Config]
+    models: list[type[BaseModel]] = [config]
     if path[:1] in (("cameras",), ("regions",)):
         path = (*path[:1], *path[2:])  # the name of one is no field
     for part in path:

@@ -7,20 +7,21 @@ Names follow the contract. A key that is not here is an error, and so is a value
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, create_model, model_validator
 
 from edge_segnet.core import uris
 from edge_segnet.core.errors import Key, Place, SettingsError, UsageError
 from edge_segnet.core.size import MAX_SIZE, MIN_SIZE
 from edge_segnet.core.types import CpuPrecision
 from edge_segnet.core.uris import Flip
-from edge_segnet.settings.messages import JsonLinesConfig, MqttConfig, VideoConfig
 from edge_segnet.settings.regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
-from edge_segnet.settings.sections import FilePath, Name, Picture, Seconds, Section, Wrong
+from edge_segnet.settings.sections import FilePath, Name, Seconds, Section, Wrong
+
+S = TypeVar("S", bound=Section)
 
 
 def _number(value: object) -> object:
@@ -92,99 +93,6 @@ class CameraConfig(Section):
         return inside if self.flip == "none" else self.flip
 
 
-class TokenFile(Section):
-    """A secret of at least 16 characters in a file."""
-
-    token_file: FilePath
-
-
-class TokenCredential(Section):
-    """A secret that systemd hands over (``LoadCredential=NAME:PATH``)."""
-
-    token_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-
-
-Auth = Literal["none"] | TokenFile | TokenCredential
-
-
-class Tls(Section):
-    """PEM files."""
-
-    certificate: FilePath
-    key: FilePath
-
-
-class HttpConfig(Section):
-    """The dashboard and the API."""
-
-    host: Annotated[str, Field(min_length=1, max_length=255)] = Field("127.0.0.1", description="address to listen on")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="0: any free one")
-    auth: Auth | None = Field(None, description="needed for any address but this machine's own")
-    tls: Tls | None = None
-    allowed_hosts: list[str] = Field([], description="further names by which browsers may call this machine")
-    max_connections: Annotated[int, Field(ge=4, le=4096)] = 64
-
-
-class RtspConfig(Section):
-    """The overlay as H.264 video, at rtsp://HOST:PORT/CAMERA."""
-
-    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8554
-    auth: Auth | None = None
-    bitrate_kbps: Annotated[int, Field(ge=100, le=50_000)] = 2000
-
-
-class RecordingConfig(Section):
-    """MCAP files: everything, or what was before and after an event (a flight recorder)."""
-
-    path: FilePath | None = Field(None, description="folder; left out: recordings in the state folder")
-    mode: Literal["continuous", "ring"] = Field(
-        "continuous", description="ring: kept in memory, written when a rule fires or SIGUSR1 comes"
-    )
-    seconds: Seconds = Field(60.0, description="of the ring: so much from before")
-    after_s: Annotated[float, Field(ge=0.0, le=3600.0)] = Field(10.0, description="of the ring: so much from after")
-    memory_mb: Annotated[int, Field(ge=8, le=65_536)] = Field(256, description="for the ring; oldest goes first")
-    images: Annotated[list[Picture], Field(min_length=1, max_length=3)] = Field(["camera", "mask"])
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(80, description="of JPEG")
-    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
-    max_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(256, description="a new file after so much")
-    max_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = Field(600.0, description="a new file after so long")
-    keep_mb: Annotated[int, Field(ge=1, le=100_000_000)] = Field(4096, description="of all files; the oldest go")
-    free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Field(512, description="to leave free on the disk")
-
-    @model_validator(mode="after")
-    def _one_file_fits(self) -> RecordingConfig:
-        if self.keep_mb < self.max_mb:
-            raise Wrong(f"keep_mb ({self.keep_mb}) is less than one file may have (max_mb, {self.max_mb})")
-        return self
-
-
-class FoxgloveConfig(Section):
-    """A live connection for Foxglove, at ws://HOST:PORT."""
-
-    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8765
-    auth: Literal["none"] | None = Field(None, description="Foxglove shows no token: say none for other machines")
-    tls: Tls | None = None
-    allowed_hosts: list[str] = Field([], description="further names by which this machine may be called")
-    allowed_origins: list[str] = Field([], description="pages, beside Foxglove's own, that may connect")
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(80, description="of JPEG")
-    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
-    max_clients: Annotated[int, Field(ge=1, le=64)] = 8
-
-
-class Ros2Config(Section):
-    """ROS 2 topics; needs rclpy, which comes with ROS."""
-
-    node: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] = "edge_segnet"
-    namespace: Annotated[str, Field(pattern=r"^(/[A-Za-z][A-Za-z0-9_]*)*$", max_length=128)] = ""
-    frame_ids: dict[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]{0,127}$")]] = Field(
-        {}, description="camera: its optical frame; left out: NAME_optical_frame"
-    )
-    size: Literal["network", "camera"] = Field("network", description="of pictures; camera: aligned with its depth")
-    rate: Annotated[float, Field(gt=0.0, le=1000.0)] | None = Field(None, description="frames per second at most")
-
-
 class LogConfig(Section):
     """Where log lines go: always standard error, in the form that the journal or a person reads."""
 
@@ -224,14 +132,6 @@ class Config(Section):
     regions: dict[Name, RegionConfig] = Field({}, max_length=MAX_REGIONS)
     rules: list[RuleConfig] = Field([], max_length=MAX_RULES)
     steady: SteadyConfig | None = Field(None, description="left out: labels as the network gives them")
-    http: HttpConfig | None = Field(HttpConfig(), description="null: no dashboard and no API")
-    rtsp: RtspConfig | None = None
-    mqtt: MqttConfig | None = None
-    jsonl: JsonLinesConfig | None = None
-    video: VideoConfig | None = None
-    recording: RecordingConfig | None = None
-    foxglove: FoxgloveConfig | None = None
-    ros2: Ros2Config | None = None
     log: LogConfig = LogConfig()
 
     @property
@@ -241,6 +141,11 @@ class Config(Section):
             return None
         width, height = str(self.size).split("x")
         return int(width), int(height)
+
+    def section(self, name: str, kind: type[S]) -> S | None:
+        """A section of a sink; None: it is not asked for."""
+        found = getattr(self, name, None)
+        return found if isinstance(found, kind) else None
 
     def came_from(self, place: Callable[[Key], Place]) -> None:
         """Remember where each key's value was said."""
@@ -261,6 +166,10 @@ class Config(Section):
         return self
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of the file."""
-    return Config.model_json_schema()
+def with_sections(sections: Mapping[str, tuple[type[Section], Section | None]]) -> type[Config]:
+    """The whole file with what the sinks have in it: name -> (type of the section, what it is when it is left out)."""
+    fields: dict[str, Any] = {}
+    for name, (kind, default) in sections.items():
+        about = "null: left out" if default is not None else None
+        fields[name] = (kind | None, Field(default, description=about))
+    return create_model("Config", __base__=Config, **fields)

@@ -51,3 +51,25 @@ class Section(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the file, with what was left out; JSON-ready."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class TokenFile(Section):
+    """A secret of at least 16 characters in a file."""
+
+    token_file: FilePath
+
+
+class TokenCredential(Section):
+    """A secret that systemd hands over (``LoadCredential=NAME:PATH``)."""
+
+    token_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+Auth = Literal["none"] | TokenFile | TokenCredential
+
+
+class Tls(Section):
+    """PEM files."""
+
+    certificate: FilePath
+    key: FilePath

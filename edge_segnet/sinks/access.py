@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.core.errors import Key, SettingsError, dotted
-from edge_segnet.settings.schema import Auth, TokenCredential, TokenFile
+from edge_segnet.settings.sections import Auth, TokenCredential, TokenFile
 
 MIN_TOKEN: Final = 16
 """Characters: 64 bits even of hexadecimal digits."""

@@ -9,7 +9,7 @@ import ssl
 from typing import Any, Final
 
 from edge_segnet.core.errors import SettingsError
-from edge_segnet.settings.schema import Tls
+from edge_segnet.settings.sections import Tls
 
 SEND_BUFFER: Final = 64 * 1024
 """Bytes that wait in the kernel for a slow reader (Linux doubles it): every further one is an older frame."""

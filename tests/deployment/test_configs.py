@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.core import uris
-from edge_segnet.settings import load as config_file
-from edge_segnet.settings.schema import Config, json_schema
+from edge_segnet.settings.schema import Config
+from edge_segnet.sinks import registry as config_file
+from edge_segnet.sinks.registry import configured, json_schema
+from edge_segnet.sinks.rtsp.settings import RtspConfig
 from tests.support.command import edge_segnet
 from tools import settings_page
 
@@ -34,8 +36,8 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example(path: Path, tmp_path: Path) -> None:
     config = config_file.load(path)
-    assert config != Config()
-    if config.rtsp is not None:
+    assert config != configured()
+    if config.section("rtsp", RtspConfig) is not None:
         pytest.importorskip("gi", reason="needs PyGObject, for RTSP out")
     synthetic = {uris.parse(camera.source).kind == "synthetic" for camera in config.cameras.values() if camera.source}
     done = edge_segnet("run", "--config", path, "--check", "--refuse-synthetic", prepare=partial(_as_systemd, tmp_path))
@@ -100,4 +102,4 @@ def test_settings_in_the_pages_are_settings(name: str, tmp_path: Path) -> None:
         if keys and keys <= Config.model_fields.keys():
             path = tmp_path / f"{number}.yaml"
             path.write_text(block, encoding="utf-8")
-            assert config_file.load(path) != Config(), block
+            assert config_file.load(path) != configured(), block

@@ -10,7 +10,7 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.scene.interpreter import Network, check
-from edge_segnet.settings.load import load
+from edge_segnet.sinks.registry import load
 from tests.scene.test_events import event_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "regions.md").read_text(encoding="utf-8")

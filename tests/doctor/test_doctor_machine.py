@@ -16,7 +16,9 @@ from edge_segnet.doctor.context import Check, Context
 from edge_segnet.doctor.place import Place, said
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.systemd import Unit
-from edge_segnet.settings.schema import CameraConfig, Config, RecordingConfig
+from edge_segnet.settings.schema import CameraConfig, Config
+from edge_segnet.sinks.recording.settings import RecordingConfig
+from edge_segnet.sinks.registry import configured
 from tests.board.test_board import tree
 
 L4T = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic"
@@ -49,7 +51,7 @@ def jetson(tmp_path: Path) -> Path:
 
 def found(check: Check, root: Path, config: Config | None = None, path: Path | None = None) -> dict[str, Finding]:
     """By title."""
-    return {finding.title: finding for finding in check(Context(Place(root), config or Config(), path))}
+    return {finding.title: finding for finding in check(Context(Place(root), config or configured(), path))}
 
 
 def test_power_clocks_and_heat_of_a_jetson(jetson: Path) -> None:
@@ -128,7 +130,7 @@ def test_memory_by_the_kernel_and_by_the_control_group(tmp_path: Path) -> None:
 
 def test_a_disk_too_full_for_a_recording(tmp_path: Path) -> None:
     recording = RecordingConfig(path=Path("/data/recordings"), free_mb=100_000_000)
-    disks = found(room.check_disk, tmp_path, Config(recording=recording))
+    disks = found(room.check_disk, tmp_path, configured(recording=recording))
     full = disks["disk recording"]
     assert (full.status, full.exit_code) == ("red", 7) and "recording stops below 100000000 MB" in full.seen
     assert str(tmp_path / "data/recordings") in full.seen, "a folder that is yet to be made counts where it will be"

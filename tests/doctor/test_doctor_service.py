@@ -18,7 +18,9 @@ from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.systemd import Unit
-from edge_segnet.settings.schema import Config, HttpConfig, RtspConfig
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.registry import configured
+from edge_segnet.sinks.rtsp.settings import RtspConfig
 from tests.support.program import program
 
 ACTIVE = {
@@ -157,8 +159,8 @@ def test_a_section_whose_module_is_missing(tmp_path: Path) -> None:
 
 
 def port(config: HttpConfig, service: Unit | None = None, user: Account | None = None) -> Finding:
-    base = Context(config=Config(http=config), unit=service)
-    context = base if user is None else Context(config=Config(http=config), unit=service, user=user)
+    base = Context(config=configured(http=config), unit=service)
+    context = base if user is None else Context(config=configured(http=config), unit=service, user=user)
     (finding,) = ports.check(context)
     return finding
 
@@ -188,7 +190,7 @@ def test_ports(held: tuple[int, int]) -> None:
     low = port(HttpConfig(port=1), user=robot)
     reserved = Place().number("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     assert (low.status == "red" and "robot is not" in low.seen) or (reserved is not None and reserved <= 1)
-    (free_port, rtsp) = ports.check(Context(config=Config(http=HttpConfig(port=0), rtsp=RtspConfig(port=0))))
+    (free_port, rtsp) = ports.check(Context(config=configured(http=HttpConfig(port=0), rtsp=RtspConfig(port=0))))
     assert free_port.subject == "http" and rtsp.subject == "rtsp"
 
 

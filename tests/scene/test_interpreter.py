@@ -18,8 +18,8 @@ from edge_segnet.core.types import Frame, Labels, Refined, Segmentation
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
 from edge_segnet.scene.interpreter import Network, Postprocessor, check
-from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import Config
+from edge_segnet.sinks.registry import load
 from tests.support.results import frame_of
 from tests.support.waiting import wait_until
 

@@ -22,8 +22,8 @@ from edge_segnet.service.camera import Opener
 from edge_segnet.service.life import Daemon
 from edge_segnet.service.model import Setup
 from edge_segnet.service.reload import Origin
-from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import CameraConfig, Config
+from edge_segnet.sinks.registry import load
 from tests.support.models import save_tiny
 from tests.support.results import ListSink, frame_of
 from tests.support.waiting import wait_until

@@ -11,8 +11,8 @@ from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Fit, Frame
-from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sinks.registry import load
 from tests.service.test_life import Steady, reload_of, running, settings
 from tests.support.models import save_tiny
 from tests.support.waiting import wait_until

@@ -10,10 +10,20 @@ import pytest
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.service.sinks import SinkManager
-from edge_segnet.settings.load import Change, load, parse_setting
+from edge_segnet.settings.load import Change, parse_setting
 from edge_segnet.settings.regions import faults_with_model
-from edge_segnet.settings.schema import Config, HttpConfig, TokenFile, json_schema
+from edge_segnet.settings.schema import Config
+from edge_segnet.settings.sections import TokenFile
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.registry import configured, json_schema, load
+from edge_segnet.sinks.rtsp.settings import RtspConfig
 from tests.support.service import StreetService
+
+
+def http_of(config: Config) -> HttpConfig:
+    found = config.section("http", HttpConfig)
+    assert found is not None
+    return found
 
 
 def loaded(tmp_path: Path, text: str, *settings: str, source: str | None = None) -> Config:
@@ -26,8 +36,8 @@ def test_the_embedded_defaults() -> None:
     config = load()
     assert config.model == "segnet-lite" and config.backend == "auto"
     assert {name: camera.source for name, camera in config.cameras.items()} == {"camera": "synthetic://drive"}
-    assert config.http == HttpConfig() and config.http.host == "127.0.0.1" and config.http.port == 8080
-    assert config.rtsp is None
+    assert http_of(config) == HttpConfig() and http_of(config).host == "127.0.0.1" and http_of(config).port == 8080
+    assert config.section("rtsp", RtspConfig) is None
 
 
 def test_a_whole_file(tmp_path: Path) -> None:
@@ -46,8 +56,8 @@ log: {level: debug, format: journal}
     )
     assert list(config.cameras) == ["front", "rear", "usb"]
     assert config.cameras["usb"].source == "1" and config.cameras["front"].rate == 30
-    assert config.http is not None and config.http.auth == TokenFile(token_file=Path("/etc/edge-segnet/token"))
-    assert config == Config.model_validate(config.model_dump(exclude_none=True))
+    assert http_of(config).auth == TokenFile(token_file=Path("/etc/edge-segnet/token"))
+    assert config == configured(**config.model_dump(exclude_none=True))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +121,9 @@ def test_faults_name_file_line_and_key(tmp_path: Path, text: str, said: str) -> 
 
 def test_settings_on_the_command_line(tmp_path: Path) -> None:
     config = loaded(tmp_path, "http: {port: 1}\n", "http.port=8081", "cameras.a.source=0", "log.level=warning")
-    assert config.http is not None and config.http.port == 8081
+    assert http_of(config).port == 8081
     assert config.cameras["a"].source == "0" and config.log.level == "warning"
-    assert loaded(tmp_path, "", "http=null").http is None
+    assert loaded(tmp_path, "", "http=null").section("http", HttpConfig) is None
 
 
 @pytest.mark.parametrize(

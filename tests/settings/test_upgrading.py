@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_segnet.settings.load import load
+from edge_segnet.sinks.mqtt.settings import MqttConfig
+from edge_segnet.sinks.registry import load
 
 FILES = sorted((Path(__file__).parent / "from_0_1").glob("*.yaml"))
 
@@ -14,7 +15,8 @@ FILES = sorted((Path(__file__).parent / "from_0_1").glob("*.yaml"))
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_settings_of_0_1_load_unchanged(file: Path) -> None:
     config = load(file)
-    assert config.cameras and (config.mqtt is None or config.mqtt.compat is None)
+    mqtt = config.section("mqtt", MqttConfig)
+    assert config.cameras and (mqtt is None or mqtt.compat is None)
 
 
 def test_nothing_is_left_out() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.core.errors import SettingsError
-from edge_segnet.settings.schema import TokenCredential, TokenFile
+from edge_segnet.settings.sections import TokenCredential, TokenFile
 from edge_segnet.sinks.access import MAX_TOKEN, MIN_TOKEN, is_loopback, load_token, same
 
 GOOD = "0123456789abcdef"

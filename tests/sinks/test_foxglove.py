@@ -22,8 +22,9 @@ from edge_segnet.core.documents import StatusDocument
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Result, View
-from edge_segnet.settings.schema import FoxgloveConfig, Tls
-from edge_segnet.sinks.foxglove import FoxgloveSink
+from edge_segnet.settings.sections import Tls
+from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
+from edge_segnet.sinks.foxglove.sink import FoxgloveSink
 from edge_segnet.sinks.messages import COMMON, KINDS, Messages
 from tests.support.foxglove import PROTOCOL, Viewer, driving, opened, serving
 from tests.support.models import save_tiny

@@ -11,8 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection
 
-from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks.foxglove.gate import Gate
+from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
 from tests.support.foxglove import Viewer, driving, handshake, opened, raw, serving
 from tests.support.recordings import street
 from tests.support.service import StreetService, renumbered

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from edge_segnet.core.errors import SettingsError
-from edge_segnet.settings.schema import HttpConfig
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.support.service import StreetService, drive, driving, serving
 from tests.support.tls import self_signed
 from tests.support.waiting import wait_until

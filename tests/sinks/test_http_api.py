@@ -17,7 +17,7 @@ import pytest
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Frame, Origin, Result, View
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.support.service import SIZE, StreetService, drive, driving, renumbered, segmented, serving
 from tests.support.waiting import wait_until
 

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Flicker, FreeSpace, Region, Result, View
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.scene.test_events import event_of
 from tests.support.service import StreetService, drive, serving
 from tests.support.waiting import wait_until

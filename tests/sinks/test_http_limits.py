@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from edge_segnet.core.types import Result
-from edge_segnet.settings.schema import HttpConfig
-from edge_segnet.sinks.http import HttpSink
 from edge_segnet.sinks.http.connection import REQUEST_S, WRITE_S, Bucket
 from edge_segnet.sinks.http.server import WORKERS
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.support.service import StreetService, drive, driving, serving
 from tests.support.waiting import wait_until
 

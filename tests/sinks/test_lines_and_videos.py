@@ -23,8 +23,8 @@ from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import fit_image
-from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
 from edge_segnet.sinks.files.jsonl import JsonLinesSink, LinesFile
+from edge_segnet.sinks.files.settings import JsonLinesConfig, VideoConfig
 from edge_segnet.sinks.files.video import VideoSink
 from tests.conftest import read_video
 from tests.support.results import result_of
@@ -226,7 +226,7 @@ def test_what_another_camera_is_writing_is_not_removed(tmp_path: Path, street: l
 LIMITED = """
 import json, resource, sys
 from pathlib import Path
-from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
+from edge_segnet.sinks.files.settings import JsonLinesConfig, VideoConfig
 from edge_segnet.sinks.files.jsonl import JsonLinesSink
 from edge_segnet.sinks.files.video import VideoSink
 from tests.support.service import StreetService, drive
@@ -304,7 +304,7 @@ def moments(file: Path) -> list[float]:
 KILLED = """
 import sys, threading
 from pathlib import Path
-from edge_segnet.settings.messages import JsonLinesConfig, VideoConfig
+from edge_segnet.sinks.files.settings import JsonLinesConfig, VideoConfig
 from edge_segnet.sinks.files.jsonl import JsonLinesSink
 from edge_segnet.sinks.files.video import VideoSink
 from tests.support.service import StreetService, drive

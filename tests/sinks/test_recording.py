@@ -20,12 +20,13 @@ from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import View
 from edge_segnet.pictures.files import read_labels
 from edge_segnet.service.sinks import SinkManager
-from edge_segnet.settings.load import load
 from edge_segnet.settings.regions import RegionConfig
-from edge_segnet.settings.schema import Config, RecordingConfig
+from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.files.retention import Retention
 from edge_segnet.sinks.messages import Message, Messages, Topic
 from edge_segnet.sinks.recording.mcap_file import is_whole
+from edge_segnet.sinks.recording.settings import RecordingConfig
+from edge_segnet.sinks.registry import load
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny
 from tests.support.program import program

@@ -21,8 +21,8 @@ from edge_segnet.core.errors import UsageError
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import View
 from edge_segnet.pictures.overlay import blend, colourise
-from edge_segnet.settings.schema import Ros2Config
-from edge_segnet.sinks.ros2 import Ros2Sink
+from edge_segnet.sinks.ros2.settings import Ros2Config
+from edge_segnet.sinks.ros2.sink import Ros2Sink
 from tests.support.recordings import event_now
 from tests.support.ros2 import FakeLink, written_and_read
 from tests.support.service import SIZE, StreetService, drive, renumbered, sink_document

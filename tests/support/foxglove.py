@@ -16,8 +16,8 @@ from mcap_protobuf.decoder import DecoderFactory
 from websockets.sync.client import ClientConnection, connect
 
 from edge_segnet.core.types import Result
-from edge_segnet.settings.schema import FoxgloveConfig
-from edge_segnet.sinks.foxglove import FoxgloveSink
+from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
+from edge_segnet.sinks.foxglove.sink import FoxgloveSink
 from tests.support.recordings import street
 from tests.support.service import StreetService, renumbered
 from tests.support.waiting import wait_until

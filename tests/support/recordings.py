@@ -15,8 +15,8 @@ from mcap_protobuf.decoder import DecoderFactory
 
 from edge_segnet.core.documents import utc
 from edge_segnet.scene.events import Event
-from edge_segnet.settings.schema import RecordingConfig
-from edge_segnet.sinks.recording import RecordingSink
+from edge_segnet.sinks.recording.settings import RecordingConfig
+from edge_segnet.sinks.recording.sink import RecordingSink
 from tests.support.service import StreetService, drive, renumbered
 
 PLAIN: dict[str, Any] = {"free_mb": 0}

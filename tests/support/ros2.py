@@ -14,7 +14,7 @@ from mcap_ros2.decoder import DecoderFactory
 from mcap_ros2.writer import Writer
 
 from edge_segnet.core.errors import OutputError
-from edge_segnet.settings.schema import Ros2Config
+from edge_segnet.sinks.ros2.settings import Ros2Config
 
 FIELDS: dict[str, str] = {
     "builtin_interfaces/Time": "int32 sec\nuint32 nanosec",

@@ -16,8 +16,8 @@ from edge_segnet.core.documents import AgeDocument, DroppedDocument, StatusDocum
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Drops, Frame, Origin, Result, Segmentation, View
 from edge_segnet.scene.events import EventLog
-from edge_segnet.settings.schema import HttpConfig
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.http.sink import HttpSink
 from edge_segnet.sources.synthetic import SyntheticSource
 
 SIZE = (160, 120)

@@ -10,11 +10,11 @@ from edge_segnet.core.documents import result_document
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import Result
-from edge_segnet.settings.messages import JsonLinesConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.files.raw import RawFile, nobody_writes
 from edge_segnet.sinks.files.retention import Retention, require_folder
 from edge_segnet.sinks.files.rolling import RollingWriter, finish_leftovers
+from edge_segnet.sinks.files.settings import JsonLinesConfig
 
 SPARE: Final = 65_536
 """Bytes; a line has a few thousand at most."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from edge_segnet.core.errors import OutputError
-from edge_segnet.settings.messages import FilesSection
 from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.files.retention import MB, DiskFull, Retention
+from edge_segnet.sinks.files.settings import FilesSection
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", contravariant=True)

@@ -10,12 +10,12 @@ from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Image, Result
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import RenderStyle, render
-from edge_segnet.settings.messages import VideoConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.files.matroska import MatroskaFile, repair
 from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.files.retention import Retention, require_folder
 from edge_segnet.sinks.files.rolling import RollingWriter, finish_leftovers
+from edge_segnet.sinks.files.settings import VideoConfig
 
 SUFFIX: Final = ".mkv"
 SPARE: Final = 1_000_000

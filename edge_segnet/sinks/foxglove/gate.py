@@ -17,8 +17,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from edge_segnet.core import threads
-from edge_segnet.settings.schema import FoxgloveConfig
 from edge_segnet.sinks.access import is_loopback
+from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
 from edge_segnet.sinks.hosts import Hosts
 from edge_segnet.sinks.listening import bind
 

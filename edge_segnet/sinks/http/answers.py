@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -37,10 +38,19 @@ class Answers:
     """Answers; all state is in what it is given."""
 
     def __init__(
-        self, service: Service, hub: Hub, written: Written, metrics: Metrics, sessions: Sessions | None, *, secure: bool
+        self,
+        service: Service,
+        hub: Hub,
+        written: Written,
+        metrics: Metrics,
+        sessions: Sessions | None,
+        describe: Callable[[], bytes],
+        *,
+        secure: bool,
     ) -> None:
+        """``describe``: makes ``/api/openapi.json``, when somebody asks for it."""
         self._service, self._hub, self._written, self._metrics = service, hub, written, metrics
-        self._sessions, self._secure = sessions, secure
+        self._sessions, self._describe, self._secure = sessions, describe, secure
 
     async def page(self, request: Request) -> Response:
         return _asset(request, "index.html")
@@ -136,9 +146,7 @@ class Answers:
         return _json(await asyncio.to_thread(self._service.status))
 
     async def openapi(self, _request: Request) -> Response:
-        from edge_segnet.sinks.http.openapi import description  # makes schemas: nothing that a start should wait for
-
-        return Response(await asyncio.to_thread(description), media_type=JSON)
+        return Response(await asyncio.to_thread(self._describe), media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:
         data, media_type = await asyncio.to_thread(self._metrics.text, request.headers.get("accept", ""))

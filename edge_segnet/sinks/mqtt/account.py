@@ -13,8 +13,8 @@ from typing import Final
 from edge_segnet.core import uris
 from edge_segnet.core.errors import Key, SettingsError
 from edge_segnet.core.uris import BrokerUri
-from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks.access import credential, read_secret
+from edge_segnet.sinks.mqtt.settings import MqttConfig
 
 MAX_PASSWORD: Final = 4096
 """Bytes: some clouds take a signed token as the password."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from edge_segnet.core.documents import StatusDocument
 from edge_segnet.core.types import View
-from edge_segnet.settings.messages import HomeAssistant
+from edge_segnet.sinks.mqtt.settings import HomeAssistant
 
 Component = dict[str, Any]
 SILENT_AFTER_S: Final = 30

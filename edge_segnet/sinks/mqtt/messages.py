@@ -13,11 +13,11 @@ from edge_segnet.core.types import Result, View
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.scene.events import Event
-from edge_segnet.settings.messages import MqttConfig
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import identity
 from edge_segnet.sinks.mqtt.discovery import Device, discovery
 from edge_segnet.sinks.mqtt.protocol import Message
+from edge_segnet.sinks.mqtt.settings import MqttConfig
 
 EXPIRY_S: Final = 10
 """A broker need not keep older results for a receiver that is away."""

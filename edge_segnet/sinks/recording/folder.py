@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.files.retention import MB, NO_ROOM, DiskFull, Retention
 from edge_segnet.sinks.files.rolling import finish_leftovers
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.mcap_file import CHUNK, McapFile, is_whole, repair
+from edge_segnet.sinks.recording.settings import RecordingConfig
 
 logger = logging.getLogger(__name__)
 FLUSH_S: Final = 1.0

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge_segnet.core import threads
-from edge_segnet.settings.schema import RecordingConfig
 from edge_segnet.sinks.files.retention import MB
 from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.folder import Folder
 from edge_segnet.sinks.recording.mcap_file import CHUNK
+from edge_segnet.sinks.recording.settings import RecordingConfig
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 0.25

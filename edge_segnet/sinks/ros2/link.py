@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from edge_segnet.core.errors import OutputError, SettingsError
-from edge_segnet.settings.schema import Ros2Config
+from edge_segnet.sinks.ros2.settings import Ros2Config
 
 
 class Publisher(Protocol):

@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.settings.schema import HttpConfig
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.fuzz.mutate import mutated
 from tests.support.service import StreetService, drive
 

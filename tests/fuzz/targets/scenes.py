@@ -13,7 +13,7 @@ from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.scene import interpreter
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
-from edge_segnet.settings import load as settings
+from edge_segnet.sinks import registry as settings
 from tests.support.results import frame_of, segmentation_of
 
 PLAIN: Final = (0, 1, 0.5, 1e-300, 5e-324, 1 - 1e-16, 0.3, 0.7, 0.999999, 1e-12, 0.25, -0.0)

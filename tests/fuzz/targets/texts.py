@@ -14,7 +14,8 @@ from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.core.errors import UsageError
 from edge_segnet.graph.spec import load_spec
 from edge_segnet.pictures.files import write_lut
-from edge_segnet.settings import load as settings
+from edge_segnet.settings.load import parse_setting
+from edge_segnet.sinks import registry as settings
 from tests.fuzz.mutate import TOKENS, mutated, mutated_png, mutated_text
 
 ROOT: Final = Path(__file__).parents[3]
@@ -171,7 +172,7 @@ class Flags:
         return key + rng.choice(("=", "=", "=", "==", " =", "")) + value
 
     def run(self, case: list[str]) -> None:
-        settings.load(None, [settings.parse_setting(text) for text in case])
+        settings.load(None, [parse_setting(text) for text in case])
 
 
 SECRET: Final = "S3cr3tPW"

@@ -8,7 +8,7 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import View
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.sinks.browser.look import OpenPage, halves, live, wait_for_pixel
 from tests.support.service import StreetService, drive, driving, serving
 

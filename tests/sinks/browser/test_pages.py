@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.sinks.browser.look import OpenPage, halves, live
 from tests.support.service import StreetService, driving, serving
 

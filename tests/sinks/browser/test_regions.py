@@ -13,10 +13,10 @@ import pytest
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import FreeSpace, Region, Result, View
 from edge_segnet.pictures.files import encode
-from edge_segnet.settings.load import load
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from edge_segnet.settings.schema import Config
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.sink import HttpSink
+from edge_segnet.sinks.registry import load
 from tests.scene.test_events import event_of
 from tests.sinks.browser.look import halves, live
 from tests.support.service import StreetService, driving, serving

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_segnet.sinks.http import HttpSink
+from edge_segnet.sinks.http.sink import HttpSink
 from tests.sinks.browser.look import halves, live
 from tests.support.service import StreetService, driving, serving
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ import sys
 
 from edge_segnet.core.files import state_folder
 from edge_segnet.scene.events import EventLog
-from edge_segnet.sinks.mqtt import MqttSink
+from edge_segnet.sinks.mqtt.sink import MqttSink
 from tests.sinks.mqtt.stage import config, happen
 from tests.support.service import StreetService
 

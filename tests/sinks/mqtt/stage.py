@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_segnet.scene.events import Event, EventLog
-from edge_segnet.settings.messages import MqttConfig
-from edge_segnet.sinks.mqtt import MqttSink
+from edge_segnet.sinks.mqtt.settings import MqttConfig
+from edge_segnet.sinks.mqtt.sink import MqttSink
 from tests.support.service import StreetService
 from tests.support.waiting import wait_until
 

@@ -13,9 +13,9 @@ from edge_segnet.doctor.connect import try_connect
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.systemd import Unit
-from edge_segnet.settings.messages import MqttConfig
-from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.mqtt.account import account
+from edge_segnet.sinks.mqtt.settings import MqttConfig
+from edge_segnet.sinks.registry import configured
 from tests.sinks.mqtt.mosquitto import Mosquitto, free_port
 from tests.sinks.mqtt.receiver import Receiver
 from tests.sinks.mqtt.stage import config, connected, sending
@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 
 def judged(url: str, unit: Unit | None = None, **settings: object) -> Finding:
     mqtt = MqttConfig.model_validate({"url": url, "prefix": "robot", **settings})
-    (finding,) = checks.check(Context(config=Config(mqtt=mqtt), unit=unit))
+    (finding,) = checks.check(Context(config=configured(mqtt=mqtt), unit=unit))
     return finding
 
 

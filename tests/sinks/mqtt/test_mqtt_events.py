@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.scene.events import EventLog
-from edge_segnet.sinks.mqtt import MqttSink
+from edge_segnet.sinks.mqtt.sink import MqttSink
 from tests.sinks.mqtt.cutting_proxy import CuttingProxy
 from tests.sinks.mqtt.mosquitto import Mosquitto
 from tests.sinks.mqtt.publisher import Publisher

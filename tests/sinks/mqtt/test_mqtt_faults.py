@@ -15,7 +15,7 @@ import pytest
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.sinks.fanout import Fanout
-from edge_segnet.sinks.mqtt import MqttSink
+from edge_segnet.sinks.mqtt.sink import MqttSink
 from tests.sinks.mqtt.hostile import DEEDS, Hostile
 from tests.sinks.mqtt.mosquitto import Mosquitto, free_port
 from tests.sinks.mqtt.receiver import Receiver
@@ -202,7 +202,7 @@ def test_a_port_where_something_else_listens(service: StreetService) -> None:
 def test_without_paho_it_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['paho'] = None\n"
-        "from edge_segnet.sinks.mqtt import MqttSink\n"
+        "from edge_segnet.sinks.mqtt.sink import MqttSink\n"
         "from tests.sinks.mqtt.stage import config; from tests.support.service import StreetService\n"
         "MqttSink(config(1), StreetService())\n"
     )

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from edge_segnet.core.types import Result
-from edge_segnet.settings.schema import RtspConfig
-from edge_segnet.sinks.rtsp import RtspSink
+from edge_segnet.sinks.rtsp.settings import RtspConfig
+from edge_segnet.sinks.rtsp.sink import RtspSink
 from tests.support.halves import halves
 from tests.support.service import StreetService
 from tests.support.waiting import wait_until

@@ -13,7 +13,9 @@ from edge_segnet.doctor import devices, gstreamer
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
-from edge_segnet.settings.schema import CameraConfig, Config, RtspConfig
+from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sinks.registry import configured
+from edge_segnet.sinks.rtsp.settings import RtspConfig
 from edge_segnet.sources import gst, gst_plan
 from tests.board.test_board import tree
 
@@ -34,7 +36,7 @@ print(json.dumps([[one.title, one.status, one.seen, one.facts] for one in device
 
 
 def found(*, rtsp: RtspConfig | None = None, **cameras: CameraConfig) -> dict[str, Finding]:
-    config = Config(cameras=cameras, rtsp=rtsp)
+    config = configured(cameras=cameras, rtsp=rtsp)
     return {finding.title: finding for finding in gstreamer.check(Context(config=config))}
 
 

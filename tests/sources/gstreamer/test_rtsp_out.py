@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import OutputError, UsageError
-from edge_segnet.settings.schema import RtspConfig
-from edge_segnet.sinks.rtsp import RtspSink
+from edge_segnet.sinks.rtsp.settings import RtspConfig
+from edge_segnet.sinks.rtsp.sink import RtspSink
 from tests.support.halves import ROAD, SKY, halves
 from tests.support.service import StreetService
 from tests.support.waiting import wait_until
@@ -173,7 +173,7 @@ def test_it_closes_at_once_and_frees_its_port() -> None:
 def test_a_machine_without_gstreamer_is_told_what_to_install() -> None:
     program = (
         "import sys; sys.modules['gi'] = None\n"
-        "from edge_segnet.settings.schema import RtspConfig; from edge_segnet.sinks.rtsp import RtspSink\n"
+        "from edge_segnet.settings.schema import RtspConfig; from edge_segnet.sinks.rtsp.sink import RtspSink\n"
         "RtspSink(RtspConfig(), None)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

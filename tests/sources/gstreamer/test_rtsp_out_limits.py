@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_segnet.core.errors import SettingsError, UsageError
-from edge_segnet.settings.schema import RtspConfig, TokenFile
-from edge_segnet.sinks.rtsp import RtspSink
+from edge_segnet.settings.sections import TokenFile
+from edge_segnet.sinks.rtsp.settings import RtspConfig
+from edge_segnet.sinks.rtsp.sink import RtspSink
 from tests.support.halves import ROAD, halves
 from tests.support.service import StreetService, segmented
 from tests.support.waiting import wait_until

@@ -19,8 +19,8 @@ from typing import Any, Final
 from edge_segnet.core import threads
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.types import Result
-from edge_segnet.sinks.panel import compose
-from edge_segnet.sinks.window import HEADER
+from edge_segnet.sinks.display.panel import compose
+from edge_segnet.sinks.display.window import HEADER
 
 logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 2.0

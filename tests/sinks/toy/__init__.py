@@ -1,0 +1,1 @@
+"""A sink that nobody but a test knows: a folder and a line."""
