@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from edge_segnet.backends import reading
 from edge_segnet.core.errors import DeviceLost, ModelError, UsageError
 from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.core.types import Backend, CpuPrecision
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.cuda.probe import find_gpu
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard, OnnxModel
+from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
 from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ BackendKind = Literal["auto", "onnx", "openvino", "tensorrt"]
 if TYPE_CHECKING:  # who has no GPU does not wait for it
     from edge_segnet.engine.manifest import EngineFile
 
-Model: TypeAlias = "OnnxModel | EngineFile"
+Model: TypeAlias = "OnnxModel | LoweredModel | EngineFile"
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,24 @@ def open_model(
     model = read_model(name, size, colours)
     read = time.perf_counter()
     backend = open_backend(model, kind, options)
-    sha256 = model.sha256 if isinstance(model, OnnxModel) else model.manifest.files.engine
+    sha256 = model.sha256 if isinstance(model, (OnnxModel, LoweredModel)) else model.manifest.files.engine
     return OpenModel(model.card, backend, sha256, 1e3 * (read - started), 1e3 * (time.perf_counter() - read))
+
+
+def read_apart(
+    name: str,
+    size: tuple[int, int] | None = None,
+    colours: Path | None = None,
+    kind: BackendKind = "auto",
+    begun: reading.Reading | None = None,
+) -> Model:
+    """As ``read_model``, for ``kind``, in a process of its own: for who must not wait for a library meanwhile.
+    ``begun``: that process, if it is at work already.
+    """
+    if name.endswith(ENGINE_SUFFIX):
+        return read_model(name, size, colours)
+    model = (begun or reading.Reading(name, size, reading.targets(kind))).result()
+    return _told(_coloured(model, colours))
 
 
 def read_model(name: str, size: tuple[int, int] | None = None, colours: Path | None = None) -> Model:
@@ -83,9 +100,16 @@ def read_model(name: str, size: tuple[int, int] | None = None, colours: Path | N
     model = _read(name)
     if size is not None:
         model = resized(model, size)
-    if colours is not None:
-        card = replace(model.card, classes=recoloured(model.card.classes, colours))
-        model = replace(model, card=card)
+    return _told(_coloured(model, colours))
+
+
+def _coloured(model: Model, colours: Path | None) -> Model:
+    if colours is None:
+        return model
+    return replace(model, card=replace(model.card, classes=recoloured(model.card.classes, colours)))
+
+
+def _told(model: Model) -> Model:
     if model.card.licence:
         logger.info("%s: %s", model.card.name, model.card.licence)
     return model
@@ -105,6 +129,9 @@ def resized(model: Model, size: tuple[int, int]) -> Model:
         raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
     if isinstance(model, OnnxModel):
         return cards.resized(model, size)
+    if isinstance(model, LoweredModel):
+        again = reading.read(str(model.path), size, tuple(model.graphs))
+        return replace(again, card=replace(again.card, classes=model.card.classes))
     if size != model.card.size:
         raise ModelError(
             "{} is built for {}x{}".format(model.path, *model.card.size),
@@ -153,7 +180,7 @@ def _fall_back(model: Model, options: BackendOptions, reason: ModelError | Devic
 def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backend:
     from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
 
-    if not isinstance(model, OnnxModel):
+    if not isinstance(model, (OnnxModel, LoweredModel)):
         from edge_segnet.engine.load import load_source
 
         model = load_source(model)

@@ -12,12 +12,11 @@ import numpy as np
 import onnxruntime
 
 from edge_segnet.backends.decoded import from_head, segmentation
+from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame, Segmentation
-from edge_segnet.graph.card import OnnxModel
-from edge_segnet.graph.head import DECODED, Decode
-from edge_segnet.graph.lower import lower
+from edge_segnet.graph.head import DECODED
 
 MAX_REASON: Final = 240
 
@@ -64,14 +63,12 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, model: OnnxModel, options: CpuOptions | None = None) -> None:
+    def __init__(self, model: CpuModel, options: CpuOptions | None = None) -> None:
         self.model_name = model.card.name
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration
-        decode = Decode(model.card.temperature, len(self.classes))
-        lowered = lower(model.proto, "onnxruntime", head="decode", decode=decode, view=model.view)
-        self._session: Any = make_session(lowered.model.SerializeToString(), options or CpuOptions())
+        self._session: Any = make_session(graph_for(model, "onnxruntime"), options or CpuOptions())
         self._lock = threading.Lock()
 
     def infer(self, frame: Frame) -> Segmentation:

@@ -11,13 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from edge_segnet.backends.decoded import from_head, segmentation
+from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import cache_folder
 from edge_segnet.core.types import CpuPrecision, Frame, Segmentation
-from edge_segnet.graph.card import OnnxModel
-from edge_segnet.graph.head import DECODED, Decode
-from edge_segnet.graph.lower import lower
+from edge_segnet.graph.head import DECODED
 from edge_segnet.graph.view import first_line
 
 HINTS: Final[Mapping[str, str]] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -32,7 +31,7 @@ NO_JIT: Final = "can't protect"
 class OpenVinoBackend:
     """The ``Backend`` of CPUs that OpenVINO is quick on."""
 
-    def __init__(self, model: OnnxModel, threads: int = 0, precision: CpuPrecision = "auto") -> None:
+    def __init__(self, model: CpuModel, threads: int = 0, precision: CpuPrecision = "auto") -> None:
         """Compiles for this processor; ``threads`` 0 means one per core.
 
         Raises:
@@ -46,9 +45,7 @@ class OpenVinoBackend:
         self.precision = _chosen(core, precision)
         self.name = "openvino" if self.precision == "fp32" else f"openvino-{self.precision}"
         self.provenance: dict[str, Any] = {"precision": self.precision, "threads": threads}
-        decode = Decode(model.card.temperature, len(self.classes))
-        lowered = lower(model.proto, "openvino", head="decode", decode=decode, view=model.view)
-        self._request = _compiled(core, lowered.model.SerializeToString(), threads, self.precision)
+        self._request = _compiled(core, graph_for(model, "openvino"), threads, self.precision)
         self._lock = threading.Lock()
         """Guards the request: it holds the inputs and outputs of one frame."""
 

@@ -20,11 +20,11 @@ import numpy as np
 from edge_segnet.backends import openvino
 from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
 from edge_segnet.backends.openvino import OpenVinoBackend
+from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.core.files import cache_folder, write_bytes
 from edge_segnet.core.types import Backend, CpuPrecision, Frame, Image
 from edge_segnet.engine.golden import LEAST_AGREEMENT, agreement, golden_frame
-from edge_segnet.graph.card import OnnxModel
 
 logger = logging.getLogger(__name__)
 LAPS: Final = 5
@@ -44,7 +44,7 @@ class Outcome:
     reason: str
 
 
-def open_quickest(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, str]:
+def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, str]:
     """The quickest CPU backend that sees what ONNX Runtime in float32 sees, and why it is that one.
 
     Raises:
@@ -64,13 +64,13 @@ def open_quickest(model: OnnxModel, options: CpuOptions, precision: CpuPrecision
     return backend, outcome.reason
 
 
-def _open(runtime: str, model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> Backend:
+def _open(runtime: str, model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> Backend:
     if runtime == "onnx":
         return OnnxBackend(model, options)
     return OpenVinoBackend(model, options.threads, precision)
 
 
-def _race(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, Outcome]:
+def _race(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, Outcome]:
     """One after the other, and neither spins: idle threads of ONNX Runtime would slow OpenVINO by half."""
     onnx = OnnxBackend(model, CpuOptions(options.threads, spinning=False))
     image = golden_frame(model.card.size, model.card.fit)
@@ -97,7 +97,7 @@ def _race(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> tup
     return _settled(onnx, options, model), Outcome("onnx", f"{facts}: {why}")
 
 
-def _settled(onnx: OnnxBackend, options: CpuOptions, model: OnnxModel) -> OnnxBackend:
+def _settled(onnx: OnnxBackend, options: CpuOptions, model: CpuModel) -> OnnxBackend:
     """The winner as it was asked for: the race's does not spin."""
     if not options.spinning:
         return onnx
@@ -119,9 +119,9 @@ def _frame(image: Image) -> Frame:
     return Frame(image, None, 0, time.monotonic_ns(), time.time(), "race")
 
 
-def _key(model: OnnxModel, options: CpuOptions, precision: CpuPrecision) -> str:
+def _key(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> str:
     facts = {
-        "model": model.sha256 or sha256(model.proto.SerializeToString()).hexdigest(),
+        "model": model.sha256 or sha256(graph_for(model, "onnxruntime")).hexdigest(),
         "size": model.card.size,
         "precision": precision,
         "threads": options.threads,

@@ -24,7 +24,7 @@ from edge_segnet.engine import golden
 from edge_segnet.engine.library import find_library
 from edge_segnet.engine.load import EngineNetwork, Verified, check_machine, check_source, verify
 from edge_segnet.engine.manifest import EngineFile
-from edge_segnet.graph.card import ModelCard, OnnxModel
+from edge_segnet.graph.card import LoweredModel, ModelCard, OnnxModel
 from edge_segnet.graph.lower import Precision
 
 logger = logging.getLogger(__name__)
@@ -243,7 +243,7 @@ class TensorRTBackend:
             self._lost = self._lost or DeviceLost(f"{self.model_name} is closed")
 
 
-def open_engine(engine: Path, model: OnnxModel | EngineFile, memory: Memory) -> TensorRTBackend:
+def open_engine(engine: Path, model: OnnxModel | LoweredModel | EngineFile, memory: Memory) -> TensorRTBackend:
     """A verified, loaded and self-tested engine.
 
     Raises:

@@ -31,7 +31,7 @@ from edge_segnet.engine.manifest import (
 )
 from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ENGINE_SUFFIX, OnnxModel
+from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, OnnxModel
 from edge_segnet.pictures.files import decode_labels
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def engine_folders() -> tuple[Path, ...]:
     return Path(state) / "engines", Path("engines")
 
 
-def find_engine(model: OnnxModel | EngineFile) -> Path:
+def find_engine(model: OnnxModel | LoweredModel | EngineFile) -> Path:
     """The engine file of a model: itself, or the one of its file's name.
 
     Raises:
@@ -138,7 +138,7 @@ def verify(engine: Path) -> Verified:
     return Verified(engine, manifest, contents[engine], cubins, golden)
 
 
-def check_source(verified: Verified, model: OnnxModel | EngineFile) -> None:
+def check_source(verified: Verified, model: OnnxModel | LoweredModel | EngineFile) -> None:
     """Raises ModelError: the engine was built from another model, or at another size."""
     if isinstance(model, EngineFile):
         return

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.engine.manifest import Manifest, cubin_path, golden_path
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.card import LoweredModel, OnnxModel
 
 
-def source_hash(model: OnnxModel) -> str:
+def source_hash(model: OnnxModel | LoweredModel) -> str:
     """SHA-256 of the model's file, and of its weights where they lie in other files; raises ModelError: it has none."""
     if not model.sha256:
         raise ModelError(f"{model.card.name}: an engine is built from an .onnx file")

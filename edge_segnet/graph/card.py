@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -25,6 +26,7 @@ from edge_segnet.graph.view import View
 
 KEY: Final = "edge_segnet."
 ENGINE_SUFFIX: Final = ".engine"
+CpuTarget = Literal["onnxruntime", "openvino"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ class OnnxModel:
     def shapes(self) -> View:
         """The view; inferred now if nobody needed it before."""
         return self.view or View(self.proto)
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredModel:
+    """What another process has made of a model file: for each target that was asked for, the serialised graph."""
+
+    card: ModelCard
+    path: Path
+    sha256: str
+    graphs: Mapping[CpuTarget, bytes]
 
 
 def attach(

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_model, resized
+from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_apart, read_model, resized
+from edge_segnet.backends.reading import Reading, targets
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, View
@@ -81,14 +82,21 @@ def _facts(path: Path) -> tuple[str, int, int, int]:
     return str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def load(config: Config) -> Loaded:
-    """Open the model that the settings name and let it segment one picture.
+def begin(config: Config) -> Reading | None:
+    """Have the settings' model read while something else is done; None: it is not there, or needs no reading."""
+    if config.model.endswith(ENGINE_SUFFIX) or not is_there(config):
+        return None
+    return Reading(config.model, config.network_size, targets(config.backend))
+
+
+def load(config: Config, begun: Reading | None = None) -> Loaded:
+    """Open the model that the settings name, ``begun`` to be read if so, and let it segment one picture.
 
     Raises:
         ModelError: missing, damaged, or it can't run here at that size.
     """
     mark = fingerprint(config)
-    model = read_model(config.model, config.network_size, config.colours)
+    model = read_apart(config.model, config.network_size, config.colours, config.backend, begun)
     options = BackendOptions(config.threads, False, config.precision, config.memory, config.fallback)
 
     kind = config.backend

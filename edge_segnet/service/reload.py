@@ -15,12 +15,13 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge_segnet.backends.reading import Reading
 from edge_segnet.core import threads
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, OutputError
 from edge_segnet.core.types import Backend
@@ -31,13 +32,13 @@ from edge_segnet.service import model as models
 from edge_segnet.service import outcome
 from edge_segnet.service.camera import Camera, Surroundings
 from edge_segnet.service.model import Loaded, Setup
-from edge_segnet.service.sinks import Exchange, SinkManager
+from edge_segnet.service.plan import Prepared, is_another
+from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
 from edge_segnet.service.watched import Watched
 from edge_segnet.settings.schema import Config
 
 logger = logging.getLogger(__name__)
-MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "size", "colours", "threads")
 LOOK_S: Final = 0.5
 """Between two looks at the settings file, at a model that is waited for, and at what may be closed."""
 STOP_S: Final = 1.0
@@ -57,26 +58,14 @@ class Origin:
     wait_for_model: bool = False
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """All that new settings need, made; nobody uses it yet. While the model is waited for: sinks only."""
-
-    config: Config
-    sinks: Exchange
-    setup: Setup | None = None
-    running: Mapping[str, Camera] = field(default_factory=dict)
-    changes: tuple[tuple[Camera, Callable[[], None]], ...] = ()
-    fresh: tuple[Camera, ...] = ()
-    gone: tuple[Camera, ...] = ()
-    alarms: frozenset[AlarmKey] = frozenset()
-
-
 class Reloader:
     """Owns what is at work; ``ask`` and ``commit`` are the main thread's, everything else happens on the worker."""
 
     def __init__(self, first: Config, origin: Origin, state: State, sinks: SinkManager, around: Surroundings) -> None:
         self._origin, self._state, self._sinks, self._around = origin, state, sinks, around
         self._config, self._waits = first, False
+        self._begun: Reading | None = None
+        """The first model, while the sinks are made."""
         self._file = Watched(origin.file)
         self._asked = threading.Event()
         self._stopping = threading.Event()
@@ -111,8 +100,8 @@ class Reloader:
         self._sinks.commit(new.sinks)
         if new.setup is not None:
             self._around.alarms.want(new.alarms)
-            for _, take in new.changes:
-                take()
+            for camera, change in new.changes:
+                camera.take(change)
             for camera in new.gone:
                 camera.ask_to_stop()
             self._state.take(new.setup, new.running)
@@ -161,6 +150,7 @@ class Reloader:
         """Sinks first, so that they can say what is waited for; then the model and the cameras."""
         began_ns = time.monotonic_ns()
         try:
+            self._begun = models.begin(self._config)  # while the sinks are made
             self._waits = True
             self._exchange(lambda made: self._prepared(self._config, made))
             self._wait_for_model()
@@ -169,6 +159,10 @@ class Reloader:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread must hear of it
             self.failure = error
             return False
+        finally:
+            if self._begun is not None:
+                self._begun.close()
+                self._begun = None
         self._generation += 1
         self._tell(began_ns, first=True)
         return not self._stopping.is_set()
@@ -248,17 +242,22 @@ class Reloader:
         kept = {name: camera for name, camera in running.items() if camera.stays(setup)}
         fresh = {name: self._camera(name, setup, made) for name in config.cameras if name not in kept}
         cameras = {name: kept.get(name) or fresh[name] for name in config.cameras}
-        changes = tuple((camera, _taking(camera, setup)) for camera in kept.values())
+        changes = tuple((camera, camera.change(setup)) for camera in kept.values())
         gone = tuple(camera for name, camera in running.items() if name not in kept)
-        alarms = frozenset[AlarmKey]().union(*(_watched(setup, name) for name in cameras))
+        judged = [*(camera.watched for camera in fresh.values()), *(change.refiner.watched for _, change in changes)]
+        alarms = frozenset[AlarmKey]().union(*judged)
         return Prepared(config, sinks, setup, cameras, changes, tuple(fresh.values()), gone, alarms)
 
     def _loaded(self, config: Config, made: ExitStack) -> Loaded:
         """The model at work, or another that is closed again if this comes to nothing."""
         old = self._state.loaded
-        if old is not None and not _is_another(config, self._config, old):
+        if old is not None and not is_another(config, self._config, old):
             return old
-        loaded = models.load(config)
+        begun, self._begun = self._begun, None
+        if begun is not None and config != self._config:
+            begun.close()  # the settings changed before the model could be taken
+            begun = None
+        loaded = models.load(config, begun)
         made.callback(loaded.backend.close)
         return loaded
 
@@ -293,26 +292,3 @@ class Reloader:
                 backend.close()
             except Exception as error:  # noqa: BLE001 - it is gone either way
                 logger.warning("%s: could not be closed (%s)", name, threads.told(error))
-
-
-def _taking(camera: Camera, setup: Setup) -> Callable[[], None]:
-    change = camera.change(setup)
-    return lambda: camera.take(change)
-
-
-def _watched(setup: Setup, camera: str) -> frozenset[AlarmKey]:
-    """The alarms that may be on at a camera."""
-    config = setup.config
-    everywhere = [rule.name for rule in config.rules if rule.region is None]
-    rules = [rule.name for rule in config.rules if rule.region and config.regions[rule.region].sees(camera)]
-    return frozenset((name, camera) for name in everywhere + rules)
-
-
-def _is_another(config: Config, old: Config, loaded: Loaded) -> bool:
-    """Whether the settings ask for another model, or its file has changed."""
-    if any(getattr(config, key) != getattr(old, key) for key in MODEL_KEYS):
-        return True
-    rates = [[camera.rate for camera in each.cameras.values()] for each in (config, old)]
-    if config.size == "auto" and rates[0] != rates[1]:
-        return True
-    return models.fingerprint(config) != loaded.fingerprint
