@@ -189,6 +189,8 @@ class View:
     fit: Fit = "stretch"
     regions: Mapping[str, RegionShape] = field(default_factory=dict)
     rules: Sequence[RuleShape] = ()
+    metric: frozenset[str] = frozenset()
+    """Cameras whose mount is known, so that free distances are in metres, too."""
 
     def concerns(self, rule: RuleShape, camera: str) -> bool:
         """Whether a rule is judged at a camera."""

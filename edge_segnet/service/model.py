@@ -56,7 +56,8 @@ class Setup:
     def view(self) -> View:
         """What their results are to be read with."""
         card, config = self.loaded.card, self.config
-        return View(card.classes, card.fit, config.regions, config.rules)
+        metric = frozenset(name for name, camera in config.cameras.items() if camera.mount is not None)
+        return View(card.classes, card.fit, config.regions, config.rules, metric)
 
 
 def network_of(loaded: Loaded) -> Network:

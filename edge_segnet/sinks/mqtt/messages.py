@@ -9,20 +9,20 @@ from typing import Any, Final
 
 from edge_segnet.core.documents import SCHEMA, StatusDocument, result_document, utc
 from edge_segnet.core.documents.compat import result_0_1
+from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Result, View
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.scene.events import Event
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import identity
-from edge_segnet.sinks.mqtt.discovery import Device, discovery
+from edge_segnet.sinks.mqtt.announced import Announced
+from edge_segnet.sinks.mqtt.discovery import Device, discovery, topic_of
 from edge_segnet.sinks.mqtt.protocol import Message
 from edge_segnet.sinks.mqtt.settings import MqttConfig
 
 EXPIRY_S: Final = 10
 """A broker need not keep older results for a receiver that is away."""
-LEFT_OUT: Final = frozenset({"sinks"})
-"""Of the status: nobody needs it twice, and it changes all the time."""
 
 
 class Messages:
@@ -30,6 +30,7 @@ class Messages:
 
     def __init__(self, config: MqttConfig, service: Service, client_id: str) -> None:
         self._config, self._service, self._identity = config, service, identity(client_id)
+        self._announced = Announced(state_folder() / "mqtt-home-assistant.json")
 
     def topic(self, name: str) -> str:
         """``PREFIX/name``."""
@@ -41,8 +42,7 @@ class Messages:
 
     def status(self, told: StatusDocument) -> Message:
         """The daemon's status, ``told`` by ``Service.status``."""
-        kept = {key: value for key, value in told.to_dict().items() if key not in LEFT_OUT}
-        return self._status({"online": True, "at": utc(time.time()), **kept})
+        return self._status({"online": True, "at": utc(time.time()), **told.to_dict()})
 
     def _status(self, document: Mapping[str, Any]) -> Message:
         return Message(self.topic("status"), _json(document), self._config.qos.status, retain=True)
@@ -84,16 +84,23 @@ class Messages:
         told = tuple(facts.items())
         return Message(self.topic(name), picture, self._config.qos.frame, False, EXPIRY_S, "image/jpeg", told)
 
-    def discovery(self, view: View, told: StatusDocument) -> Message | None:
-        """For Home Assistant; None: it is not wanted."""
-        settings = self._config.home_assistant
-        if settings is None:
-            return None
-        prefix, cameras = self._config.prefix, list(self._service.cameras)
+    def discovery(self, view: View, told: StatusDocument) -> list[Message]:
+        """For Home Assistant: what there is, and what there was and is no more."""
+        settings, prefix, cameras = self._config.home_assistant, self._config.prefix, list(self._service.cameras)
+        topic = None if settings is None else topic_of(settings, self._identity)
+        messages = [Message(other, b"", 1, retain=True) for other in self._announced.others(topic)]
+        if settings is None or topic is None:
+            return messages
         pictures = {name: self.topic(f"frame/{name}") for name in cameras} if self._config.frame else {}
-        device = Device(prefix, self._identity, view, cameras, pictures)
-        topic, document = discovery(settings, device, told)
-        return Message(topic, _json(document), 1, retain=True)
+        device = Device(prefix, self._identity, view, cameras, pictures, sorted(told.sinks))
+        document = discovery(settings, device, told)
+        document["components"] = self._announced.complete(topic, document["components"])
+        return [*messages, Message(topic, _json(document), 1, retain=True)]
+
+    def discovered(self, message: Message) -> None:
+        """It was sent: a device that was emptied needs that once."""
+        if not message.payload:
+            self._announced.forget(message.topic)
 
 
 def _json(document: Mapping[str, Any]) -> bytes:

@@ -38,7 +38,7 @@ class Sender:
         self._stopping = False
         self._look_s = self._status_s = self._retry_s = 0.0
         self._shown: Any = None
-        self._announced: Message | None = None
+        self._announced: list[Message] | None = None
         self._once = Once()
         self.state = "connecting"
         self.connections = 0
@@ -143,10 +143,15 @@ class Sender:
     def _announce(self, told: StatusDocument) -> None:
         """Tell Home Assistant what there is, when there is something new; before the status, which it needs then."""
         view = self._service.view
-        message = None if view is None else self._messages.discovery(view, told)
-        if message is not None and message != self._announced and self._link.room:
+        messages = [] if view is None else self._messages.discovery(view, told)
+        if messages == self._announced:
+            return
+        for message in messages:
+            if not self._link.room:
+                return  # the next look goes on
             self._link.send(message)
-            self._announced = message
+            self._messages.discovered(message)
+        self._announced = messages
 
     def _send_newest(self, stream: Stream, make: Callable[[Result], Message | None]) -> None:
         """One at a time, and only when the last one is on its way: what waits here stays the newest."""
@@ -203,5 +208,6 @@ class Sender:
 def _essence(told: StatusDocument) -> Any:
     """What makes a status another one; numbers that change all the time don't."""
     cameras = {name: (camera.state, camera.source) for name, camera in told.cameras.items()}
+    sinks = {name: (sink.state, sink.error) for name, sink in told.sinks.items()}
     keys = {"state", "message", "ready", "healthy", "degraded", "model", "backend", "reload"}
-    return told.model_dump(include=keys), cameras
+    return told.model_dump(include=keys), cameras, sinks

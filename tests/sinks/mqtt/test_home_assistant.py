@@ -83,9 +83,14 @@ def test_sensors(broker: Mosquitto, ruled: StreetService, street: list[Result]) 
         values = _values(receiver, lambda each: each.get("state_topic") == "robot/result/front", result)
         assert float(values["front Road"]) == pytest.approx(100 * result["classes"]["Road"]["share"], abs=0.01)
         assert values["front ahead Road"] == values["front Road"] and values["front no-road"] == "ON"
-        assert len([name for name in values if name.startswith("front ahead ")]) == 2  # Road and Pavement
+        assert {name for name in values if name.startswith("front ahead ")} == {
+            *("front ahead Road", "front ahead Pavement", "front ahead free rows")
+        }
+        assert values["front ahead free rows"] == "None"  # this result has none
         states = _values(receiver, lambda each: each.get("state_topic") == "robot/status", status)
-        assert states == {"front running": "ON", "front frame rate": "0.0"}
+        cameras = {"front state": "running", "front running": "ON", "front frame rate": "0.0"}
+        board = {"Board throttled": "OFF", "Board temperature": "51.5"}
+        assert states == {"State": "running", "Degraded": "OFF", **board, **cameras}
         event = receiver.of("robot/event")[0].document
         told = json.loads(_values(receiver, lambda each: each["platform"] == "event", event)["Rules"])
         assert told["event_type"] == "start" and told["rule"] == "lost" and told["id"] == event["id"]
@@ -100,7 +105,9 @@ def test_sensors(broker: Mosquitto, ruled: StreetService, street: list[Result]) 
         gone = later.of("robot/status")[-1].document
         assert render(availability["value_template"], gone) == "offline"
         states = _values(later, lambda each: each.get("state_topic") == "robot/status", gone)
-        assert states == {"front running": "OFF", "front frame rate": "None"}
+        cameras = {"front state": "gone", "front running": "OFF", "front frame rate": "None"}
+        board = {"Board throttled": "OFF", "Board temperature": "None"}
+        assert states == {"State": "offline", "Degraded": "OFF", **board, **cameras}
 
 
 def test_every_camera_is_told_by_its_own_results(broker: Mosquitto, street: list[Result], ruled: StreetService) -> None:
@@ -126,4 +133,6 @@ def test_a_reload_is_told(broker: Mosquitto, ruled: StreetService) -> None:
         ruled.view = replace(ruled.view, rules=())
         ruled.changes["reload"] = {"at": "now", "ok": True, "message": ""}
         wait_until(lambda: len(receiver.of(topic)) == 2)
-        assert "no-road" not in receiver.of(topic)[-1].payload.decode()
+        components = receiver.of(topic)[-1].document["components"]
+        assert components["rule_front_no-road"] == {"platform": "binary_sensor"}  # how its protocol removes one
+        assert components["events"].keys() > {"platform"}

@@ -38,10 +38,10 @@ def test_from_rules_to_messages(broker: Mosquitto, state: Path, lines: Path, mod
     with Receiver(broker.port) as receiver:
         with program("--config", file, environment=environment) as service:
             service.wait_ready()
-            wait_until(lambda: receiver.of("robot/event") and len(receiver.of("robot/result/camera")) > 3)
+            wait_until(lambda: receiver.of("robot/event") and len(receiver.of("robot/result/front")) > 3)
             event = receiver.of("robot/event")[0].document
             assert event["kind"] == "start" and event["camera"] == "front" and event["region"] == "all"
-            assert event["rule"] in receiver.of("robot/result/camera")[-1].document["alarms"]
+            assert event["rule"] in receiver.of("robot/result/front")[-1].document["alarms"]
             sinks = service.get("/api/status").json()["sinks"]
             assert sinks["mqtt"]["state"] == "connected" and sinks["mqtt"]["sent"]["event"] >= 1
             assert sinks["jsonl"]["written"] > 0 and sinks["video"]["state"] == "writing"
@@ -50,7 +50,7 @@ def test_from_rules_to_messages(broker: Mosquitto, state: Path, lines: Path, mod
             assert 'edge_segnet_sink_error{sink="jsonl"} 0.0' in metrics
             file.write_text(SETTINGS.format(prefix="robot/moved", **given))
             service.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: receiver.of("robot/moved/result/camera"))
+            wait_until(lambda: receiver.of("robot/moved/result/front"))
             assert receiver.states()[-1] == "offline"
             assert service.end() < 5
         wait_until(lambda: receiver.of("robot/moved/status")[-1].document["message"] == "stopped")
