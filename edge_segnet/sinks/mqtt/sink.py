@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import SettingsError
@@ -20,10 +20,12 @@ from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import account
 from edge_segnet.sinks.mqtt.cursor import Cursor
-from edge_segnet.sinks.mqtt.protocol import Message
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.settings import MqttConfig
 from edge_segnet.sinks.mqtt.stream import Stream
+
+if TYPE_CHECKING:
+    from edge_segnet.sinks.mqtt.protocol import Message  # needs paho, which may be missing
 
 CLOSE_S: Final = 0.9
 
