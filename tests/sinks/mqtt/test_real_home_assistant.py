@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edge_segnet.core.types import FreeSpace, Region, Result
 from tests.sinks.mqtt.home import Home, home_assistant
@@ -49,7 +50,7 @@ def test_a_camera_that_goes_takes_its_values_along_and_what_is_removed_is_gone(
     assert ruled.view is not None
     two.view = replace(ruled.view, metric=frozenset({"front"}))
     two.changes["sinks"] = {}
-    settings = {"home_assistant": {}, "frame": {}}
+    settings: dict[str, Any] = {"home_assistant": {}, "frame": {}}
     with home_assistant(broker.port, tmp_path) as home:
         with sending(two, broker.port, **settings) as sink:
             wait_until(lambda: connected(sink))
