@@ -20,8 +20,8 @@ import pytest
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.service.model import Loaded, Setup
-from edge_segnet.settings.load import load
 from edge_segnet.settings.schema import Config
+from edge_segnet.sinks.registry import load
 from tests.service.test_life import LEFT, Stage, file, rule, running, settings
 from tests.support.models import save_tiny
 from tests.support.results import PlainBackend
