@@ -23,8 +23,8 @@ _NEEDED: Final = {
     "Interp": "a bilinear Resize with aligned corners would have to be written",
     "Python": "only SpatialDropoutLayer is known; the formula of another one is in its Python file",
     "Reshape": "shapes would have to be followed through it",
-    "Data": "replace it by an Input layer with the picture's shape",
-    "ImageData": "replace it by an Input layer with the picture's shape",
+    "MemoryData": "replace it by an Input layer with the picture's shape",
+    "HDF5Data": "replace it by an Input layer with the picture's shape",
 }
 
 
@@ -43,27 +43,30 @@ def _input(net: Net, layer: Layer) -> None:
     net.put(layer, net.picture(shape, layer.where))
 
 
-def _dense_image_data(net: Net, layer: Layer) -> None:
-    """A list of pictures and label pictures: becomes the input. OpenCV reads BGR 0..255; transform_param changes it."""
-    given, transform = layer.settings.dense_image_data_param, layer.settings.transform_param
-    if not given.is_color or transform.force_gray:
+def _data(net: Net, layer: Layer) -> None:
+    """A reader of pictures and labels: becomes the input. OpenCV reads BGR 0..255; transform_param changes it."""
+    field = {"DenseImageData": "dense_image_data_param", "ImageData": "image_data_param"}.get(layer.kind, "data_param")
+    given, transform = getattr(layer.settings, field), layer.settings.transform_param
+    if not getattr(given, "is_color", True) or transform.force_gray:
         raise layer.error("reads grey pictures", hint="colour pictures (BGR) are needed")
     if given.mean_file or transform.mean_file:
         raise layer.error("subtracts a mean picture from a file", hint="give its mean_value for each channel instead")
     if len(transform.mean_value) not in (0, 1, 3):
         raise layer.error(f"has {len(transform.mean_value)} mean values", hint="one, or three in BGR order")
-    size = (transform.crop_size,) * 2 if transform.crop_size else (given.new_width, given.new_height)
+    side = transform.crop_size or getattr(given, "crop_size", 0)
+    size = (side, side) if side else (getattr(given, "new_width", 0), getattr(given, "new_height", 0))
     if not all(size):
         size = DEFAULT_SIZE
         if net.size is None:
             net.notes.append(f"the file names no picture size: {size[0]}x{size[1]}, as SegNet's (--size changes it)")
     mean = tuple(transform.mean_value) or (0.0,)
     shape = (1, 3, size[1], size[0])
-    picture = net.picture(shape, layer.where, mean=mean * 3 if len(mean) == 1 else mean, scale=transform.scale)
+    scale = transform.scale * getattr(given, "scale", 1.0)
+    picture = net.picture(shape, layer.where, mean=mean * 3 if len(mean) == 1 else mean, scale=scale)
     net.put(layer, picture)
     for index in range(1, len(layer.tops)):
         net.put(layer, Truth(), index)
-    net.ignored.append(f"{layer.name} (DenseImageData): became the input; its labels are not needed")
+    net.ignored.append(f"{layer.name} ({layer.kind}): became the input; its labels are not needed")
 
 
 def _convolution(net: Net, layer: Layer) -> None:
@@ -218,7 +221,9 @@ def _nothing(net: Net, layer: Layer) -> None:
 
 HANDLERS: dict[str, Callable[[Net, Layer], None]] = {
     "Input": _input,
-    "DenseImageData": _dense_image_data,
+    "DenseImageData": _data,
+    "Data": _data,
+    "ImageData": _data,
     "Convolution": _convolution,
     "Deconvolution": _convolution,
     "BN": affine.bn,

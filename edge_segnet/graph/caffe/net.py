@@ -192,9 +192,7 @@ class Net:
                 f"{self._prototxt}: for a picture of {sizes[0]} the network gives {sizes[1]} scores",
                 hint="another --size (a multiple of 8, say) may help; an encoder alone has no full-size output",
             )
-        if unused := [name for name in self._weights if name not in self._used]:
-            some = f"{', '.join(unused[:3])}{' and so on' if len(unused) > 3 else ''}"
-            self.notes.append(f"{len(unused)} layers of {self._caffemodel.name} are not in the prototxt: {some}")
+        self.notes += self._about_unused()
         self._weights.clear()
         model = self._model(logits)
         kinds = Counter(layer.kind for layer in self._description.layers)
@@ -203,6 +201,24 @@ class Net:
             model, self._description.name, size, logits.shape[0], count(model), kinds, self.folded, self.ignored,
             self.notes,
         )  # fmt: skip
+
+    def _about_unused(self) -> list[str]:
+        """What the file has weights for and the prototxt has not: normalisations usually, absorbed by convolutions."""
+        unused = {name: blobs for name, blobs in self._weights.items() if name not in self._used}
+        norms = [name for name, blobs in unused.items() if _normalises(blobs)]
+        others = [name for name in unused if name not in norms]
+        where = f"{self._caffemodel.name} are not in the prototxt"
+        notes = []
+        if norms:
+            empty = all(not blob.any() or (blob == blob.flat[0]).all() for name in norms for blob in unused[name])
+            said = "they were absorbed into the convolutions before them" if empty else (
+                "their statistics are not empty, so the convolutions must have absorbed a copy of them; if they have "
+                "not, use the prototxt that has these layers"
+            )  # fmt: skip
+            notes.append(f"{len(norms)} BatchNorm or scale layers of {where} ({_some(norms)}): {said}")
+        if others:
+            notes.append(f"{len(others)} layers of {where}: {_some(others)}")
+        return notes
 
     def _logits(self) -> Map:
         ends: dict[str, Map] = {}
@@ -235,3 +251,12 @@ class Net:
         except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
             raise ModelError(f"{self._prototxt}: no valid graph comes of it ({first_line(error)})") from None
         return model
+
+
+def _normalises(blobs: list[Blob]) -> bool:
+    """Whether these are a BatchNorm's, BN's or Scale's: two or three vectors, one number a channel."""
+    return len(blobs) in (2, 3) and all(blob.size == max((*blob.shape, 1)) for blob in blobs)
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{' and so on' if len(names) > 3 else ''}"

@@ -17,13 +17,25 @@ from edge_segnet.graph.view import first_line
 
 MAX_BYTES: Final = 1 << 20
 """Of text; ENet, the longest of the family, has 70 kB."""
-WITHOUT_RESULT: Final = frozenset({"SoftmaxWithLoss", "Accuracy", "Silence"})
+WITHOUT_RESULT: Final = frozenset(
+    {
+        "SoftmaxWithLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
+        "SigmoidCrossEntropyLoss", "ContrastiveLoss", "Accuracy", "Silence",
+    }
+)  # fmt: skip
 MAX_LAYERS: Final = 2000
 _TEST: Final = 1
 _TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}<>]|\w+|\n""")
 _DEPTH: Final = 8
 """Braces inside each other; a real file has three."""
-_V1_NAMES: Final = {"BN": "BN", "LRN": "LRN", "RELU": "ReLU", "ARGMAX": "ArgMax", "SOFTMAX_LOSS": "SoftmaxWithLoss"}
+_V1_NAMES: Final = {
+    "BN": "BN",
+    "LRN": "LRN",
+    "RELU": "ReLU",
+    "ARGMAX": "ArgMax",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "HDF5_DATA": "HDF5Data",
+}
 
 
 @dataclass(frozen=True)
@@ -59,14 +71,34 @@ def read_prototxt(path: Path, check: Callable[[Layer], None]) -> Prototxt:
         ModelError: missing, too large, not a prototxt, or with a setting that is unknown; one line with file and line.
     """
     text = _read(path)
-    lines = _layer_lines(path, text)
+    spans = _layer_spans(path, text)
     # Lenient first: an unknown layer has unknown settings, and the layer is the better thing to complain about.
     net = _parse(path, text, lenient=True)
-    layers = tuple(_layers(path, net, lines))
-    for layer in layers:
+    placed, others = _sort_out(path, net, spans)
+    for layer, _ in placed:
         check(layer)
-    _parse(path, text, lenient=False)
-    return Prototxt(net.name or path.stem, layers, tuple(_inputs(path, net)))
+    # What does not run when the network is used, or gives no result then, may be set up in any way.
+    others += [span for layer, span in placed if layer.kind in WITHOUT_RESULT]
+    _parse(path, _without(text, others), lenient=False)
+    return Prototxt(net.name or path.stem, tuple(layer for layer, _ in placed), tuple(_inputs(path, net)))
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Where a layer stands in the text: its first line, and its letters from ``layer`` to the last brace."""
+
+    field: str
+    line: int
+    start: int
+    end: int
+
+
+def _without(text: str, spans: list[_Span]) -> str:
+    """The text with these layers blanked; lines keep their numbers."""
+    for span in spans:
+        blank = re.sub(r"[^\n]", " ", text[span.start : span.end])
+        text = text[: span.start] + blank + text[span.end :]
+    return text
 
 
 def _read(path: Path) -> str:
@@ -75,31 +107,52 @@ def _read(path: Path) -> str:
             raise ModelError(f"{path}: {'not a file' if path.exists() else 'no such file'}", hint="give a .prototxt")
         if (size := path.stat().st_size) > MAX_BYTES:
             raise ModelError(f"{path}: {size} bytes are no network description", hint="is it the .caffemodel?")
-        return path.read_text(encoding="utf-8")
+        return _decoded(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from None
-    except UnicodeDecodeError:
+    except ValueError:
         raise ModelError(f"{path}: not text", hint="--model is the .prototxt, --weights the .caffemodel") from None
 
 
-def _layer_lines(path: Path, text: str) -> dict[str, list[int]]:
-    """Line of every ``layer {`` and ``layers {``; refuses braces that are too deep for the parser's recursion."""
-    found: dict[str, list[int]] = {"layer": [], "layers": []}
-    line, depth, word = 1, 0, ""
-    for token in _TOKEN.findall(text):
+def _decoded(data: bytes) -> str:
+    """As editors write it: UTF-8 with or without a mark, UTF-16 with one, an old 8-bit alphabet in comments; any line
+    ends. Raises ValueError: no text.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data.decode("utf-16")
+        if "layer" not in text:
+            raise ValueError
+    else:
+        if b"\0" in data:
+            raise ValueError
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
+        raise ValueError
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _layer_spans(path: Path, text: str) -> list[_Span]:
+    """Every ``layer {`` and ``layers {``; refuses braces that are too deep for the parser's recursion."""
+    found: list[_Span] = []
+    line, depth, word, begun = 1, 0, "", (0, 0)
+    for match in _TOKEN.finditer(text):
+        token = match[0]
         if token == "\n":
             line += 1
         elif token in "{<":
             depth += 1
-            if depth == 1 and word in found:
-                found[word].append(line)
             if depth > _DEPTH:
                 raise ModelError(f"{path}:{line}: braces inside each other {depth} deep", hint="this is no network")
         elif token in "}>":
             depth -= 1
-        elif token[0] not in "#\"'":
-            word = token
-    if sum(map(len, found.values())) > MAX_LAYERS:
+            if depth == 0 and word in ("layer", "layers"):
+                found.append(_Span(word, begun[0], begun[1], match.end()))
+        elif token[0] not in "#\"'" and depth == 0:
+            word, begun = token, (line, match.start())
+    if len(found) > MAX_LAYERS:
         raise ModelError(f"{path}: more than {MAX_LAYERS} layers", hint="this is no network of the SegNet family")
     return found
 
@@ -133,17 +186,25 @@ def _explain(path: Path, error: text_format.ParseError) -> ModelError:
     return ModelError(f"{place}: not a prototxt ({reason})", hint="copy or download the file again")
 
 
-def _layers(path: Path, net: Any, lines: dict[str, list[int]]) -> Iterator[Layer]:
+def _sort_out(path: Path, net: Any, spans: list[_Span]) -> tuple[list[tuple[Layer, _Span]], list[_Span]]:
+    """The layers that run at test time with their places, and where the others stand."""
     if net.layer and net.layers:
         raise ModelError(f"{path}: both 'layer' and the old 'layers'", hint="upgrade it with one Caffe tool, whole")
     field = "layer" if net.layer else "layers"
     if not getattr(net, field):
         raise ModelError(f"{path}: no layers", hint="--model is the .prototxt that describes the network")
-    for message, line in zip(getattr(net, field), lines[field], strict=False):
-        if not _runs_at_test(message):
+    layers, others = [], []
+    for message, span in zip(getattr(net, field), spans, strict=False):
+        if not _runs_at_test(message, net.state):
+            others.append(span)
             continue
         kind = message.type if field == "layer" else _v1_kind(message.type)
-        yield Layer(message.name, kind, tuple(message.bottom), tuple(message.top), message, f"{path}:{line}")
+        where = f"{path}:{span.line}"
+        layer = Layer(message.name, kind, tuple(message.bottom), tuple(message.top), message, where)
+        layers.append((layer, span))
+    if not layers:
+        raise ModelError(f"{path}: no layer runs in the test phase", hint="is it the training half of a network?")
+    return layers, others
 
 
 def _v1_kind(number: int) -> str:
@@ -153,11 +214,20 @@ def _v1_kind(number: int) -> str:
     return _V1_NAMES.get(name, "".join(part.capitalize() for part in name.split("_")))
 
 
-def _runs_at_test(message: Any) -> bool:
-    """Caffe's rule: included if any ``include`` matches, or none is given and no ``exclude`` matches."""
+def _runs_at_test(message: Any, state: Any) -> bool:
+    """Caffe's rule: included if any ``include`` matches, or none is given and no ``exclude`` matches. A rule matches
+    the phase, the net's level and its stages, as far as it speaks of them (caffe.proto, NetStateRule).
+    """
+    stages, level = set(state.stage), int(state.level)
 
     def matches(rule: Any) -> bool:
-        return not rule.HasField("phase") or bool(rule.phase == _TEST)
+        return (
+            (not rule.HasField("phase") or rule.phase == _TEST)
+            and (not rule.HasField("min_level") or level >= rule.min_level)
+            and (not rule.HasField("max_level") or level <= rule.max_level)
+            and stages.issuperset(rule.stage)
+            and stages.isdisjoint(rule.not_stage)
+        )
 
     if message.include:
         return any(matches(rule) for rule in message.include)

@@ -23,6 +23,7 @@ _FIELD: Final = re.compile(r"(?P<name>\w+)=(?P<number>\d+) (?P<type>\w+)(?P<many
 _ENUMS: Final = {
     "Phase": "TRAIN=0, TEST=1",
     "Engine": "DEFAULT=0, CAFFE=1, CUDNN=2",
+    "Db": "LEVELDB=0, LMDB=1",
     "BNMode": "LEARN=0, INFERENCE=1",
     "Pool": "MAX=0, AVE=1, STOCHASTIC=2",
     "Eltwise": "PROD=0, SUM=1, MAX=2",
@@ -66,6 +67,16 @@ _MESSAGES: Final = {
         "axis=16 int32:1, force_nd_im2col=17 bool, dilation=18 uint32*"
     ),
     "Crop": "axis=1 int32:2, offset=2 uint32*",
+    "Data": (
+        "source=1 string, batch_size=4 uint32, rand_skip=7 uint32, backend=8 Db, scale=2 float:1, mean_file=3 string, "
+        "crop_size=5 uint32, mirror=6 bool, force_encoded_color=9 bool, prefetch=10 uint32"
+    ),
+    "ImageData": (
+        "source=1 string, batch_size=4 uint32, rand_skip=7 uint32, shuffle=8 bool, new_height=9 uint32, "
+        "new_width=10 uint32, is_color=11 bool:true, scale=2 float:1, mean_file=3 string, crop_size=5 uint32, "
+        "mirror=6 bool, root_folder=12 string"
+    ),
+    "MemoryData": "batch_size=1 uint32, channels=2 uint32, height=3 uint32, width=4 uint32",
     "Dense": (
         "source=1 string, batch_size=2 uint32, rand_skip=3 uint32, shuffle=4 bool, new_height=5 uint32, "
         "new_width=6 uint32, is_color=7 bool:true, mean_file=8 string, root_folder=9 string, "
@@ -94,7 +105,9 @@ _MESSAGES: Final = {
         "include=8 Rule*, exclude=9 Rule*, phase=10 Phase, propagate_down=11 bool*, transform_param=100 Transform, "
         "loss_param=101 Loss, accuracy_param=102 Accuracy, softmax_param=125 Softmax, argmax_param=103 ArgMax, "
         "bn_param=45 BN, batch_norm_param=139 BatchNorm, scale_param=142 Scale, concat_param=104 Concat, "
-        "convolution_param=106 Conv, crop_param=144 Crop, dense_image_data_param=138 Dense, dropout_param=108 Dropout, "
+        "convolution_param=106 Conv, crop_param=144 Crop, data_param=107 Data, "
+        "image_data_param=115 ImageData, memory_data_param=119 MemoryData, "
+        "dense_image_data_param=138 Dense, dropout_param=108 Dropout, "
         "eltwise_param=110 EltwiseSum, input_param=143 Input, lrn_param=118 Lrn, pooling_param=121 Pooling, "
         "prelu_param=131 PRelu, python_param=130 Python, relu_param=123 Relu, upsample_param=137 Upsample"
     ),
@@ -103,6 +116,7 @@ _MESSAGES: Final = {
         "param=1001 string*, blob_share_mode=1002 int32*, blobs_lr=7 float*, weight_decay=8 float*, "
         "loss_weight=35 float*, transform_param=36 Transform, loss_param=42 Loss, accuracy_param=27 Accuracy, "
         "argmax_param=23 ArgMax, bn_param=45 BN, concat_param=9 Concat, convolution_param=10 Conv, "
+        "data_param=11 Data, image_data_param=15 ImageData, memory_data_param=22 MemoryData, "
         "dense_image_data_param=138 Dense, dropout_param=12 Dropout, eltwise_param=24 EltwiseSum, lrn_param=18 Lrn, "
         "pooling_param=19 Pooling, relu_param=30 Relu, softmax_param=39 Softmax, upsample_param=137 Upsample"
     ),
