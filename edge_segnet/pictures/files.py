@@ -109,6 +109,11 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def decode_image(contents: bytes, name: str) -> Image:
+    """A colour picture that was read already; ``name`` stands for it in errors. Raises InputError."""
+    return np.ascontiguousarray(_decode(Path(name), contents, cv2.IMREAD_COLOR))
+
+
 def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
     try:
         if data.startswith(b"\xff\xd8"):

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Flicker, FreeSpace, Region, Result, View
+from edge_segnet.pictures.files import decode_image, encode
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
 from edge_segnet.sinks.http.sink import HttpSink
 from tests.scene.test_events import event_of
@@ -74,6 +75,18 @@ def test_events_are_listed_newest_first_with_their_pictures(client: httpx.Client
     assert client.get("/api/events/nothing.jpg").status_code == 404
     for wrong in ("0", "1001", "x", "-1", "9" * 5000, "²"):
         assert client.get("/api/events", params={"limit": wrong}).status_code == 400
+
+
+def test_a_snapshot_as_small_as_it_is_wanted(client: httpx.Client, service: StreetService) -> None:
+    picture = encode(np.zeros((480, 640, 3), np.uint8), ".jpg")
+    service.events.append(event_of(0), lambda: picture)
+    wait_until(lambda: service.events.newest())
+    address = f"/api/events/{service.events.newest()[0].snapshot}"
+    for width, shape in ((160, (120, 160, 3)), (641, (480, 640, 3))):
+        small = client.get(address, params={"width": width}).content
+        assert decode_image(small, "x").shape == shape
+    assert client.get(address).content == picture
+    assert client.get(address, params={"width": 5000}).status_code == 400
 
 
 def test_events_are_sent_live_in_order(client: httpx.Client, service: StreetService) -> None:

@@ -75,8 +75,8 @@ def test_every_operation_answers_as_described(client: httpx.Client, operation: O
         assert status == 404 and "404" in described
         Problem.model_validate_json(body)
     if operation.count is not None:
-        assert ask(client, operation, f"?{operation.count}=0")[0] == 400
-        assert ask(client, operation, f"?{operation.count}=1")[0] == 200
+        assert ask(client, operation, f"?{operation.count.name}=0")[0] == 400
+        assert ask(client, operation, f"?{operation.count.name}=1")[0] == 200
     if operation.limit is not None:
         assert ask(client, operation, f"?{operation.limit}=0")[0] == 400
         assert "400" in described

@@ -30,6 +30,7 @@ from edge_segnet.sinks.http.streams import MAX_RATE, Stream, Written
 
 JSON: Final = "application/json"
 BODY_S: Final = 5.0
+MAX_WIDTH: Final = 3840
 MOST_DIGITS: Final = 9
 """Of a number in an address; Python itself refuses those of thousands."""
 
@@ -117,16 +118,19 @@ class Answers:
         return _json(result_document(self._latest(request).result))
 
     async def happened(self, request: Request) -> Response:
-        limit, camera = _count(request, "limit"), request.query_params.get("camera")
+        limit, camera = _count(request, "limit", KEEP), request.query_params.get("camera")
         if camera is not None:
             self._camera(request)
         events = [event for event in self._service.events.newest() if camera in (None, event.camera)]
         return _json(EventsDocument(events=[event.document() for event in events[:limit]]))
 
     async def snapshot(self, request: Request) -> Response:
+        width = _count(request, "width", MAX_WIDTH)
         data = await asyncio.to_thread(self._service.events.snapshot, request.path_params["snapshot"])
         if data is None:
             raise HTTPException(404, "no such snapshot")
+        if "width" in request.query_params:
+            data = await asyncio.to_thread(pictures.narrow, data, width)
         # An id is never given twice.
         return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
@@ -202,10 +206,10 @@ def _rate(request: Request, name: str) -> float | None:
     return rate
 
 
-def _count(request: Request, name: str) -> int:
-    text = request.query_params.get(name, str(KEEP))
-    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS and 1 <= int(text) <= KEEP):
-        raise HTTPException(400, f"{name} is a whole number from 1 to {KEEP}")
+def _count(request: Request, name: str, most: int) -> int:
+    text = request.query_params.get(name, str(most))
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS and 1 <= int(text) <= most):
+        raise HTTPException(400, f"{name} is a whole number from 1 to {most}")
     return int(text)
 
 

@@ -12,7 +12,6 @@ from pydantic.json_schema import models_json_schema
 
 from edge_segnet.core.documents import Document
 from edge_segnet.core.documents.api import HealthDocument, Problem, ReadyDocument
-from edge_segnet.scene.events import KEEP
 from edge_segnet.sinks.http.answers import JSON
 from edge_segnet.sinks.http.guard import FOR_PLAYERS
 from edge_segnet.sinks.http.operations import OPERATIONS, Operation
@@ -95,8 +94,9 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         text = "frames per second at most"
         parameters.append({"name": operation.limit, "in": "query", "description": text, "schema": number})
     if operation.count:
-        number = {"type": "integer", "minimum": 1, "maximum": KEEP}
-        parameters.append({"name": operation.count, "in": "query", "description": "the newest ones", "schema": number})
+        count = operation.count
+        number = {"type": "integer", "minimum": 1, "maximum": count.most}
+        parameters.append({"name": count.name, "in": "query", "description": count.text, "schema": number})
     place = {"in": "path", "required": True, "schema": {"type": "string"}}
     return [*parameters, *({"name": name, **place} for name in _NAME.findall(shown_path(operation)))]
 
@@ -116,7 +116,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.limit:
         responses["400"] = _problem(f"{operation.limit} is no rate")
     if operation.count:
-        responses["400"] = _problem(f"{operation.count} is no such number")
+        responses["400"] = _problem(f"{operation.count.name} is no such number")
     if operation.camera or _NAME.search(shown_path(operation)):
         responses["404"] = _problem("no such camera" if operation.camera else "no such file")
     if operation.unready:

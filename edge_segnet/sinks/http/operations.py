@@ -22,7 +22,8 @@ from edge_segnet.core.documents.api import (
     ReadyDocument,
     RegionsDocument,
 )
-from edge_segnet.sinks.http.answers import JSON, Answers
+from edge_segnet.scene.events import KEEP
+from edge_segnet.sinks.http.answers import JSON, MAX_WIDTH, Answers
 from edge_segnet.sinks.http.pictures import LAYERS
 from edge_segnet.sinks.http.streams import Stream
 
@@ -30,11 +31,21 @@ Answer = Callable[[Answers, Request], Awaitable[Response | Stream]]
 
 
 @dataclass(frozen=True)
+class Count:
+    """A parameter that is a whole number from 1 to ``most``, which is what it is when it is left out."""
+
+    name: str
+    most: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Operation:
     """What can be asked of one path, and who answers. ``media_type`` None: a redirection for browsers.
 
-    ``limit``, ``count``: names of a parameter for frames per second, or for how many. ``picture``: it has the headers
-    of one. ``cameras``: several can be named. ``open``: without a token, too. ``unready``: there may be nothing yet.
+    ``limit``: the name of a parameter for frames per second; ``count``: one for how many. ``picture``: it has the
+    headers of one. ``cameras``: several can be named. ``open``: without a token, too. ``unready``: there may be nothing
+    yet.
     """
 
     path: str
@@ -43,7 +54,7 @@ class Operation:
     media_type: str | None
     document: type[Document] | None = None
     limit: str | None = None
-    count: str | None = None
+    count: Count | None = None
     camera: bool = False
     cameras: bool = False
     picture: bool = False
@@ -116,8 +127,22 @@ OPERATIONS: Final = (
     Operation(
         "/api/stream", Answers.events, _STREAM_TEXT, "text/event-stream", limit="rate", camera=True, cameras=True
     ),
-    Operation("/api/events", Answers.happened, "what rules noticed", JSON, EventsDocument, count="limit", camera=True),
-    Operation("/api/events/{snapshot}", Answers.snapshot, "the picture of an event, as it was", "image/jpeg"),
+    Operation(
+        "/api/events",
+        Answers.happened,
+        "what rules noticed",
+        JSON,
+        EventsDocument,
+        count=Count("limit", KEEP, "the newest ones"),
+        camera=True,
+    ),
+    Operation(
+        "/api/events/{snapshot}",
+        Answers.snapshot,
+        "the picture of an event, as it was",
+        "image/jpeg",
+        count=Count("width", MAX_WIDTH, "the picture is made no wider than this"),
+    ),
     Operation("/api/regions", Answers.regions, "the regions and rules at work", JSON, RegionsDocument),
     Operation("/api/classes", Answers.classes, "the model's classes and colours", JSON, ClassesDocument, unready=True),
     Operation("/api/status", Answers.status, "cameras, model, clients, board", JSON, StatusDocument),

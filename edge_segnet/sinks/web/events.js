@@ -4,6 +4,7 @@ import { span } from "./figures.js";
 import { readable } from "./legend.js";
 
 const SHOWN = 100;
+const THUMB = 128; // pixels: twice as wide as it is shown, for dense screens
 
 export class Events {
   #seen = new Set();
@@ -47,7 +48,7 @@ export class Events {
   #thumbnail(event) {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "thumb" });
     button.setAttribute("aria-label", `Picture of ${event.rule} at ${clock(event.at)}`);
-    button.append(Object.assign(document.createElement("img"), { src: address(event), alt: "", loading: "lazy" }));
+    button.append(Object.assign(document.createElement("img"), { src: `${address(event)}?width=${THUMB}`, alt: "", loading: "lazy" }));
     button.addEventListener("click", () => this.pictured(event));
     return button;
   }

@@ -30,6 +30,17 @@ function put(id, value, unit = "", level = null) {
   else delete element.dataset.level;
 }
 
+/** Without a connection, nothing here is of now: every tile says so, and of when it is. */
+export function showOffline(seconds) {
+  const offline = seconds !== null;
+  $("figures").classList.toggle("offline", offline);
+  if (!offline) return;
+  for (const note of $("figures").querySelectorAll(".note")) {
+    note.replaceChildren(`offline, ${span(seconds)} old`);
+    note.dataset.level = "bad";
+  }
+}
+
 let ages = [];
 
 export function showResult(result) {

@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { Editor } from "./editor.js";
 import { Events, address, clock, sentence } from "./events.js";
-import { LEVELS, showResult, showStatus, span, trouble } from "./figures.js";
+import { LEVELS, showOffline, showResult, showStatus, span, trouble } from "./figures.js";
 import { bindKeys } from "./keys.js";
 import { Legend, css, readable } from "./legend.js";
 import { Picture } from "./picture.js";
@@ -33,6 +33,7 @@ let status = null;
 let classes = null;
 let camera = null;
 let connected = true;
+let heardAt = performance.now();
 let paused = false;
 let streamTrouble = null;
 let pointer = null;
@@ -141,6 +142,8 @@ function takeStatus(latest) {
   const again = status && (status.reload?.at !== latest.reload?.at || status.uptime_s > latest.uptime_s);
   status = latest;
   connected = true;
+  heardAt = performance.now();
+  showOffline(null);
   if (classes === null || model !== `${status.model} false`) loadClasses();
   listCameras(Object.keys(status.cameras));
   if (again) loadRegions();
@@ -205,6 +208,7 @@ function tick() {
   $("veil").textContent = now === "old" ? `Last picture ${span(old)} ago` : "";
   $("view").setAttribute("aria-label", frame ? `${{ live: "Live", old: "Old", paused: "Paused" }[now]} picture of camera ${camera}, ${picture.view}` : "No picture yet");
   showTrouble(trouble(status, camera, connected));
+  showOffline(connected ? null : (performance.now() - heardAt) / 1000);
   showLink(now, state);
 }
 

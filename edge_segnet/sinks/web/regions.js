@@ -64,7 +64,7 @@ export class Regions {
       const on = rules.some((rule) => result.alarms.includes(rule.name));
       polygon.classList.toggle("on", on);
       tag.classList.toggle("on", on);
-      const text = result.regions[name] ? this.#figure(rules, result, name) : "";
+      const text = result.regions?.[name] ? this.#figure(rules, result, name) : "";
       if (value.textContent !== text) value.textContent = text;
     }
   }
