@@ -21,7 +21,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import caffe, cost, engine, gpu, labels, messages, recording, regions, service, startup, throughput
+from benchmarks import (
+    caffe,
+    cameras,
+    cost,
+    engine,
+    gpu,
+    labels,
+    messages,
+    recording,
+    regions,
+    service,
+    startup,
+    throughput,
+)
 from benchmarks.figure import Figure, Missing
 
 BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
@@ -37,6 +50,8 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "service": service.load,
     "start": service.start,
     "camera": service.camera,
+    "camera-process": cameras.child,
+    "hostile-cameras": cameras.hostile,
     "endurance": service.endurance,
     "hostile": service.hostile,
     "sinks": messages.everything,

@@ -40,10 +40,13 @@ class _Component:
 
 @dataclass(frozen=True)
 class Examined:
-    """(width, height) as the header says, (0, 0) without one; ``fault``: why it is not whole, None: nothing known."""
+    """(width, height) as the header says, (0, 0) without one; ``fault``: why it is not whole, None: nothing known;
+    ``progressive``: sent in passes.
+    """
 
     size: tuple[int, int]
     fault: str | None
+    progressive: bool = False
 
 
 class _Reader:
@@ -140,7 +143,8 @@ def examine(data: bytes) -> Examined:
             if found is None:
                 break
             at = found.start()
-    return Examined(reader.size, reader.fault() if ended else "the JPEG is cut off")
+    fault = reader.fault() if ended else "the JPEG is cut off"
+    return Examined(reader.size, fault, reader.kind in _PROGRESSIVE)
 
 
 _one_at_a_time: Final = threading.Lock()

@@ -24,6 +24,11 @@ from edge_segnet.sources.wire import receive, send
 
 CHECK_S: Final = 0.1
 """Between two looks at the memory of the process."""
+WORK_S: Final = 1.0
+HARD: Final = 0.3
+"""Of one core."""
+BEHIND: Final = 10
+TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 KINDS: Final = {kind.__name__: kind for kind in (errors.UsageError, errors.InputError, SourceLost, errors.EndOfStream)}
 
@@ -48,6 +53,8 @@ class ChildSource:
         self._asked = self._closed = False
         self._generation = 0
         self._checked = 0.0
+        self._worked = (time.monotonic(), 0.0)
+        self._pictures = 0
         self._slots = Slots(frame_format.size)
         order = _order(camera, frame_format) | {"gstreamer": gstreamer}
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -73,7 +80,7 @@ class ChildSource:
             while True:
                 if self._closed:
                     raise SourceLost(f"{self._shown}: closed")
-                self._check_memory()
+                self._check()
                 self._ask()
                 left_s = deadline - time.monotonic()
                 if not self._comes(max(0.0, min(left_s, CHECK_S))):
@@ -135,6 +142,7 @@ class ChildSource:
             self.damaged = message["damaged"]
             return None
         self._asked = False
+        self._pictures += 1
         return self._frame(message["frame"])
 
     def _frame(self, facts: dict[str, Any]) -> Frame | None:
@@ -152,11 +160,12 @@ class ChildSource:
             whole=facts["whole"],
         )
 
-    def _check_memory(self) -> None:
+    def _check(self) -> None:
         now = time.monotonic()
         if now - self._checked < CHECK_S:
             return
         self._checked = now
+        self._check_time(now)
         try:
             with open(f"/proc/{self._pid}/statm", "rb") as file:  # noqa: PTH123 - often
                 taken_mb = int(file.read().split()[1]) * PAGE >> 20
@@ -165,6 +174,22 @@ class ChildSource:
         if taken_mb > self._memory_mb:
             words = f"its process took {taken_mb} MB of memory, and may take {self._memory_mb}"
             raise SourceLost(f"{self._shown}: {words}", hint="a camera that needs more: memory_mb")
+
+    def _check_time(self, now: float) -> None:
+        """Who works hard and gives no pictures waits behind those that do."""
+        if now - self._worked[0] < WORK_S:
+            return
+        try:
+            with open(f"/proc/{self._pid}/stat", "rb") as file:  # noqa: PTH123
+                times = file.read().rpartition(b")")[2].split()[11:13]
+            spent_s = sum(map(int, times)) / TICKS
+            lazy = spent_s - self._worked[1] < HARD * (now - self._worked[0])
+            if not lazy and self._pictures == 0:
+                for thread in os.listdir(f"/proc/{self._pid}/task"):  # noqa: PTH208
+                    os.setpriority(os.PRIO_PROCESS, int(thread), BEHIND)
+        except (OSError, IndexError, ValueError):
+            return
+        self._worked, self._pictures = (now, spent_s), 0
 
     def _finish(self) -> int | None:
         """Its number is told once, as it may soon be another's."""

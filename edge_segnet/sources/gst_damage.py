@@ -17,6 +17,8 @@ from edge_segnet.sources.units import Unit
 
 FRAME_BYTES: Final = 16 << 20
 """No camera needs more for one compressed picture; who sends more fills the memory."""
+REQUESTS: Final = 24
+"""To an RTSP server before its first packet: six would do, and as many again for each redirect."""
 ASK_S: Final = 1.0
 """Between two requests for a key frame."""
 Parse = Callable[[bytes, int], Unit]
@@ -42,6 +44,7 @@ class DamageWatch:
         self._parse: Parse | None = None
         self._length_size = 0
         self._bytes = 0
+        self._asked_server = self._packets_came = 0
         self._asked = 0.0
         self._requests = 0
         pipeline.connect("deep-element-added", self._added)
@@ -70,8 +73,17 @@ class DamageWatch:
             sink.add_probe(probes.BUFFER | probes.BUFFER_LIST, self._packets)
             source.add_probe(probes.EVENT_DOWNSTREAM, self._formatted)
             source.add_probe(probes.BUFFER, self._picture, sink)
+        elif factory and factory.get_name() == "rtspsrc":
+            element.connect("before-send", self._requested)
         elif "Decoder" in kind and (sink := element.get_static_pad("sink")) is not None:
             sink.add_probe(probes.EVENT_DOWNSTREAM, self._formatted)
+
+    def _requested(self, *_: Any) -> bool:
+        """A request to the server: one that sends us from one address to the next makes us send them without end."""
+        self._asked_server += 1
+        if self._asked_server > REQUESTS and self._packets_came == 0:
+            self._stop("no pictures, and sends us from one address to the next")
+        return not self.trouble
 
     def _heard(self, _: Any, message: Any) -> None:
         """A decoder's warning, on its own thread, before its next picture."""
@@ -84,6 +96,7 @@ class DamageWatch:
         for buffer in [info.get_buffer()] if found is None else map(found.get, range(found.length())):
             head = buffer.extract_dup(0, _PACKET.size)
             self._bytes += buffer.get_size()
+            self._packets_came += 1
             if len(head) == _PACKET.size:
                 _, second, seq, _ = _PACKET.unpack(head)
                 self.continuity.packet(seq, bool(second & 0x80), buffer.pts)

@@ -16,6 +16,9 @@ _REDUCED: Final = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR
 """libjpeg decodes to a half, a quarter, an eighth: quicker, and with less memory than the whole."""
 
 
+PASSES: Final = 12
+
+
 class JpegPictures:
     """Of one camera. ``damaged`` counts those that were not whole; with ``on_damage: flag`` they come all the same."""
 
@@ -35,7 +38,9 @@ class JpegPictures:
             return None
         seen = jpeg.examine(data)
         width, height = seen.size
-        if width * height > self._max_pixels:
+        # One that is sent in passes is kept whole while they come: twelve times the memory.
+        most = self._max_pixels // PASSES if seen.progressive else self._max_pixels
+        if width * height > most:
             raise SourceLost(f"pictures of {width}x{height}", hint="a camera that has such: max_megapixels")
         quarter = wish.flip in ("rotate-90", "rotate-270")
         source = (height, width) if quarter else (width, height)

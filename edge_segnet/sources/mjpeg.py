@@ -32,7 +32,8 @@ REDIRECTS: Final = 3
 EMPTY_PARTS: Final = 50
 """Parts in a row that are no pictures."""
 BYTES_PER_S: Final = 100e6
-SHORTEST_S: Final = 0.004
+SHORTEST_S: Final = 0.008
+"""120 pictures a second; who sends more is slowed down."""
 SILENT_S: Final = 60.0
 CHUNK: Final = 1 << 16
 
@@ -214,6 +215,16 @@ class _FewRedirects(urllib.request.HTTPRedirectHandler):
     max_repeats = 1
 
 
+class _Https(urllib.request.HTTPSHandler):
+    """All certificates that this machine trusts are loaded when one is to be judged, not before: that takes long."""
+
+    def __init__(self) -> None:
+        urllib.request.AbstractHTTPHandler.__init__(self)
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(http.client.HTTPSConnection, req, context=ssl.create_default_context())
+
+
 def _connect(source: SourceUri, connect_s: float) -> tuple[Any, bytes]:
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if source.user is not None:
@@ -221,7 +232,7 @@ def _connect(source: SourceUri, connect_s: float) -> tuple[Any, bytes]:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        _Https(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPBasicAuthHandler(passwords),
@@ -237,7 +248,8 @@ def _connect(source: SourceUri, connect_s: float) -> tuple[Any, bytes]:
         error.close()
         raise InputError(f"{source.shown}: {_refusal(error)}", hint="are address, user and password right?") from error
     except (URLError, OSError, http.client.HTTPException, ValueError) as error:
-        why = why_unreachable(source) or f"it answers, but gives no video ({getattr(error, 'reason', error)})"
+        reason = str(getattr(error, "reason", error)).encode("ascii", "replace").decode()[:80]
+        why = why_unreachable(source) or f"it answers, but gives no video ({reason})"
         raise InputError(
             f"{source.shown}: {why}", hint="are address, user and password right, and is it on?"
         ) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 import ssl
 import threading
 import time
@@ -46,7 +48,12 @@ class MjpegCamera:
         user: str = "",
         password: str = "",
         tls: tuple[Path, Path] | None = None,
+        kind: str = "image/jpeg",
+        length: bool = True,
+        digest: bool = False,
     ) -> None:
+        self._kind, self._length = kind, length
+        self._realm = 'Digest realm="camera", nonce="abc", qop="auth"' if digest else 'Basic realm="camera"'
         still = jpeg(quarters())
         self.picture = picture or (lambda _: still)
         self.fps = fps
@@ -78,9 +85,10 @@ class MjpegCamera:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                if wanted and self.headers.get("Authorization") != wanted:
+                given = self.headers.get("Authorization", "")
+                if wanted and given != wanted and not ("Digest" in camera._realm and camera.knows(given)):
                     self.send_response(401)
-                    self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+                    self.send_header("WWW-Authenticate", camera._realm)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
@@ -98,13 +106,26 @@ class MjpegCamera:
 
         return Handler
 
+    def knows(self, given: str) -> bool:
+        """Is it the answer to our digest (RFC 7616, MD5)?"""
+
+        def md5(text: str) -> str:
+            return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+        found = dict(re.findall(r'(\w+)="?([^",]+)"?', given))
+        user, _, password = self._credentials.partition(":")
+        first, second = md5(f"{user}:camera:{password}"), md5(f"GET:{found.get('uri')}")
+        middle = ":".join(found.get(name, "") for name in ("nonce", "nc", "cnonce", "qop"))
+        return found.get("response") == md5(f"{first}:{middle}:{second}")
+
     def serve(self, write: Callable[[bytes], object]) -> None:
         """Send frames until the end."""
         number = 0
         while not self._ended.is_set():
             if not self.hush.is_set():
                 data = self.picture(number)
-                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                length = f"Content-Length: {len(data)}\r\n" if self._length else ""
+                head = f"--{BOUNDARY}\r\nContent-Type: {self._kind}\r\n{length}\r\n"
                 write(head.encode() + data + b"\r\n")
                 number += 1
             time.sleep(1.0 / self.fps)
