@@ -17,6 +17,7 @@ from edge_segnet.core.errors import BadFrame, SourceLost
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import without_credentials
 from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sources import usb
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.nursery import nursery
 from edge_segnet.sources.slots import Slots
@@ -203,8 +204,10 @@ class ChildSource:
 
 def _order(camera: CameraConfig, frame_format: FrameFormat) -> dict[str, Any]:
     """What the process must know. Not as arguments: those are seen by every user of the machine."""
+    source = None if camera.source is None else uris.parse(camera.source)
     return {
         "source": camera.source,
+        "device": usb.followed.device(source.device) if source is not None and source.kind == "v4l2" else "",
         "pipeline": camera.pipeline,
         "terms": dataclasses.asdict(Terms.of(camera)),
         "format": dataclasses.asdict(frame_format),

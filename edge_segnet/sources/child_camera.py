@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from edge_segnet.core import uris
@@ -167,7 +167,7 @@ def open_here(
 
     if order["pipeline"]:
         return gstreamer.open_pipeline(order["pipeline"], gstreamer.Opening(None, terms, frame_format, place))
-    source = uris.parse(order["source"])
+    source = replace(uris.parse(order["source"]), device=order["device"])
     if source.kind == "http":
         from edge_segnet.sources.mjpeg import MjpegCamera
 

@@ -19,6 +19,10 @@ frames come well, but what the network makes of them is no numbers."""
 
 FIRST_FRAME_S: Final = 10.0
 """A stream starts at a key frame, and some cameras send one every ten seconds."""
+SLOW: Final = 2.5
+"""Times the longest of the last intervals."""
+INTERVALS: Final = 4
+SLOWEST_S: Final = 60.0
 RATE_WINDOW_S: Final = 5.0
 _GRID: Final = 16
 
@@ -55,6 +59,7 @@ class Health:
         self._fresh_ns = time.monotonic_ns()
         self._stamp: int | None = None
         self._repeats = 0
+        self._intervals_s: deque[float] = deque(maxlen=INTERVALS)
         self._image: Image | None = None
         self._same_since_ns = 0
         self._bad = ""
@@ -64,8 +69,15 @@ class Health:
     @property
     def patience_s(self) -> float:
         """For how much longer no frame is no fault; negative once it is one."""
-        patient = self._stamp is None or self._is_healing()
-        return (max(self._first_s, self._stall_s) if patient else self._stall_s) - self._silent_s()
+        if self._stamp is None or self._is_healing():
+            return max(self._first_s, self._stall_s) - self._silent_s()
+        return self._usual_s() - self._silent_s()
+
+    def _usual_s(self) -> float:
+        """How long a frame may take: a camera of few frames a second is not stalled between two of them."""
+        if not self._intervals_s and not self._repeats and not self._bad:
+            return max(FIRST_FRAME_S, self._stall_s)  # one frame: its rate is not known yet
+        return max(self._stall_s, min(SLOWEST_S, SLOW * max(self._intervals_s, default=0.0)))
 
     def _is_healing(self) -> bool:
         """Damaged pictures come, so a whole one will, at the next key frame."""
@@ -97,6 +109,8 @@ class Health:
         now = time.monotonic_ns()
         if self._image is None or not _same(image, self._image):
             self._same_since_ns = now
+        if self._stamp is not None:
+            self._intervals_s.append((now - self._fresh_ns) / 1e9)
         self._fresh_ns, self._stamp, self._repeats, self._image, self._bad = now, frame.captured_ns, 0, image, ""
         return True
 

@@ -25,7 +25,7 @@ from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.reach import why_unreachable
-from edge_segnet.sources.usb import open_usb
+from edge_segnet.sources.usb import gives_jpeg, open_usb
 
 READ_MS: Final = 5000
 HEARD: Final = 1 << 16
@@ -80,7 +80,7 @@ class OpenCvCamera:
         self._broken = source.kind == "rtsp"
         self._joined = False
         self._capture = open_usb(source) if source.kind == "v4l2" else _open_stream(source, terms, murmur)
-        self._compressed = source.kind == "v4l2" and _gives_jpeg(self._capture)
+        self._compressed = source.kind == "v4l2" and gives_jpeg(self._capture)
 
     @property
     def damaged(self) -> int:
@@ -153,12 +153,6 @@ class OpenCvCamera:
     def close(self) -> None:
         """Let go of the camera."""
         self._capture.release()
-
-
-def _gives_jpeg(capture: cv2.VideoCapture) -> bool:
-    """Ask for its JPEGs as they are: OpenCV's own decoder does not tell a half one from a whole one."""
-    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
-    return code in (b"MJPG", b"JPEG") and bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))
 
 
 def _open_stream(source: SourceUri, terms: Terms, murmur: Murmur | None) -> cv2.VideoCapture:

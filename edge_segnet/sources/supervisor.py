@@ -23,7 +23,7 @@ from edge_segnet.core.uris import without_credentials
 from edge_segnet.pictures.files import read_only
 from edge_segnet.pictures.shape import fit_image, middle
 from edge_segnet.settings.schema import CameraConfig
-from edge_segnet.sources.health import CameraStatus, Health, State, Tally
+from edge_segnet.sources.health import FIRST_FRAME_S, CameraStatus, Health, State, Tally
 from edge_segnet.sources.live import LiveSource
 
 BACKOFF_S: Final = 0.2
@@ -232,7 +232,10 @@ class Supervisor:
         return self._backoff_s(1 if ran_well else self._failures + 1)
 
     def _take_frames(self, capture: _Capture, source: LiveSource) -> None:
-        health = Health(self._camera.stall_after_s, self._camera.static_after_s, live=source.live)
+        camera = self._camera
+        # A session takes four answers, and may need each.
+        first_s = max(FIRST_FRAME_S, 4.0 * camera.connect_s)
+        health = Health(camera.stall_after_s, camera.static_after_s, live=source.live, first_s=first_s)
         self._tally.reopened()
         size = self._size
         while self._is_current(capture):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from edge_segnet.core.errors import InputError
 from edge_segnet.core.uris import SourceUri
 from edge_segnet.pictures.chatter import quiet_decoders
 
+SYSFS: Final = Path("/sys/class/video4linux")
 LIST_HINT: Final = "list cameras with: ls /dev/video*; you must be in the group 'video'"
 RATE_TOLERANCE: Final = 0.05
 """Drivers round: 29.97 is 30."""
@@ -35,6 +37,70 @@ def open_usb(source: SourceUri) -> cv2.VideoCapture:
         capture.release()
         raise
     return capture
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What stays when a camera is pulled out and comes back under another number. ``place``: the port, where the maker
+    gave it no number of its own; ``index``: which of its streams.
+    """
+
+    maker: str
+    product: str
+    serial: str
+    place: str
+    index: str
+
+
+def identity(device: str, root: Path = SYSFS) -> Identity | None:
+    """Of a device that is plugged in; None for one that is none of USB."""
+    node = root / Path(os.path.realpath(device)).name
+    for folder in (found := Path(os.path.realpath(node / "device")), *found.parents):
+        if (folder / "idVendor").exists():
+            facts = [_word(folder / name) for name in ("idVendor", "idProduct", "serial")]
+            place = "" if facts[2] else _word(folder / "devpath")
+            return Identity(facts[0], facts[1], facts[2], place, _word(node / "index"))
+    return None
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeError):
+        return ""
+
+
+class Followed:
+    """The cameras that were seen, by the names that settings give them: a name goes on meaning the same camera."""
+
+    def __init__(self, root: Path = SYSFS) -> None:
+        self._root = root
+        self._seen: dict[str, Identity] = {}
+
+    def device(self, named: str) -> str:
+        """Where the camera of that name is now.
+
+        Raises:
+            InputError: it is not plugged in, and another camera has its number.
+        """
+        here = identity(named, self._root)
+        known = self._seen.get(named)
+        if known is None or here == known:
+            if here is not None:
+                self._seen[named] = here
+            return named
+        for node in sorted(self._root.glob("video*")):
+            if identity(f"/dev/{node.name}", self._root) == known:
+                return f"/dev/{node.name}"
+        if here is None:
+            return named  # not there: whoever opens it says so
+        hint = "plug it in again, or restart the service to use the other one"
+        raise InputError(
+            f"{named} is another camera now ({here.maker}:{here.product} {here.serial or here.place})", hint=hint
+        )
+
+
+followed: Final = Followed()
 
 
 def check_device(source: SourceUri) -> None:
@@ -71,3 +137,11 @@ def _set(capture: cv2.VideoCapture, source: SourceUri) -> None:
     code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
     if source.format == "mjpeg" and code not in (b"MJPG", b"JPEG"):
         raise InputError(f"{_name(source)}: asked for mjpeg, it gives {code!r}", hint=hint)
+
+
+def gives_jpeg(capture: cv2.VideoCapture) -> bool:
+    """Whether the camera's JPEGs come as they are from here on: OpenCV's own decoder does not tell a half one from a
+    whole one.
+    """
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+    return code in (b"MJPG", b"JPEG") and bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))

@@ -262,3 +262,20 @@ def test_close_is_quick_and_may_be_repeated() -> None:
     supervisor.close()
     supervisor.close()
     assert time.monotonic() - began < 2.0 and source.closed.is_set()
+
+
+def test_a_slow_camera_is_not_stalled_between_two_frames() -> None:
+    """0.4 frames a second at the default limits, here three times as quick."""
+    slow = Script(lambda number: None if number % 8 else frame(number), fps=10.0)
+    with supervised(lambda _: slow, camera(stall_after_s=0.5)) as (supervisor, changes):
+        seen: list[object] = []
+
+        def four() -> bool:
+            if (come := supervisor.read(0.05)) is not None:
+                seen.append(come)
+            return len(seen) >= 4
+
+        wait_until(four)
+        assert [change.state for change in changes] == ["running"]
+        slow.act = lambda _: None
+        wait_until(lambda: [change.state for change in changes][1:2] == ["stalled"])

@@ -68,7 +68,7 @@ def _first(source: LiveSource) -> Frame:
 def main(url: str, flip: str, fit: Fit) -> None:
     """Open the camera as the service does; print corner colours and sizes."""
     assert Gst.Element.register(None, "nvvidconv", Gst.Rank.NONE, Converter)
-    order = {"source": url, "pipeline": None, "gstreamer": True}
+    order = {"source": url, "pipeline": None, "gstreamer": True, "device": ""}
     source = open_here(order, Terms(), FrameFormat(SIZE, fit, FLIPS[flip], "front"), lambda _: None)
     frame = _first(source)
     source.resize((32, 40))

@@ -55,7 +55,7 @@ def main(device: str, query: str) -> None:
     """Open it as the service does."""
     assert Gst.Element.register(None, "v4l2src", Gst.Rank.NONE, Usb)
     try:
-        order = {"source": f"v4l2://{device}{query}", "pipeline": None, "gstreamer": True}
+        order = {"source": f"v4l2://{device}{query}", "pipeline": None, "gstreamer": True, "device": device}
         source = open_here(order, Terms(), FrameFormat((64, 48), "stretch", "none", "front"), lambda _: None)
     except InputError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201
