@@ -18,6 +18,7 @@ from rich.table import Table
 
 from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.core.types import Image
+from edge_segnet.data.labels.alignment import same
 from edge_segnet.data.pairs import Pair, find_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.offline.evaluate import evaluate
@@ -87,7 +88,8 @@ def _mean_iou(model: str, pairs: list[Pair], change: Callable[[Image], Image]) -
             picture = Path(folder) / f"{pair.image.stem}.png"
             write_image(picture, change(read_image(pair.image)))
             changed.append(Pair(picture, pair.labels))
-        return evaluate(changed, backend, onnx_model.card.fit, onnx_model.card.classes.void).scores.mean_iou
+        classes = onnx_model.card.classes
+        return evaluate(changed, backend, onnx_model.card.fit, same(classes, classes.void)).scores.mean_iou
 
 
 if __name__ == "__main__":

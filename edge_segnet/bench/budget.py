@@ -15,8 +15,6 @@ from edge_segnet.bench.report import Report
 from edge_segnet.core import yaml
 from edge_segnet.core.errors import SettingsError
 
-Number = int | float
-
 
 @dataclass(frozen=True)
 class Bound:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge_segnet.core.pace import Deadline
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.protocol import reason_of
 
@@ -31,10 +31,10 @@ def try_connect(who: Account, limit_s: float = LIMIT_S) -> str:
     client.username_pw_set(who.user, who.password)
     if who.tls is not None:
         client.tls_set_context(who.tls)
-    deadline = time.monotonic() + limit_s
+    deadline = Deadline(limit_s)
     try:
         client.connect(who.broker.host, who.broker.port, keepalive=60)
-        while not answers and time.monotonic() < deadline and client.socket() is not None:
+        while not answers and not deadline.over and client.socket() is not None:
             client.loop(0.1)
     except (OSError, ValueError) as error:
         return reason_of(error)

@@ -10,7 +10,7 @@ from edge_segnet.core.uris import without_credentials
 
 Status = Literal["grey", "green", "yellow", "red"]
 WORST_FIRST: Final[tuple[Status, ...]] = ("red", "yellow", "green", "grey")
-SETTINGS, MODEL, OUTSIDE, GPU_LOST, BUDGET = 2, 3, 4, 6, 7
+SETTINGS, MODEL, OUTSIDE, BUDGET = 2, 3, 4, 7
 """The exit codes of ``errors.py`` that a red finding has: what ``run`` ends with, or would, for that reason."""
 
 

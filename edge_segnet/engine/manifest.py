@@ -95,11 +95,6 @@ class Manifest(_Part):
         width, height = self.recipe.size
         return (1, height, width, 3)
 
-    @property
-    def logits_shape(self) -> tuple[int, int, int, int]:
-        width, height = self.recipe.size
-        return (1, len(self.class_map), height, width)
-
 
 def manifest_path(engine: Path) -> Path:
     return engine.with_suffix(".json")

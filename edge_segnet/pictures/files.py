@@ -45,17 +45,12 @@ def read_image(path: Path) -> Image:
     return image
 
 
-def read_labels(path: Path) -> Labels:
-    """A label PNG as uint8 [H,W] ids; of a palette PNG (CVAT, VOC) the palette's indices.
+def decode_labels(contents: bytes, path: Path) -> Labels:
+    """Of a label PNG that was read already, uint8 [H,W] ids; of a palette PNG (CVAT, VOC) the palette's indices.
 
     Raises:
-        InputError: the file can't be read, or holds colours where ids are expected.
+        InputError: it holds colours where ids are expected; ``path`` names it.
     """
-    return decode_labels(_read(path), path)
-
-
-def decode_labels(contents: bytes, path: Path) -> Labels:
-    """``read_labels`` of a file that was read already; ``path`` names it in errors."""
     labels = _stored(contents, path)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
@@ -88,13 +83,6 @@ def read_lut(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image.reshape(256, 3)[:, ::-1])
 
 
-def write_lut(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write colours uint8 [256,3] RGB (``ClassMap.lut_rgb``) as a palette PNG that ``read_lut``, and the original
-    demo, read; raises OutputError.
-    """
-    write_image(path, np.ascontiguousarray(rgb[np.newaxis, :, ::-1]))
-
-
 def _read(path: Path) -> bytes:
     try:
         data = read_file(path, MAX_BYTES)
@@ -121,7 +109,7 @@ def _decode(path: Path, data: bytes, flags: int) -> NDArray[np.uint8]:
         else:
             with quiet_decoders():
                 plain, wrong = cv2.imdecode(np.frombuffer(data, np.uint8), flags), None
-            # uint8 but for IMREAD_UNCHANGED, which read_labels checks
+            # uint8 but for IMREAD_UNCHANGED, which decode_labels checks
             image = None if plain is None else np.asarray(plain)
     except cv2.error as error:
         reason = " ".join(str(error.err).split())

@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 from edge_segnet.core import threads
 from edge_segnet.core.documents import EventDocument, LogDocument
 from edge_segnet.core.documents.event import Measure
+from edge_segnet.core.pace import Deadline
 from edge_segnet.scene.event_store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -164,10 +165,10 @@ class EventLog:
 
     def wait(self, cursor: str, timeout_s: float) -> list[Event]:
         """As ``since``, as soon as it would give something; empty after ``timeout_s``, or when the log is closed."""
-        deadline = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         with self._changed:
             while not (self._closing or (self._events and self._events[-1].id != cursor)):
-                left_s = deadline - time.monotonic()
+                left_s = deadline.left_s
                 if left_s <= 0.0 or not self._changed.wait(left_s):
                     break
         return self.since(cursor)

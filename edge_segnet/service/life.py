@@ -6,16 +6,14 @@ that can block runs here; the models, sinks and cameras are made, asked and clos
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import select
-import socket
 import time
 from collections.abc import Mapping
 from typing import Final
 
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core.files import state_folder
+from edge_segnet.core.pace import Deadline, Waker
 from edge_segnet.core.types import Sink
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
@@ -36,28 +34,6 @@ ENDED_S: Final = 10.0
 """When the last source has ended: files are to be whole."""
 FRAME_S: Final = 0.3
 """Of that, for the frames that are under way."""
-
-
-class _Wake:
-    """Ends a wait early. Unlike ``threading.Event``, it may be rung by a signal handler that interrupts the wait."""
-
-    def __init__(self) -> None:
-        self._heard, self._bell = socket.socketpair()
-        self._heard.setblocking(False)
-        self._bell.setblocking(False)
-
-    def ring(self) -> None:
-        with contextlib.suppress(OSError):  # rung often enough, or closed
-            self._bell.send(b"!")
-
-    def wait(self, seconds: float) -> None:
-        select.select([self._heard], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            self._heard.recv(64)
-
-    def close(self) -> None:
-        self._heard.close()
-        self._bell.close()
 
 
 class Daemon:
@@ -83,7 +59,7 @@ class Daemon:
         self._monitor = Monitor(self.state, notifier, lambda: self._sinks.trigger("asked"))
         self._stopping = self._reload_asked = self._record_asked = False
         self._failure: Exception | None = None
-        self._wake = _Wake()
+        self._wake = Waker()
 
     def stop(self) -> None:
         """End soon; safe in a signal handler and from any thread."""
@@ -142,7 +118,7 @@ class Daemon:
 
     def _close(self, limit_s: float) -> None:
         """Frames under way, then events, then sinks, in ``limit_s`` together; what hangs is left behind."""
-        deadline = time.monotonic() + limit_s
+        deadline = Deadline(limit_s)
         self._notify.stopping()
         self._monitor.stop()
         cameras = list(self.state.running.values())
@@ -152,8 +128,8 @@ class Daemon:
         frames_until = time.monotonic() + FRAME_S
         while any(camera.runs for camera in cameras) and time.monotonic() < frames_until:
             time.sleep(0.01)
-        self.state.events.close(max(0.0, deadline - time.monotonic()))
-        self._sinks.close(max(0.0, deadline - time.monotonic()))
-        self._reloader.join(max(0.0, deadline - time.monotonic()))
+        self.state.events.close(deadline.left_s)
+        self._sinks.close(deadline.left_s)
+        self._reloader.join(deadline.left_s)
         self._notify.close()
         self._wake.close()

@@ -24,6 +24,7 @@ from typing import Final
 from edge_segnet.backends.reading import Reading
 from edge_segnet.core import threads
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, OutputError
+from edge_segnet.core.pace import Deadline
 from edge_segnet.core.types import Backend
 from edge_segnet.graph import card as cards
 from edge_segnet.scene import interpreter
@@ -132,9 +133,9 @@ class Reloader:
 
     def _end(self) -> None:
         """Cameras were asked to stop; what they let go is closed."""
-        deadline, loaded = time.monotonic() + STOP_S, self._state.loaded
+        deadline, loaded = Deadline(STOP_S), self._state.loaded
         for camera in self._state.running.values():
-            camera.stop(max(0.0, deadline - time.monotonic()))
+            camera.stop(deadline.left_s)
         if loaded is not None:
             self._leaving.append((loaded.card.name, loaded.backend))
         self._close_unused()
@@ -271,9 +272,9 @@ class Reloader:
         """Cameras that are gone give their devices back, then new ones take theirs."""
         if new.setup is None:
             return
-        deadline = time.monotonic() + STOP_S
+        deadline = Deadline(STOP_S)
         for camera in new.gone:
-            camera.stop(max(0.0, deadline - time.monotonic()))
+            camera.stop(deadline.left_s)
         self._left = [camera for camera in (*self._left, *new.gone) if camera.runs]
         for camera in new.fresh:
             camera.begin()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
 from edge_segnet.core import threads
 from edge_segnet.core.documents import SinkDocument
+from edge_segnet.core.pace import Deadline
 from edge_segnet.core.types import Result, Sink
 
 logger = logging.getLogger(__name__)
@@ -173,8 +173,8 @@ class Fanout:
 
 def close(outlets: Iterable[Outlet], timeout_s: float) -> None:
     """Close them side by side; what does not is left behind."""
-    deadline, closing = time.monotonic() + timeout_s, tuple(outlets)
+    deadline, closing = Deadline(timeout_s), tuple(outlets)
     for outlet in closing:
         outlet.stop()
     for outlet in closing:
-        outlet.join(max(0.0, deadline - time.monotonic()))
+        outlet.join(deadline.left_s)

@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edge_segnet.core.errors import Key
 from edge_segnet.core.files import state_folder
 from edge_segnet.settings.sections import Section
 from edge_segnet.sinks import Service
@@ -57,8 +56,3 @@ class SinkSpec:
     def path(self, section: Any) -> Path | None:
         """The folder that it writes to; None: it writes none."""
         return (section.path or state_folder() / self.folder) if self.folder else None
-
-    @property
-    def key(self) -> Key:
-        """Of its section."""
-        return (self.name,)

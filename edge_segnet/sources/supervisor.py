@@ -8,7 +8,6 @@ call, or kills the process that it hangs in) and opens another.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 import traceback
@@ -18,6 +17,7 @@ from typing import Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream, UsageError
+from edge_segnet.core.pace import BackOff
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.core.uris import without_credentials
 from edge_segnet.pictures.files import read_only
@@ -92,7 +92,7 @@ class Supervisor:
         self._since_ns = time.monotonic_ns()
         self._message = "opening"
         self._reconnects = 0
-        self._failures = 0
+        self._tries = BackOff(BACKOFF_S, camera.backoff_max_s, (0.5, 1.0))
         self._source_size: tuple[int, int] | None = None
         self._synthetic = (camera.source or "").lower().startswith("synthetic://")
 
@@ -229,7 +229,9 @@ class Supervisor:
         finally:
             self._release(capture)
         ran_well = self._tally.captured > captured and time.monotonic() - began > self._camera.backoff_max_s
-        return self._backoff_s(1 if ran_well else self._failures + 1)
+        if ran_well:
+            self._tries.worked()
+        return self._tries.failed()
 
     def _take_frames(self, capture: _Capture, source: LiveSource) -> None:
         camera = self._camera
@@ -288,12 +290,6 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - one camera must not take the others down
             logger.debug("camera %s: closing: %s", self._name, without_credentials(str(error)))
         capture.leave()
-
-    def _backoff_s(self, failures: int) -> float:
-        self._failures = failures
-        longest_s = self._camera.backoff_max_s
-        # Cameras that failed together shall not come back all at once.
-        return min(BACKOFF_S * 2.0 ** min(failures - 1, 20), longest_s) * random.uniform(0.5, 1.0)
 
     def _absent(self) -> State:
         return "lost" if self._tally.captured else "missing"

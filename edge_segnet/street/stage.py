@@ -15,7 +15,7 @@ from edge_segnet.street.camera import View
 from edge_segnet.street.light import Light, Vector
 from edge_segnet.street.texture import Ripmap
 
-SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST, VOID = range(12)
+SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 """CamVid-11 ids."""
 Colour = tuple[float, float, float]
 NEAR_M = 1.6

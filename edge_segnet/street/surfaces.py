@@ -77,12 +77,6 @@ def hedge(dice: Dice) -> Ripmap:
     return Ripmap(art, 4.0, 1.6)
 
 
-def grass(dice: Dice) -> Ripmap:
-    rng = dice.generator()
-    gain = 1.0 + 0.14 * noise(rng, (256, 256), (40, 40), 4) + 0.12 * rng.standard_normal((256, 256), dtype=np.float32)
-    return Ripmap(shaded((62, 122, 104), gain))
-
-
 def _branch(
     art: Pixels, start: tuple[float, float], angle: float, length: float, width: float, dice: Dice, bark: Bgr
 ) -> None:

@@ -14,11 +14,12 @@ import pytest
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
 from edge_segnet.data.dataset import classes_yaml
 from edge_segnet.graph import card as cards
-from edge_segnet.pictures.files import read_image, read_labels
+from edge_segnet.pictures.files import read_image
 from edge_segnet.pictures.shape import unfit_labels
 from tests.conftest import picture
 from tests.support.command import edge_segnet
 from tests.support.models import SIZE
+from tests.support.pictures import read_labels
 
 
 @pytest.fixture

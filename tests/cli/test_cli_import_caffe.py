@@ -11,12 +11,13 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
 from edge_segnet.graph import card as cards
-from edge_segnet.pictures.files import read_labels, write_image, write_lut
+from edge_segnet.pictures.files import write_image
 from tests.conftest import left_in, picture
 from tests.graph.caffe.layouts import enet
 from tests.graph.caffe.test_layers import CONV, HEAD, say
 from tests.graph.caffe.writer import caffemodel
 from tests.support.command import edge_segnet
+from tests.support.pictures import read_labels, write_lut
 
 
 @pytest.fixture

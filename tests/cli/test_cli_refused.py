@@ -12,10 +12,10 @@ from onnx import TensorProto, helper
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
 from edge_segnet.graph import card as cards
-from edge_segnet.pictures.files import write_lut
 from tests.conftest import left_in, picture, write_video
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny, tiny_model
+from tests.support.pictures import write_lut
 
 
 def custom_operator(model: onnx.ModelProto) -> None:

@@ -13,12 +13,13 @@ from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
 from edge_segnet.core.types import Frame, Labels
 from edge_segnet.graph import card as cards
-from edge_segnet.pictures.files import read_image, read_labels, write_lut
+from edge_segnet.pictures.files import read_image
 from edge_segnet.pictures.overlay import colourise
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 from tests.conftest import picture, read_video, write_video
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny
+from tests.support.pictures import read_labels, write_lut
 
 
 def expected_labels(model: Path, path: Path) -> Labels:

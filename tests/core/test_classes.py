@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from edge_segnet.cli.common import read_classes
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19, CLASS_MAPS, ClassMap, from_dict, from_lut
 from edge_segnet.core.errors import InputError, ModelError, UsageError
-from edge_segnet.pictures.files import read_lut, write_lut
+from edge_segnet.pictures.files import read_lut
 from edge_segnet.pictures.palettes import recoloured
+from tests.support.pictures import write_lut
 
 Colours = st.tuples(*[st.integers(0, 255)] * 3)
 

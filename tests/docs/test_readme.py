@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.core.classes import CAMVID_12
-from edge_segnet.pictures.files import write_image, write_lut
+from edge_segnet.pictures.files import write_image
 from edge_segnet.pictures.video import video_file
 from edge_segnet.street import Street
 from tests.graph.caffe.layouts import Layout
 from tests.support.pages import commands, missing, run
+from tests.support.pictures import write_lut
 
 README = Path(__file__).parents[2] / "README.md"
 SET_UP = re.compile(r"^(make|pip) ")

@@ -17,7 +17,8 @@ import pytest
 from edge_segnet.core.errors import InputError
 from edge_segnet.pictures import jpeg
 from edge_segnet.pictures.containers import size_of
-from edge_segnet.pictures.files import read_image, read_labels
+from edge_segnet.pictures.files import read_image
+from tests.support.pictures import read_labels
 
 NOISE = cv2.resize(np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8), (640, 480))
 

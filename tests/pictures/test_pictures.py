@@ -18,10 +18,11 @@ from edge_segnet.core.errors import InputError, OutputError
 from edge_segnet.core.types import Fit
 from edge_segnet.pictures.chatter import quiet_decoders
 from edge_segnet.pictures.containers import fault
-from edge_segnet.pictures.files import read_image, read_labels, read_lut, write_image
+from edge_segnet.pictures.files import read_image, read_lut, write_image
 from edge_segnet.pictures.overlay import blend, colourise, draw_legend
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 from tests.conftest import picture
+from tests.support.pictures import read_labels
 
 Side = st.integers(1, 70)
 

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.types import Drops, Frame, Result, Segmentation, Sink, View
-from edge_segnet.pictures.files import write_lut
 from edge_segnet.sinks.display.panel import compose
 from edge_segnet.sinks.display.sink import Display
 from edge_segnet.street import Street
+from tests.support.pictures import write_lut
 from tests.support.program import program
 from tests.support.waiting import wait_until
 

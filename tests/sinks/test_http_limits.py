@@ -15,8 +15,9 @@ import httpx
 import psutil
 import pytest
 
+from edge_segnet.core.pace import Bucket
 from edge_segnet.core.types import Result
-from edge_segnet.sinks.http.connection import REQUEST_S, WRITE_S, Bucket
+from edge_segnet.sinks.http.connection import REQUEST_S, WRITE_S
 from edge_segnet.sinks.http.server import WORKERS
 from edge_segnet.sinks.http.settings import HttpConfig
 from edge_segnet.sinks.http.sink import HttpSink

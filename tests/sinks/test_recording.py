@@ -18,7 +18,6 @@ from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.pace import RateLimiter
 from edge_segnet.core.types import View
-from edge_segnet.pictures.files import read_labels
 from edge_segnet.service.sinks import SinkManager
 from edge_segnet.settings.regions import RegionConfig
 from edge_segnet.settings.schema import Config
@@ -29,6 +28,7 @@ from edge_segnet.sinks.recording.settings import RecordingConfig
 from edge_segnet.sinks.registry import load
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny
+from tests.support.pictures import read_labels
 from tests.support.program import program
 from tests.support.recordings import event_now, files_in, messages_in, play, recording, street, topics_in
 from tests.support.service import StreetService

@@ -16,6 +16,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from edge_segnet.core.pace import Bucket
+
 REQUEST_S: Final = 5.0
 """Until the next request is complete up to its headers; an idle connection ends then, too."""
 WRITE_S: Final = 5.0
@@ -25,26 +27,6 @@ REQUESTS_PER_S: Final = 100.0
 """Of one address; what comes faster waits. A poller of three pictures at 30 Hz stays below."""
 REQUEST_BURST: Final = 200.0
 MAX_ADDRESSES: Final = 4096
-
-
-class Bucket:
-    """A token bucket that makes the hasty wait instead of refusing them."""
-
-    def __init__(self, per_s: float, burst: float) -> None:
-        self._per_s, self._burst = per_s, burst
-        self._tokens, self._at = burst, time.monotonic()
-
-    def reserve(self) -> float:
-        """Take a token; returns the seconds to wait until it is there."""
-        now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s) - 1.0
-        self._at = now
-        return max(0.0, -self._tokens / self._per_s)
-
-    @property
-    def full(self) -> bool:
-        """Whether nobody drew on it lately."""
-        return self._tokens + (time.monotonic() - self._at) * self._per_s >= self._burst
 
 
 class Limits:

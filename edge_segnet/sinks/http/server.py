@@ -18,7 +18,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from edge_segnet.core import threads
-from edge_segnet.sinks.http.connection import MAX_HEADER, Bucket, Connection, Limits
+from edge_segnet.core.pace import Bucket
+from edge_segnet.sinks.http.connection import MAX_HEADER, Connection, Limits
 from edge_segnet.sinks.http.settings import HttpConfig
 from edge_segnet.sinks.listening import bind, tls_context
 

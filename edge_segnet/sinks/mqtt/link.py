@@ -19,7 +19,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_segnet.core.pace import Waker
+from edge_segnet.core.pace import Deadline, Waker
 from edge_segnet.sinks.mqtt import protocol
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.protocol import Limits, Lost, Message, PahoClient
@@ -59,12 +59,12 @@ class Link:
             self._client.connect(place.host, place.port, keepalive_s, clean_start=not resume, properties=properties)
         except (OSError, ValueError) as error:
             raise Lost(protocol.reason_of(error)) from error
-        welcome = self._wait_for_welcome(time.monotonic() + keepalive_s)
+        welcome = self._wait_for_welcome(Deadline(keepalive_s))
         if welcome.is_failure:
             raise Lost(f"the broker refuses: {str(welcome).lower()}", refused=True)
 
-    def _wait_for_welcome(self, deadline: float) -> ReasonCode:
-        while time.monotonic() < deadline:
+    def _wait_for_welcome(self, deadline: Deadline) -> ReasonCode:
+        while not deadline.over:
             self.wait(0.25)
             if self._welcome is not None:
                 return self._welcome

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge_segnet.core.documents import StatusDocument
+from edge_segnet.core.pace import BackOff, Deadline, SayOnce
 from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.link import Link
 from edge_segnet.sinks.mqtt.messages import Messages
-from edge_segnet.sinks.mqtt.pace import Delays, Once
 from edge_segnet.sinks.mqtt.protocol import Lost, Message
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.stream import Stream
@@ -23,6 +23,8 @@ TICK_S: Final = 0.1
 LOOK_S, STATUS_S = 0.5, 10.0
 """How often the state is looked at, and published even if it is the same."""
 RETRY_S: Final = 3.0
+FIRST_S, LONGEST_S = 0.25, 10.0
+"""Waits between two calls of the broker."""
 """After the broker refused an event."""
 GOODBYE_S: Final = 0.5
 
@@ -34,12 +36,12 @@ class Sender:
         self._service, self._account, self._messages, self._queue = service, account, messages, queue
         self._link = Link(account, messages.gone("connection lost"), self._answered)
         self._streams: list[tuple[Stream, Callable[[Result], Message | None]]] = []
-        self._delays = Delays()
+        self._delays = BackOff(FIRST_S, LONGEST_S)
         self._stopping = False
         self._look_s = self._status_s = self._retry_s = 0.0
         self._shown: Any = None
         self._announced: list[Message] | None = None
-        self._once = Once()
+        self._once = SayOnce()
         self.state = "connecting"
         self.connections = 0
         self._lost_by: str | None = None
@@ -195,10 +197,10 @@ class Sender:
         """Our own word instead of the will, which speaks of a lost connection."""
         if self.state != "connected":
             return
-        deadline = time.monotonic() + GOODBYE_S
+        deadline = Deadline(GOODBYE_S)
         try:
             self._link.send(self._messages.gone("stopped"))
-            while (self._link.unanswered or not self._link.idle) and time.monotonic() < deadline:
+            while (self._link.unanswered or not self._link.idle) and not deadline.over:
                 self._link.wait(0.05)
             self._link.end()
         except (Lost, ValueError):

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_segnet.pictures.files import read_image, read_labels, write_image
+from edge_segnet.pictures.files import read_image, write_image
 from tests.conftest import left_in
 from tests.data.labels.data import sound, write
 from tests.support.command import edge_segnet
+from tests.support.pictures import read_labels
 
 
 @pytest.fixture

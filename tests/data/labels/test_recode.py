@@ -13,9 +13,10 @@ from edge_segnet.core.errors import InputError, UsageError
 from edge_segnet.data.labels.recode import Form, Reading, plan, recode
 from edge_segnet.data.masks import count_colours, read_mask
 from edge_segnet.pictures.containers import palette_of
-from edge_segnet.pictures.files import read_image, read_labels, write_image
+from edge_segnet.pictures.files import read_image, write_image
 from tests.conftest import left_in
 from tests.data.labels.data import Image
+from tests.support.pictures import read_labels
 
 
 def ids(classes: int, seed: int = 0) -> Image:

@@ -20,10 +20,11 @@ from edge_segnet.data.labels.lint import collect, lint
 from edge_segnet.data.labels.recode import plan, recode
 from edge_segnet.data.pairs import find_splits
 from edge_segnet.pictures.containers import grey_as_palette
-from edge_segnet.pictures.files import read_image, read_labels
+from edge_segnet.pictures.files import read_image
 from edge_segnet.sources.video_file import VideoFile
 from tests.conftest import picture
 from tests.fuzz.mutate import mutated, mutated_png, png
+from tests.support.pictures import read_labels
 
 
 def _encoded(array: Any, suffix: str, *options: Any) -> bytes:

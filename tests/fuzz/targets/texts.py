@@ -13,10 +13,10 @@ from edge_segnet.core import uris
 from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.core.errors import UsageError
 from edge_segnet.graph.spec import load_spec
-from edge_segnet.pictures.files import write_lut
 from edge_segnet.settings.load import parse_setting
 from edge_segnet.sinks import registry as settings
 from tests.fuzz.mutate import TOKENS, mutated, mutated_png, mutated_text
+from tests.support.pictures import write_lut
 
 ROOT: Final = Path(__file__).parents[3]
 
