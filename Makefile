@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench fuzz wheels system clean
+.PHONY: run test test-bare check bench fuzz wheels system deb sbom clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -34,8 +34,16 @@ fuzz: $(VENV)/.test  ## hostile input for every parser: tracebacks, hangs, crash
 wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and 7 (aarch64, Python 3.10 and 3.12)?
 	$(BIN)/python -m tools.jetson_wheels
 
-system: $(VENV)/.test  ## as root: systemd as PID 1, from a wheel and a .deb to a running service and away again
+system: $(VENV)/.test $(VENV)/.release  ## as root: systemd as PID 1, from a wheel and a .deb to a running service and away again
 	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q --durations=10 tests/system
+
+deb: $(VENV)/.release  ## a package with an environment of its own; DEB="--python 3.10 --arch arm64": for JetPack 6
+	$(BIN)/python -m tools.deb $(DEB)
+
+sbom: $(VENV)/.release  ## the list of all parts (CycloneDX), checked; the next wheel has it, too
+	mkdir -p out
+	$(BIN)/python -m tools.sbom > out/sbom.cdx.json.part
+	mv out/sbom.cdx.json.part out/sbom.cdx.json
 
 clean:
 	rm -rf $(VENV) out build *.egg-info
@@ -50,6 +58,10 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[test]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.release: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[release]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.check: pyproject.toml tools/typings.py | $(VENV)/bin/python

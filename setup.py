@@ -14,6 +14,8 @@ SHARED = {
     "docs": ["grafana-dashboard.json", "foxglove-layout.json"],
     ".": ["LICENSE", "LICENSE-WEIGHTS", "SECURITY.md", "CHANGELOG.md", "docs/privacy.md"],
 }
+SBOM = Path("out/sbom.cdx.json")
+"""Of ``make sbom``; a wheel that is built without it has none."""
 PLACES = {"docs": "dashboards", ".": "papers"}
 
 
@@ -33,7 +35,7 @@ class WithShare(build_py):
 
     def _shared(self) -> list[tuple[Path, Path]]:
         share = Path(self.build_lib) / "edge_segnet" / "share"
-        found = []
+        found = [(SBOM, share / "papers" / SBOM.name)] if SBOM.is_file() else []
         for folder, patterns in SHARED.items():
             files = sorted({path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()})
             if not files:

@@ -13,7 +13,7 @@ NAME: Final = "edge-segnet.service"
 
 PROPERTIES: Final = (
     "LoadState ActiveState SubState Result ExecMainStatus NRestarts User SupplementaryGroups UnitFileState "
-    "NeedDaemonReload MainPID StatusText IPAddressAllow IPAddressDeny"
+    "NeedDaemonReload MainPID StatusText IPAddressAllow IPAddressDeny StartLimitBurst"
 )
 
 
@@ -33,6 +33,12 @@ class Unit:
     @property
     def main_pid(self) -> int:
         return int(self["MainPID"] or 0)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether systemd starts it no more; of a start limit, it tells only the last failure as the result."""
+        burst = int(self["StartLimitBurst"] or 0)
+        return self["Result"] == "start-limit-hit" or 0 < burst <= int(self["NRestarts"] or 0)
 
     def refuses(self, address: str) -> bool:
         """Whether the unit's firewall keeps the service from an address."""

@@ -88,8 +88,9 @@ def why(unit: Unit) -> tuple[str, str, int]:
             return "no loop made progress for WatchdogSec=", LOG, BUDGET
         case "timeout":
             return "it was not ready in time (TimeoutStartSec=)", LOG, BUDGET
-        case "start-limit-hit":
-            return "it failed too often in five minutes", f"{LOG}; sudo systemctl reset-failed edge-segnet", SETTINGS
+    if unit["ActiveState"] == "failed" and unit.gave_up:
+        words = f"it failed too often in too short a time, the last time with exit code {status}"
+        return words, f"{LOG}; sudo systemctl reset-failed edge-segnet", status if status in OURS else SETTINGS
     if status in SET_UP:
         reason, remedy = SET_UP[status]
         return f"{reason} (status {status})", remedy, SETTINGS

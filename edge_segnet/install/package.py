@@ -10,13 +10,13 @@ import contextlib
 from contextlib import ExitStack
 from typing import Final
 
-from edge_segnet.core.errors import EdgeSegnetError, OutputError, UsageError
+from edge_segnet.core.errors import EdgeSegnetError, UsageError
 from edge_segnet.doctor import systemd
 from edge_segnet.doctor.place import Place
 from edge_segnet.install import machine as machines
 from edge_segnet.install.machine import ENGINE, SERVICE, call
 from edge_segnet.install.program import BEFORE, forget_before
-from edge_segnet.install.service import DROP_INS, RECORD, UNITS, Say, give_way, not_ready
+from edge_segnet.install.service import DROP_INS, RECORD, UNITS, Say, give_way, restart
 from edge_segnet.install.steps import Record, replace
 
 VERSION_BEFORE: Final = DROP_INS / "90-version-before.conf"
@@ -57,14 +57,12 @@ def configure(place: Place, say: Say) -> None:
 
 
 def _restart(place: Place, say: Say) -> None:
-    call("systemctl", "reset-failed", SERVICE)
     try:
-        call("systemctl", "restart", SERVICE)
-    except OutputError as error:
-        reason = not_ready(place)
+        restart(place)
+    except EdgeSegnetError:
         if (BEFORE / "pyvenv.cfg").is_file():
             _serve_before(say)
-        raise reason from error
+        raise
 
 
 def _serve_before(say: Say) -> None:

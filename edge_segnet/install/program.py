@@ -88,7 +88,7 @@ class Program:
     def packages(self) -> list[Package]:
         """edge-segnet first."""
         system = tuple(Path(path).resolve() for path in _system_paths(self.interpreter))
-        found = list(_closure("edge-segnet", OPTIONS))
+        found = list(closure("edge-segnet", OPTIONS))
         kept = [one for one in found[1:] if Path(str(one.locate_file(""))).resolve() not in system]
         return [_ourselves(found[0]), *map(_package, kept)]
 
@@ -117,7 +117,7 @@ def _system_paths(interpreter: Path) -> list[str]:
     return [line for line in done.stdout.splitlines() if line]
 
 
-def _closure(name: str, extras: frozenset[str]) -> Iterator[Distribution]:
+def closure(name: str, extras: frozenset[str]) -> Iterator[Distribution]:
     """A package and, once each, what it needs and has."""
     waiting, seen = [(name, extras)], set()
     while waiting:

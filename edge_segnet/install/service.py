@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pwd
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ RECORD: Final = Path("/etc/edge-segnet/.installed.json")
 STATE: Final = (Path("/var/lib/edge-segnet"), Path("/var/cache/edge-segnet"))
 """The unit makes them at its first start."""
 USER: Final = "edge-segnet"
+POLL_S: Final = 0.1
+WAITING_S: Final = 15.0
+"""So long a model may still be being written when the service starts."""
 Say = Callable[[str], None]
 
 
@@ -193,16 +197,39 @@ def _start(machine: Machine, undo: ExitStack) -> None:
     call("systemctl", "daemon-reload")
     undo.callback(_stop, units, machine)
     call("systemctl", "enable", "--quiet", *units)
+    restart(machine.place)
+
+
+def restart(place: Place) -> None:
+    """Start the service, again if it runs, and wait until it is ready: as long as it says itself that it takes, with a
+    TensorRT engine that is built before.
+
+    Raises:
+        EdgeSegnetError: it failed, with its own exit code; or it waits for something that may never come.
+    """
     call("systemctl", "reset-failed", SERVICE)
-    try:
-        call("systemctl", "restart", SERVICE)
-    except OutputError as error:
-        raise not_ready(machine.place) from error
+    call("systemctl", "restart", "--no-block", SERVICE)
+    patience, asked = time.monotonic() + WAITING_S, False
+    while True:
+        time.sleep(POLL_S)
+        unit_now = systemd.read(place) or systemd.Unit()
+        match unit_now["ActiveState"], unit_now["SubState"]:
+            case "active", _:
+                return
+            case ("failed", _) | (_, "auto-restart"):
+                raise not_ready(unit_now)
+            case "activating", _:
+                asked = True
+            case "inactive", _ if asked:
+                raise not_ready(unit_now)
+        if not unit_now["StatusText"].startswith("waiting"):
+            patience = time.monotonic() + WAITING_S
+        elif time.monotonic() > patience:
+            raise ModelError(f"{SERVICE} is {unit_now['StatusText']}", hint="put it there, and run this again")
 
 
-def not_ready(place: Place) -> EdgeSegnetError:
+def not_ready(found: systemd.Unit) -> EdgeSegnetError:
     """Why the service did not become ready, as an error with its exit code."""
-    found = systemd.read(place) or systemd.Unit()
     reason, remedy, code = unit.why(found)
     kinds: tuple[type[EdgeSegnetError], ...] = (SettingsError, ModelError, DeviceLost, BudgetMissed)
     kind = next((one for one in kinds if one.exit_code == code), OutputError)

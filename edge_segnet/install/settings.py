@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge_segnet.backends.model import read_model
 from edge_segnet.core import uris
 from edge_segnet.core.errors import SettingsError, UsageError
 from edge_segnet.install import share
@@ -20,6 +21,8 @@ from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.registry import load
 
 CONFIG: Final = Path("/etc/edge-segnet/config.yaml")
+STATE: Final = Path("/var/lib/edge-segnet")
+"""Where the service runs: relative names in the settings start there."""
 TOKEN: Final = Path("/etc/edge-segnet/token")
 CHECK_S: Final = 120.0
 FIRST_LINE: Final = (
@@ -123,7 +126,14 @@ def check(settings: Wanted) -> Config:
         lines = [line for line in done.stderr.splitlines() if ": error: " in line] or done.stderr.splitlines()[-1:]
         words = (lines or [f"exit code {done.returncode}"])[-1].partition(": error: ")
         raise SettingsError((words[2] or words[0]).replace(f"{config}", CONFIG.name))
+    _check_model(read.model)
     return read
+
+
+def _check_model(name: str) -> None:
+    """For a model that is not there the service would wait; raises ModelError in its words."""
+    beside = STATE / name
+    read_model(str(beside) if beside.is_file() else name)
 
 
 def _hand_over_token(path: Path, new: bytes | None) -> None:

@@ -97,7 +97,7 @@ def test_the_unit_and_the_program_mean_the_same() -> None:
     assert prevented == {UsageError.exit_code, ModelError.exit_code}
     variables = dict(variable.split("=", 1) for variable in settings(UNIT, "Environment"))
     for name in variables.keys() - SWITCHES.keys():
-        assert variables[name].startswith(f"/var/cache/{settings(UNIT, 'CacheDirectory')[0]}")
+        assert variables[name].startswith((f"/var/cache/{settings(UNIT, 'CacheDirectory')[0]}", "/dev/shm"))
 
 
 @pytest.mark.parametrize(("source", "code"), [("0", 0), ("synthetic://drive", 2)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,10 +29,10 @@ def built() -> Built:
 
 
 @contextlib.contextmanager
-def booted(*below: Path, name: str) -> Iterator[Robot]:
+def booted(*below: Path, name: str, binds: Sequence[tuple[Path, str]] = ()) -> Iterator[Robot]:
     """A machine with its camera on; at the end its whole journal is read."""
     layer = Layer.above(*below, name=name, kept=False)
-    robot = Robot(boot(layer))
+    robot = Robot(boot(layer, binds))
     try:
         robot.ok("systemctl start camera")
         yield robot

@@ -26,6 +26,10 @@ class Robot:
         """Standard output of a command that must work."""
         return self.machine.ok(command, timeout)
 
+    def start(self, command: str) -> None:
+        """A program that stays: ``--unit=NAME PROGRAM ARGUMENTS``."""
+        self.machine.start(command)
+
     def wait(self, command: str, seconds: float = 30) -> str:
         return self.machine.wait(command, seconds)
 

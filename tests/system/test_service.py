@@ -42,7 +42,7 @@ def test_a_watched_service_is_left_alone(robot: Robot) -> None:
     time.sleep(3)
     robot.ok("systemctl stop camera")
     time.sleep(4)
-    assert robot.show("NRestarts") == "0" and "missing" in robot.show("StatusText")
+    assert robot.show("NRestarts") == "0" and re.search("missing|lost", robot.show("StatusText"))
 
 
 def test_killed_it_comes_back(robot: Robot) -> None:
@@ -111,8 +111,8 @@ def test_imports_that_take_longer_than_a_start_may(robot: Robot) -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("cameras: {front: {source: 'synthetic://drive'}}\n", "2"), ("model: none.engine\n", "3"), ("camera: {}\n", "2")],
-    ids=["synthetic", "model", "settings"],
+    [("cameras: {front: {source: 'synthetic://drive'}}\n", "2"), ("camera: {}\n", "2")],
+    ids=["synthetic", "settings"],
 )
 def test_what_another_start_would_not_mend_is_not_started_again(robot: Robot, text: str, code: str) -> None:
     robot.write(CONFIG, text if "cameras" in text else f"{text}cameras: {{front: {{source: 0}}}}\n")
@@ -129,7 +129,8 @@ def test_start_limit(robot: Robot) -> None:
     robot.ok("systemctl reset-failed edge-segnet; systemctl stop edge-segnet")
     robot.run("systemctl start edge-segnet")
     robot.wait("systemctl show edge-segnet -p ActiveState | grep -q failed")
-    robot.wait("systemctl show edge-segnet -p Result --value | grep -q start-limit-hit")
+    robot.wait("journalctl -u edge-segnet -o cat | grep -q 'repeated too quickly'")
+    assert "failed too often" in robot.run("edge-segnet service status").out
     assert robot.run("systemctl start edge-segnet").code != 0
     robot.ok("rm -r /etc/systemd/system/edge-segnet.service.d; systemctl daemon-reload")
     robot.ok("systemctl reset-failed edge-segnet; systemctl start edge-segnet")
@@ -181,11 +182,11 @@ def test_var_is_full(robot: Robot) -> None:
     """It serves; what can't be written is told, and is written again once there is room."""
     robot.ok("systemctl stop edge-segnet && mount -t tmpfs -o size=20m none /var/lib/edge-segnet")
     robot.ok("chown edge-segnet:edge-segnet /var/lib/edge-segnet")
-    robot.settings(more="jsonl: {}\n")
+    robot.settings(more="jsonl: {free_mb: 1}\n")
     robot.ok("dd if=/dev/zero of=/var/lib/edge-segnet/fill bs=1M count=30 2>/dev/null; systemctl restart edge-segnet")
     robot.wait_ready()
     robot.wait("curl -sf http://127.0.0.1:8080/api/result >/dev/null")
-    robot.wait("curl -sf http://127.0.0.1:8080/api/status | grep -Eqi 'no space|space|full'", 20)
+    robot.wait("curl -sf http://127.0.0.1:8080/api/status | grep -q 'to stay free'", 20)
     robot.ok("rm /var/lib/edge-segnet/fill")
     robot.wait("find /var/lib/edge-segnet -name '*.jsonl' -size +0 | grep -q .", 40)
     assert robot.show("NRestarts") == "0"

@@ -23,6 +23,8 @@ class Built:
 
     below: list[Path]
     wheel: Path
+    python: str
+    """Of the machines, "3.11"."""
 
     @property
     def bare(self) -> list[Path]:
@@ -45,7 +47,7 @@ def build() -> Built:
         f"--find-links /opt/wheels '/opt/dist/{wheel.name}[{wheels.EXTRAS}]'",
         binds,
     ).ok()
-    return Built([program.upper, camera.upper, base], wheel)
+    return Built([program.upper, camera.upper, base], wheel, python)
 
 
 def _put_camera(top: Path) -> None:

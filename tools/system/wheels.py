@@ -53,16 +53,24 @@ def download(wheel: Path, python: str, machine: str, more: tuple[str, ...] = ())
     if (folder / ".made").exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    number = python.replace(".", "")
-    tags = [f"manylinux_{glibc}_{machine}" for glibc in GLIBC] + [f"{name}_{machine}" for name in LEGACY]
-    words = [word for tag in [*tags, f"linux_{machine}"] for word in ("--platform", tag)]
-    words += ["--python-version", python, "--implementation", "cp"]
-    words += ["--abi", f"cp{number}", "--abi", "abi3", "--abi", "none", "--only-binary=:all:"]
-    pip("download", "--dest", folder, *words, f"{wheel}[{EXTRAS}]", *more)
+    pip("download", "--dest", folder, *_platform(python, machine), f"{wheel}[{EXTRAS}]", *more)
     for ours in folder.glob("edge_segnet-*.whl"):
         ours.unlink()
     (folder / ".made").touch()
     return folder
+
+
+def unpack(files: list[Path], folder: Path, python: str, machine: str) -> None:
+    """Install wheels into a folder, for a Python and a processor that need not be here."""
+    pip("install", "--target", folder, "--no-deps", "--no-compile", "--no-index", *_platform(python, machine), *files)
+
+
+def _platform(python: str, machine: str) -> list[str]:
+    number = python.replace(".", "")
+    tags = [f"manylinux_{glibc}_{machine}" for glibc in GLIBC] + [f"{name}_{machine}" for name in LEGACY]
+    words = [word for tag in [*tags, f"linux_{machine}"] for word in ("--platform", tag)]
+    words += ["--python-version", python, "--implementation", "cp", "--abi", f"cp{number}"]
+    return [*words, "--abi", "abi3", "--abi", "none", "--only-binary=:all:"]
 
 
 def _requirements(wheel: Path) -> str:

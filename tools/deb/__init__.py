@@ -1,0 +1,1 @@
+"""A .deb with an environment of its own under /opt, for robots without internet: ``make deb``."""

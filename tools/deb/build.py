@@ -1,0 +1,165 @@
+"""Assembles the package from wheels: no compiler, no root, no emulation, whatever processor and Python it is for."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge_segnet.install.program import SCRIPT
+from tools.deb import scripts
+from tools.system import wheels
+from tools.system.root import PROJECT, WORK
+
+MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+HOME: Final = "opt/edge-segnet"
+NOT_NEEDED: Final = ("onnx/backend/test", "**/tests", "numpy/_core/include", "**/*.pyi", "**/*.h", "bin")
+"""Below site-packages: tests and headers of libraries."""
+DEPENDS: Final = (
+    "python3 (>= {0}), python3 (<< {1}), libc6 (>= 2.31), libstdc++6, systemd, python3-gi, "
+    "gir1.2-gst-plugins-base-1.0, gstreamer1.0-plugins-base, gstreamer1.0-plugins-good"
+)
+RECOMMENDS: Final = (
+    "gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-bad, gstreamer1.0-plugins-ugly, gstreamer1.0-libav"
+)
+DESCRIPTION: Final = """Live semantic segmentation of cameras, as a confined service
+ A camera in, class maps and statistics out: SegNet on any CPU, and on a Jetson's
+ GPU by TensorRT. Dashboard, MQTT, recordings (MCAP) and Foxglove are in it; ray,
+ openvino and the window are options of pip's.
+ .
+ After it: sudo edge-segnet service install --source URI
+ .
+ It has an environment of its own under /opt/edge-segnet, which sees the
+ distribution's gi and JetPack's tensorrt. {gpu}"""
+CPU_ONLY: Final = """TensorRT also needs a binding of the
+ GPU's driver, which has no package (docs/jetson.md); without it the CPU serves."""
+ENGINE_ENV: Final = """# What edge-segnet-engine.service builds before the service starts.
+#MODEL=/etc/edge-segnet/mine.onnx
+#ENGINE_FLAGS=--precision fp32
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``compression``: of dpkg-deb, "xz" for a release; "zstd" with level 1 takes seconds."""
+
+    python: str
+    arch: str
+    compression: str = "xz"
+    level: int = 6
+
+
+def build(wanted: Wanted, out: Path, wheel: Path | None = None) -> Path:
+    """Make the .deb and give its path."""
+    wheel = wheel or wheels.build()
+    version = wheel.name.split("-")[1]
+    found = wheels.download(wheel, wanted.python, MACHINES[wanted.arch])
+    tree = WORK / "tmp" / f"deb-{wanted.arch}-{wanted.python}"
+    shutil.rmtree(tree, ignore_errors=True)
+    _environment(tree / HOME, wanted, [wheel, *sorted(found.glob("*.whl"))])
+    _files(tree, tree / HOME / f"lib/python{wanted.python}/site-packages")
+    _control(tree, wanted, version)
+    out.mkdir(parents=True, exist_ok=True)
+    package = out / f"edge-segnet_{version}+py{wanted.python}_{wanted.arch}.deb"
+    _pack(tree, package, wanted)
+    shutil.rmtree(tree)
+    return package
+
+
+def _environment(home: Path, wanted: Wanted, files: list[Path]) -> None:
+    """What ``python3 -m venv --system-site-packages`` makes, without running that Python."""
+    site = home / f"lib/python{wanted.python}/site-packages"
+    site.mkdir(parents=True)
+    wheels.unpack(files, site, wanted.python, MACHINES[wanted.arch])
+    for pattern in NOT_NEEDED:
+        for path in sorted(site.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    (home / "bin").mkdir()
+    for name in ("python", "python3", f"python{wanted.python}"):
+        (home / "bin" / name).symlink_to(f"/usr/bin/python{wanted.python}")
+    text = f"home = /usr/bin\ninclude-system-site-packages = true\nversion = {wanted.python}\n"
+    (home / "pyvenv.cfg").write_text(text, encoding="utf-8")
+    command = home / "bin" / "edge-segnet"
+    command.write_text(SCRIPT.format(python=f"/{HOME}/bin/python"), encoding="utf-8")
+    command.chmod(0o755)
+
+
+def _files(tree: Path, site: Path) -> None:
+    from tools.sbom import document  # its library is an option
+
+    systemd = PROJECT / "systemd"
+    for name, folder in (
+        ("edge-segnet.service", "systemd/system"),
+        ("edge-segnet-engine.service", "systemd/system"),
+        ("sysusers.d/edge-segnet.conf", "sysusers.d"),
+        ("tmpfiles.d/edge-segnet.conf", "tmpfiles.d"),
+    ):
+        _copy(systemd / name, tree / "usr/lib" / folder / Path(name).name)
+    (tree / "usr/bin").mkdir(parents=True)
+    (tree / "usr/bin/edge-segnet").symlink_to(f"/{HOME}/bin/edge-segnet")
+    _write(tree / "etc/edge-segnet/engine.env", ENGINE_ENV)
+    papers = tree / "usr/share/doc/edge-segnet"
+    _write(papers / "copyright", _copyright())
+    _write(tree / HOME / "sbom.cdx.json", document(site))
+    papers.mkdir(parents=True, exist_ok=True)
+    (papers / "sbom.cdx.json").symlink_to(f"/{HOME}/sbom.cdx.json")
+    for name in ("SECURITY.md", "docs/privacy.md"):
+        _copy(PROJECT / name, papers / Path(name).name)
+    changes = (PROJECT / "CHANGELOG.md").read_bytes()
+    (papers / "changelog.gz").write_bytes(gzip.compress(changes, mtime=0))
+
+
+def _copyright() -> str:
+    texts = [(PROJECT / name).read_text(encoding="utf-8") for name in ("LICENSE-WEIGHTS", "LICENSE")]
+    first = "The libraries below /opt/edge-segnet have their licences beside them, in *.dist-info."
+    return "\n\n".join([first, *texts])
+
+
+def _control(tree: Path, wanted: Wanted, version: str) -> None:
+    size = sum(path.lstat().st_size for path in tree.rglob("*")) // 1024
+    major, minor = wanted.python.split(".")
+    depends = DEPENDS.format(wanted.python, f"{major}.{int(minor) + 1}")
+    gpu = CPU_ONLY if wanted.arch == "arm64" else "Without an NVIDIA GPU the\n CPU serves."
+    fields = {
+        "Package": "edge-segnet",
+        "Version": f"{version}+py{wanted.python}",
+        "Architecture": wanted.arch,
+        "Maintainer": "The edge-segnet authors <edge-segnet@localhost>",
+        "Installed-Size": str(size),
+        "Section": "science",
+        "Priority": "optional",
+        "Depends": depends,
+        "Recommends": RECOMMENDS,
+        "Description": DESCRIPTION.format(gpu=gpu),
+    }
+    control = tree / "DEBIAN"
+    _write(control / "control", "".join(f"{name}: {value}\n" for name, value in fields.items()))
+    _write(control / "conffiles", "/etc/edge-segnet/engine.env\n")
+    for name, text in scripts.ALL.items():
+        _write(control / name, text)
+        (control / name).chmod(0o755)
+
+
+def _pack(tree: Path, package: Path, wanted: Wanted) -> None:
+    command = ["dpkg-deb", "--root-owner-group", f"-Z{wanted.compression}", f"-z{wanted.level}"]
+    command += ["--build", str(tree), str(package)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o644)  # noqa: PTH101
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
