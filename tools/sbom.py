@@ -51,8 +51,8 @@ def document(site: Path | None = None) -> str:
 def _component(one: Distribution, kind: ComponentType) -> Component:
     name = one.name.lower().replace("_", "-")
     metadata = one.metadata
-    licence = metadata.get("License-Expression") or (metadata.get("License") or "").splitlines()[:1]
-    words = licence if isinstance(licence, str) else "".join(licence)
+    fields = [metadata[field] for field in ("License-Expression", "License") if field in metadata]
+    words = next((field.splitlines()[0] for field in fields if field), "")
     where = PackageURL("pypi", None, name, one.version)
     licences = [DisjunctiveLicense(name=words)] if words else []
     return Component(name=name, version=one.version, type=kind, purl=where, bom_ref=str(where), licenses=licences)

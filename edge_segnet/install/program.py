@@ -33,7 +33,7 @@ BEFORE: Final = Path("/opt/edge-segnet.before")
 MARK: Final = "edge-segnet.json"
 """Written last: an environment without it is half a one."""
 COMMAND: Final = Path("/usr/local/bin/edge-segnet")
-OPTIONS: Final = frozenset({"mqtt", "recording", "gpu", "gstreamer", "tensorrt-rtx"})
+OPTIONS: Final = frozenset({"mqtt", "recording", "gpu", "gstreamer", "openvino", "tensorrt-rtx"})
 """Extras that a service can use; those for tests, training and windows stay behind."""
 HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """Folders that the unit's ProtectHome= and PrivateTmp= keep from the service."""

@@ -38,4 +38,4 @@ def slow_model(seconds: float) -> bytes:
     graph.node.extend(nodes)
     assert output.type.tensor_type.elem_type == TensorProto.FLOAT
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
