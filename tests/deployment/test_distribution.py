@@ -17,7 +17,7 @@ from tests.support.command import edge_segnet
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "edge_segnet"
 NOT_SOURCE = shutil.ignore_patterns(
-    ".git", ".venv", "out", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", "engines", ".hypothesis"
+    ".git", ".venv", "out", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )
 
 
