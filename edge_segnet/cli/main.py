@@ -64,6 +64,8 @@ def _prepare() -> None:
     if sys.stderr is not None:
         # A descriptor of our own: descriptor 2 is silenced while a picture is decoded (imaging.quiet_decoders).
         sys.stderr = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no UTF-8 still gets its answer
     handler = StandardError()
     handler.setFormatter(OneLine("edge-segnet: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

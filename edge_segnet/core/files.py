@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from edge_segnet.core.errors import OutputError
 
@@ -41,8 +41,8 @@ def state_folder() -> Path:
     return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/edge-segnet")
 
 
-def read_file(path: Path, limit: int) -> bytes:
-    """The whole of a regular file with at most ``limit`` bytes.
+def open_file(path: Path) -> BinaryIO:
+    """A regular file, to be read.
 
     A pipe or a device is refused: the one may never have a writer, the other (/dev/zero) never an end.
 
@@ -50,13 +50,19 @@ def read_file(path: Path, limit: int) -> bytes:
         OSError: it can't be read; its ``strerror`` says why.
     """
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise OSError(errno.EINVAL, "a pipe or a device, not a file")
-            data = file.read(limit + 1)
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     except ValueError as error:  # a zero byte or half a surrogate in its name
         raise OSError(errno.EINVAL, "no name that a file can have") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file")
+    return file
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The whole of a regular file with at most ``limit`` bytes; raises OSError as ``open_file``."""
+    with open_file(path) as file:
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"more than {limit} bytes, too many for what it is to be")
     return data

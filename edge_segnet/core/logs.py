@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import sys
 import time
@@ -33,11 +34,33 @@ class OneLine(logging.Formatter):
 
 
 class StandardError(_StreamHandler):
-    """Writes to what ``sys.stderr`` is now: a progress bar stands in for it, and lets lines pass above itself."""
+    """Writes to what ``sys.stderr`` is now: a progress bar stands in for it, and lets lines pass above itself.
+
+    A pipe that nobody reads, or a terminal that was stopped, takes nothing more, and must not stop whoever logs: lines
+    are left out then, and counted when it goes on.
+    """
+
+    left_out = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
+        if not _takes(self.stream):
+            self.left_out += 1
+            return
+        if self.left_out:
+            self.stream.write(f"edge-segnet: {self.left_out} lines were left out: nobody read them\n")
+            self.left_out = 0
         super().emit(record)
+
+
+def _takes(stream: TextIO) -> bool:
+    """Whether a line can be written now without waiting (pipe(7): one below PIPE_BUF goes as a whole or not at all)."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return bool(poll.poll(0))
+    except (OSError, ValueError):
+        return True  # something that stands in for a stream
 
 
 class RateLimit(logging.Filter):

@@ -11,6 +11,7 @@ from typing import Final
 import cv2
 
 from edge_segnet.core.errors import InputError
+from edge_segnet.core.files import open_file
 from edge_segnet.pictures.chatter import quiet_decoders
 from edge_segnet.pictures.files import IMAGE_SUFFIXES
 
@@ -60,7 +61,7 @@ def sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
 
 def _is_text(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return b"\0" not in file.read(_HEAD)
     except OSError:
         return False

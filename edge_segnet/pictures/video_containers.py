@@ -7,6 +7,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from edge_segnet.core.files import open_file
+
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _MP4_TYPES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"sidx", b"styp"})
@@ -16,7 +18,7 @@ def video_fault(path: Path) -> str | None:
     """What is wrong with the outside of an MP4, MOV, Matroska, WebM or AVI file; None: nothing, or another kind."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(16)
             if head[4:8] in _MP4_TYPES:
                 return _mp4(file, size)

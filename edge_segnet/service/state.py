@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Final, Literal
 
 from edge_segnet.board import status as board
@@ -12,6 +11,7 @@ from edge_segnet.core import threads
 from edge_segnet.core.documents import BoardDocument, ReloadDocument, SinkDocument, StatusDocument, utc
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import View
+from edge_segnet.core.version import VERSION
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import WORKING, Camera
 from edge_segnet.service.model import Loaded, Setup
@@ -108,7 +108,7 @@ class State:
             ready=self.ready,
             healthy=self.healthy,
             uptime_s=round((time.monotonic_ns() - self.started_ns) / 1e9, 1),
-            version=version("edge-segnet"),
+            version=VERSION,
             model=None if card is None else card.name,
             licence=None if card is None else card.licence,
             backend=None if loaded is None else loaded.backend.name,

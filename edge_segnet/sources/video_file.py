@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLost
+from edge_segnet.core.files import open_file
 from edge_segnet.core.types import Fit, Frame, Image
 from edge_segnet.core.uris import Flip
 from edge_segnet.pictures.files import read_only
@@ -158,7 +159,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
 def _check_file(path: Path) -> None:
     """FFmpeg's own answer to all of these is only 'invalid data'."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(TEXT_PROBE)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error

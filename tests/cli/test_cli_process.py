@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from tests.conftest import picture, read_video, write_video
@@ -162,3 +163,40 @@ def test_damaged_files_make_no_noise_on_the_real_descriptor(model: Path, tmp_pat
     done = run("segment", folder, cut, "-m", model, "-o", tmp_path / "out")
     assert done.returncode in (0, 5), done.stderr
     assert all(line.startswith("edge-segnet: ") for line in done.stderr.splitlines()), done.stderr
+
+
+def test_a_terminal_that_knows_no_utf8_gets_its_answer(tmp_path: Path) -> None:
+    labels = tmp_path / "étiquettes"
+    labels.mkdir()
+    cv2.imwrite(str(labels / "ü.png"), np.zeros((20, 30), np.uint8))
+    (tmp_path / "classes.yaml").write_text(
+        "name: hôf\nclasses: [{name: Straße, colour: [1, 2, 3]}, {name: Weg, colour: [4, 5, 6]}]\n", encoding="utf-8"
+    )
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for arguments in (
+        ["labels", "inspect", str(labels), "--classes", str(tmp_path / "classes.yaml"), "--each"],
+        ["labels", "lint", str(labels), "--classes", str(tmp_path / "classes.yaml")],
+        ["doctor"],
+    ):
+        done = subprocess.run([*PROGRAM, *arguments], capture_output=True, env=plain, timeout=TIMEOUT_S, check=False)
+        assert b"Traceback" not in done.stderr and done.returncode in (0, 5, 7), done.stderr
+        assert done.stdout
+
+
+@pytest.mark.parametrize("option", ["--config", "--colours"])
+def test_pipes_and_devices_are_no_files(tmp_path: Path, option: str) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        done = run("run", option, path)
+        assert done.returncode in (2, 4) and "a pipe or a device, not a file" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["segment", "-o", "x.png"], ["evaluate"], ["labels", "lint"], ["bench", "--budget"]]
+)
+def test_no_command_waits_for_a_pipe(tmp_path: Path, arguments: list[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = run(*arguments, pipe)
+    assert done.returncode in (2, 3, 4) and done.stderr.count("edge-segnet: error: ") == 1, done.stderr

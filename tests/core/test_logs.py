@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from edge_segnet.core.logs import BURST, Journal, OneLine, RateLimit, service_logging
+from edge_segnet.core.logs import BURST, Journal, OneLine, RateLimit, StandardError, service_logging
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -80,3 +87,50 @@ def test_for_people(root: logging.Logger, capsys: pytest.CaptureFixture[str]) ->
     root.info("not shown")
     root.warning("seen")
     assert capsys.readouterr().err == "edge-segnet: seen\n"
+
+
+def test_a_pipe_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", buffering=1) as stream, os.fdopen(reading, "rb", buffering=0) as reader:
+        monkeypatch.setattr(sys, "stderr", stream)
+        handler = StandardError()
+        handler.setFormatter(OneLine("edge-segnet: %(message)s"))
+        line = logging.LogRecord("a", logging.INFO, "", 0, "x" * 1000, None, None)
+        for _ in range(100):  # far more than a pipe holds; this would never end
+            handler.emit(line)
+        assert handler.left_out > 20
+        taken = b""
+        while b"left out" not in taken:
+            taken = reader.read(65536)
+            handler.emit(line)
+            taken += reader.read(65536)
+        assert b" lines were left out: nobody read them\n" in taken
+
+
+def test_a_service_whose_stderr_nobody_reads_serves_and_ends() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writing, bytes(4096)):
+            pass
+    os.set_blocking(writing, True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "edge_segnet", "run", "--set", f"http.port={port}"]
+    process = subprocess.Popen(command, stderr=writing)
+    try:
+        wait_until(lambda: _ready(port), 40)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+        os.close(writing)
+
+
+def _ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from importlib.metadata import version
 from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
 from edge_segnet.core.documents import Document
 from edge_segnet.core.documents.api import HealthDocument, Problem, ReadyDocument
+from edge_segnet.core.version import VERSION
 from edge_segnet.sinks.http.answers import JSON
 from edge_segnet.sinks.http.guard import FOR_PLAYERS
 from edge_segnet.sinks.http.operations import OPERATIONS, Operation
@@ -49,7 +49,7 @@ def description() -> bytes:
         paths.setdefault(shown_path(operation), {})[operation.method] = _operation(operation)
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "edge-segnet", "version": version("edge-segnet"), "license": {"name": "Apache-2.0"}},
+        "info": {"title": "edge-segnet", "version": VERSION, "license": {"name": "Apache-2.0"}},
         "paths": paths,
         "components": {
             "schemas": schemas["$defs"],
