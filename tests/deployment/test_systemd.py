@@ -179,3 +179,32 @@ def test_it_serves_under_the_filters(tmp_path: Path) -> None:
             assert all(line.startswith("edge-segnet: ") for line in service.log), service.log
             assert not [line for line in service.log if "not permitted" in line]
     assert (tmp_path / "gstreamer.bin").exists()
+
+
+RACE = """
+from edge_segnet.backends.model import read_model
+from edge_segnet.backends.onnx import CpuOptions
+from edge_segnet.backends.race import open_quickest
+backend, reason = open_quickest(read_model("segnet-lite", (160, 128)), CpuOptions(), "fp32")
+print(backend.name, reason, sep="|")
+"""
+
+
+@confining
+@pytest.mark.parametrize("walls", ["unit", "drop-in"])
+def test_openvino_needs_its_drop_in(walls: str, tmp_path: Path) -> None:
+    """Under the unit alone ``auto`` says why it stays with ONNX Runtime; with the drop-in OpenVINO compiles."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra: openvino)")
+    unit = tmp_path / "edge-segnet.service"
+    changed = (FOLDER / "edge-segnet.service.d" / "openvino.conf").read_text(encoding="utf-8")
+    (setting,) = re.findall(r"(?m)^(MemoryDenyWriteExecute=no)$", changed)
+    text = UNIT.read_text(encoding="utf-8")
+    unit.write_text(text.replace("MemoryDenyWriteExecute=yes", setting) if walls == "drop-in" else text)
+    command = [sys.executable, "-m", "tests.support.confined", str(unit), sys.executable, "-c", RACE]
+    environment = {**os.environ, "CACHE_DIRECTORY": str(tmp_path / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    if walls == "unit":
+        assert done.stdout.startswith("onnx|OpenVINO can't: "), done.stdout
+    else:
+        assert "ms a frame" in done.stdout and "can't" not in done.stdout, done.stdout
