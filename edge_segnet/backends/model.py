@@ -199,4 +199,5 @@ def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backe
 
     backend, reason = open_quickest(model, cpu, options.precision)
     logger.info("%s: %s", backend.name, reason)
+    backend.chosen_because = reason
     return backend

@@ -65,6 +65,8 @@ class OnnxBackend:
 
     def __init__(self, model: CpuModel, options: CpuOptions | None = None) -> None:
         self.model_name = model.card.name
+        self.chosen_because = ""
+        """Why ``auto`` took this one; empty where nobody chose."""
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration

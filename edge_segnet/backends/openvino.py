@@ -38,6 +38,8 @@ class OpenVinoBackend:
             ModelError: OpenVINO is not installed, can't compile the model, or the processor has no such precision.
         """
         self.model_name = model.card.name
+        self.chosen_because = ""
+        """Why ``auto`` took this one; empty where nobody chose."""
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration

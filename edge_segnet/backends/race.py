@@ -29,6 +29,7 @@ from edge_segnet.engine.golden import LEAST_AGREEMENT, agreement, golden_frame
 logger = logging.getLogger(__name__)
 LAPS: Final = 5
 """Frames that are timed; one before them is not. A second's work on a slow board at most decides for months."""
+CpuBackend = OnnxBackend | OpenVinoBackend
 WORTH_MS: Final = 4.0
 """A frame that takes ONNX Runtime less is not worth a second runtime's memory (some 100 MB) and start."""
 CACHE_FILE: Final = "cpu-runtime.json"
@@ -44,7 +45,7 @@ class Outcome:
     reason: str
 
 
-def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, str]:
+def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[CpuBackend, str]:
     """The quickest CPU backend that sees what ONNX Runtime in float32 sees, and why it is that one.
 
     Raises:
@@ -64,13 +65,13 @@ def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision)
     return backend, outcome.reason
 
 
-def _open(runtime: str, model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> Backend:
+def _open(runtime: str, model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> CpuBackend:
     if runtime == "onnx":
         return OnnxBackend(model, options)
     return OpenVinoBackend(model, options.threads, precision)
 
 
-def _race(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[Backend, Outcome]:
+def _race(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[CpuBackend, Outcome]:
     """One after the other, and neither spins: idle threads of ONNX Runtime would slow OpenVINO by half."""
     onnx = OnnxBackend(model, CpuOptions(options.threads, spinning=False))
     image = golden_frame(model.card.size, model.card.fit)

@@ -35,14 +35,19 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model at work; ``note`` says what ``size: auto`` chose, and why."""
+    """A model at work; ``note`` says what ``size: auto`` and ``backend: auto`` chose, and why."""
 
     card: ModelCard
     backend: Backend
     frame_s: float
     """What the self-test's picture took."""
     fingerprint: Fingerprint
-    note: str = ""
+    size_note: str = ""
+
+    @property
+    def note(self) -> str:
+        because = getattr(self.backend, "chosen_because", "")
+        return "; ".join(filter(None, [self.size_note, because and f"backend auto: {because}"]))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from edge_segnet.core.files import cache_folder
 from edge_segnet.core.types import Backend, Frame, Segmentation
 from edge_segnet.engine.golden import agreement, golden_frame
 from edge_segnet.graph.card import OnnxModel
+from edge_segnet.service.model import Loaded
 from tests.support.models import save_tiny
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed (extra: openvino)")
@@ -105,3 +106,8 @@ def test_a_small_network_stays_with_onnx_runtime(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_DIRECTORY", "/proc/no-such-place")
     assert cache_folder() is None
+
+
+def test_the_service_says_why(lite: OnnxModel) -> None:
+    backend = open_backend(lite, "auto", BackendOptions(fallback=True))
+    assert Loaded(lite.card, backend, 0.1, ()).note.startswith("backend auto: ")
