@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -14,6 +16,7 @@ import httpx
 import numpy as np
 import promql_parser
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_segnet.core.classes import CAMVID_11
@@ -70,6 +73,10 @@ def test_every_query_asks_for_what_there_is(metrics: dict[str, set[str]]) -> Non
         shown = re.findall(r"\{\{\s*(\w+)\s*\}\}", target["legendFormat"])
         used = {label.strip() for label in (*matched, *shown, *(label for group in groups for label in group))}
         assert used <= known, (title, used - known)
+        robots = {"instance"} if target["legendFormat"] else set()
+        assert robots <= set(shown) and all("instance" in {label.strip() for label in group} for group in groups), (
+            f"{title}: robots are mixed up"
+        )
         if groups:
             assert set(shown) <= {label.strip() for label in groups[0]}, title
         asked |= names
@@ -101,3 +108,24 @@ def test_its_variables_find_values(metrics: dict[str, set[str]]) -> None:
         match = re.fullmatch(r"label_values\((edge_segnet_\w+)(?:\{.*\})?, (\w+)\)", variable["query"]["query"])
         assert match is not None and match[1] in metrics
         assert match[2] in metrics[match[1]] | PROMETHEUS
+
+
+RULES = Path(__file__).parents[2] / "docs" / "prometheus-rules.yml"
+
+
+def test_alerts_ask_for_what_there_is(metrics: dict[str, set[str]]) -> None:
+    (group,) = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]:
+        promql_parser.parse(rule["expr"])
+        names = set(re.findall(r"\bedge_segnet_\w+", rule["expr"]))
+        assert names <= metrics.keys(), rule["alert"]
+        matched = set(re.findall(r"[{,]\s*(\w+)\s*=~?\s*\"", rule["expr"]))
+        shown = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        known = set().union(*(metrics[name] for name in names)) | PROMETHEUS
+        assert matched | shown <= known and "instance" in shown, rule["alert"]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (package prometheus) is not installed")
+def test_prometheus_takes_the_alerts() -> None:
+    done = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "5 rules found" in done.stdout, done.stdout + done.stderr
