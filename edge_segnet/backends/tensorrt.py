@@ -57,6 +57,12 @@ class Spec:
     fit: Fit
     precision: Precision
     calibration: Calibration | None = None
+    void_output: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Of the logits."""
+        return len(self.classes) + self.void_output
 
 
 class SelfTestFailed(ModelError):
@@ -77,7 +83,7 @@ class _Buffers:
         # The GPU adds to these atomically, which mapped memory is bad at; they are a hundred bytes.
         self.totals_twin = driver.device_buffer(4 * (2 * classes + 4))
         size = {"fp16": 2, "fp32": 4}[spec.precision]
-        self.logits = driver.device_buffer(size * classes * width * height)
+        self.logits = driver.device_buffer(size * spec.channels * width * height)
 
     @property
     def frame_address(self) -> int:
@@ -124,7 +130,7 @@ class TensorRTBackend:
         entry = "decode_float16" if spec.precision == "fp16" else "decode_float32"
         self._kernel = driver.kernel(cubin, entry, _ARGUMENTS)
         addresses = buffers.logits.address, buffers.labels_address, buffers.totals_twin.address
-        channels = classes = len(spec.classes)
+        channels, classes = spec.channels, len(spec.classes)
         temperature = 1.0 if spec.calibration is None else spec.calibration.temperature
         self._arguments = (*addresses, channels, classes, self._pixels, margin_scale(temperature))
         threads = -(-self._pixels // (1 if self._pixels % _PER_THREAD else _PER_THREAD))
@@ -277,7 +283,8 @@ def open_engine(engine: Path, model: OnnxModel | LoweredModel | EngineFile, memo
 
 def _spec(verified: Verified, card: ModelCard) -> Spec:
     recipe = verified.manifest.recipe
-    return Spec(card.name, card.classes, recipe.size, recipe.fit, recipe.precision, card.calibration)
+    facts = (recipe.size, recipe.fit, recipe.precision)
+    return Spec(card.name, card.classes, *facts, card.calibration, card.void_output)
 
 
 def _provenance(verified: Verified) -> dict[str, Any]:

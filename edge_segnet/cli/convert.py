@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
 
+import onnx
 import typer
 
+from edge_segnet.backends.trial import try_targets
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, read_classes
 from edge_segnet.cli.options import Json, Size
-from edge_segnet.core.errors import UsageError
+from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.size import parse_size
 from edge_segnet.graph import card as cards
@@ -66,8 +68,10 @@ class Convert:
             description = load_spec(self.spec)
             classes = read_classes(description.classes, self.spec.parent, f"{self.spec}: classes: ")
             canonical = canonicalise(model, description, class_count=len(classes))
-            model = cards.attach(canonical, name=self.out.stem, classes=classes).proto
-            report.append(f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}")
+            void = description.void is not None
+            model = cards.attach(canonical, name=self.out.stem, classes=classes, void_output=void).proto
+            also = " and void" if void else ""
+            report.append(f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}{also}")
         if self.target is not None:
             lowered = lower(
                 model,
@@ -81,6 +85,7 @@ class Convert:
         elif wanted is not None:
             model = resize(View(model), wanted).model
             report.append(f"network size is now {self.size}")
+        refused = {} if self.target is not None else _try(model)
         write_bytes(self.out, model.SerializeToString())
         with json_lines(self.json) as emit:
             emit(
@@ -90,10 +95,24 @@ class Convert:
                     "precision": self.precision,
                     "head": self.head,
                     "report": report,
+                    "refused": refused,
                 }
             )
         for line in [*report, f"{self.model} -> {self.out}"]:
             logger.info("%s", line)
+
+
+def _try(model: onnx.ModelProto) -> dict[str, str]:
+    """Which targets will refuse the model, and why; raises ModelError: all of them."""
+    answers = try_targets(model)
+    refused: dict[str, str] = {target: reason for target, reason in answers.items() if reason}
+    if len(refused) == len(answers):
+        raise ModelError(f"no runtime takes this model: {refused['onnxruntime']}")
+    for target, reason in refused.items():
+        logger.warning("%s will refuse this model: %s", target, reason)
+    taken = [target for target in answers if target not in refused]
+    logger.info("tried: %s", ", ".join(taken))
+    return refused
 
 
 def _check(target: str | None, precision: str, head: str, size: str | None, spec: Path | None) -> None:

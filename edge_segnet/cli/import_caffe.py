@@ -16,11 +16,12 @@ from edge_segnet.cli.command import program
 from edge_segnet.cli.common import console, json_lines, read_classes
 from edge_segnet.cli.options import Json
 from edge_segnet.core import classes as class_maps
-from edge_segnet.core.classes import CLASS_MAPS, ClassMap
+from edge_segnet.core.classes import CLASS_MAPS, VOID_OUTPUTS, ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import parse_size
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.caffe import Imported, import_caffe
+from edge_segnet.graph.finish import move_void
 from edge_segnet.pictures.files import read_lut
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ class ImportCaffe:
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; the prototxt's own, else 480x360.")] = (
         None
     )
+    void: Annotated[
+        int | None,
+        typer.Option(metavar="K", min=0, help="The network's output that stands for void and is no class."),
+    ] = None
     licence: Annotated[
         str, typer.Option(metavar="TEXT", help="What the weights' licence asks of the model's users.")
     ] = ""
@@ -61,7 +66,10 @@ class ImportCaffe:
         lut = None if self.colours is None else read_lut(self.colours)
         named = None if self.classes is None else read_classes(self.classes)
         imported = import_caffe(self.model, self.weights, wanted)
-        class_map = _class_map(imported, named, self.colours, lut)
+        void = self._void(imported, named)
+        if void is not None:
+            move_void(imported.model, void)
+        class_map = _class_map(imported, named, self.colours, lut, imported.classes - (void is not None))
         provenance = {
             "imported_from": {"prototxt": self.model.name, "caffemodel": self.weights.name, "network": imported.name}
         }
@@ -71,6 +79,7 @@ class ImportCaffe:
             classes=class_map,
             licence=self.licence,
             provenance=provenance | _report(imported),
+            void_output=void is not None,
         )
         cards.save(imported_model, self.out)
         document = {"output": str(self.out), "classes": class_map.to_dict(), **_report(imported)}
@@ -82,16 +91,21 @@ class ImportCaffe:
             logger.warning("note: %s", note)
         logger.info("%s + %s -> %s", self.model, self.weights, self.out)
 
+    def _void(self, imported: Imported, named: ClassMap | None) -> int | None:
+        """The output that is void: as asked for, or as the class map's networks have it."""
+        if self.void is None and named is not None and imported.classes == len(named) + 1:
+            return VOID_OUTPUTS.get(named.name)
+        return self.void
 
-def _class_map(imported: Imported, named: ClassMap | None, colours: Path | None, lut: Any) -> ClassMap:
+
+def _class_map(imported: Imported, named: ClassMap | None, colours: Path | None, lut: Any, count: int) -> ClassMap:
     """The named map with the palette's colours; either alone; or, of neither, numbers in place of names."""
-    count = imported.classes
     from_colours = None if lut is None or colours is None else class_maps.from_lut(lut, None, colours.stem)
     for given, where in ((from_colours, str(colours)), (named, named.name if named else "")):
         if given is not None and len(given) != count:
             raise ModelError(
                 f"{where}: {len(given)} classes, but the network's classifier has {count} channels",
-                hint=_hint(count),
+                hint=_hint(count) + (f"; if an output is void: --void {count - 1}" if len(given) == count - 1 else ""),
             )
     if named is not None and from_colours is not None:
         return dataclasses.replace(named, colours=from_colours.colours)

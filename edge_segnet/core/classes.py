@@ -1,20 +1,21 @@
 """Class maps: which id means which class, in which colour. Arrays in, arrays out; no files.
 
-The three maps that come along, with the 2015 demo's colours (SegNet-Tutorial ``camvid11.png``, ``camvid12.png``) and
-the Cityscapes benchmark's own (cityscapesScripts ``labels.py``, train ids).
+The maps that come along, with the 2015 demo's colours (SegNet-Tutorial ``camvid11.png``, ``camvid12.png``), the
+Cityscapes benchmark's own (cityscapesScripts ``labels.py``, train ids and label ids), Pascal VOC's, and SUN RGB-D's.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_segnet.core import class_tables
 from edge_segnet.core.errors import UsageError
 
 Colour = tuple[int, int, int]
@@ -50,6 +51,8 @@ class ClassMap:
                 raise UsageError(
                     f"class map {self.name}: {name} has colour {colour!r}", hint="give three numbers 0 to 255"
                 )
+        if self.names == tuple(class_tables.CITYSCAPES_34):
+            return  # whose benchmark paints its kinds of nothing, and two kinds of poles, alike
         for colour in dict.fromkeys(_repeated(self.colours)):
             same = ", ".join(name for name, other in zip(self.names, self.colours, strict=True) if other == colour)
             warnings.warn(f"class map {self.name}: {same} share the colour {list(colour)}", stacklevel=3)
@@ -206,4 +209,9 @@ CITYSCAPES_19 = _known(
         "bicycle": (119, 11, 32),
     },
 )
-CLASS_MAPS = {known.name: known for known in (CAMVID_11, CAMVID_12, CITYSCAPES_19)}
+CITYSCAPES_34 = _known("cityscapes-34", class_tables.CITYSCAPES_34)
+PASCAL_21 = replace(_known("pascal-21", class_tables.PASCAL_21), void_colour=class_tables.PASCAL_BORDER)
+SUN_37 = _known("sun-37", class_tables.SUN_37)
+CLASS_MAPS = {known.name: known for known in (CAMVID_11, CAMVID_12, CITYSCAPES_19, CITYSCAPES_34, PASCAL_21, SUN_37)}
+VOID_OUTPUTS: Final = {"sun-37": 0}
+"""Where networks that were trained with a class map have one more output, which stands for void."""

@@ -23,6 +23,7 @@ from edge_segnet.engine.manifest import (
     Manifest,
     Recipe,
     as_bytes,
+    check_manifest_is_ours,
     check_suffix,
     cubin_path,
     differences,
@@ -92,10 +93,12 @@ def build(
 
     Raises:
         ModelError: no TensorRT, no compiler, or the graph can't be built.
-        UsageError: a compute capability that this TensorRT can't build for here; a name without ``.engine``.
+        UsageError: a compute capability that this TensorRT can't build for here; a name without ``.engine``; a
+            ``NAME.json`` that is somebody else's.
         OutputError: the files can't be written; the old engine stands.
     """
     check_suffix(engine)
+    check_manifest_is_ours(engine)
     job = _plan_job(model, engine, request)
     recipe = job.recipe
     with locked(engine):
@@ -147,6 +150,7 @@ def _plan_job(model: OnnxModel, engine: Path, request: Request) -> _Job:
         source_sha256=source_hash(model),
         classes=model.card.classes.to_dict(),
         calibration=None if model.card.calibration is None else model.card.calibration.to_dict(),
+        void_output=model.card.void_output,
         fit=model.card.fit,
         flavour=library.flavour,
         version=library.version,

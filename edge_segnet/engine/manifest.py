@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -34,6 +35,7 @@ class Recipe(_Part):
     """Of the ONNX file."""
     classes: dict[str, Any]
     calibration: dict[str, Any] | None = None
+    void_output: bool = False
     fit: Fit
     flavour: Flavour
     version: str
@@ -184,7 +186,7 @@ def engine_file(manifest: Manifest, path: Path) -> EngineFile:
     recipe = manifest.recipe
     provenance = {"engine": path.name, "source": manifest.source, "source_sha256": recipe.source_sha256}
     named = (manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence)
-    card = ModelCard(*named, provenance, manifest.calibration)
+    card = ModelCard(*named, provenance, manifest.calibration, recipe.void_output)
     return EngineFile(card, manifest, path)
 
 
@@ -192,3 +194,21 @@ def check_suffix(engine: Path) -> None:
     """Raises UsageError: neighbours are named after it, so it must be NAME.engine."""
     if engine.suffix != ENGINE_SUFFIX or engine.stem.endswith(".next"):
         raise UsageError(f"{engine}: not an engine's name", hint="engines are called NAME.engine")
+
+
+def check_manifest_is_ours(engine: Path) -> None:
+    """Raises UsageError: ``NAME.json`` is something else, for example a report, and building would replace it. A
+    manifest of ours that is damaged may be replaced: its engine lies beside it.
+    """
+    path = manifest_path(engine)
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError:
+        return
+    except (ValueError, RecursionError):
+        ours = engine.exists()
+    else:
+        ours = isinstance(found, dict) and {"format", "recipe", "files"} <= found.keys()
+    if not ours:
+        what = f"{path}: not an engine's manifest, and an engine of this name would replace it"
+        raise UsageError(what, hint=f"move it away, or name the engine otherwise: -o {engine.stem}-2{engine.suffix}")

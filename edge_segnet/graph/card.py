@@ -42,6 +42,13 @@ class ModelCard:
     provenance: dict[str, Any]
     """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
     calibration: Calibration | None = None
+    void_output: bool = False
+    """Whether one more output, behind the classes', stands for void."""
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the logits."""
+        return len(self.classes) + self.void_output
 
     @property
     def temperature(self) -> float:
@@ -86,6 +93,7 @@ def attach(
     licence: str = "",
     provenance: dict[str, Any] | None = None,
     calibration: Calibration | None = None,
+    void_output: bool = False,
 ) -> OnnxModel:
     """Write the card into ``proto`` (in place) and check that both agree.
 
@@ -100,6 +108,7 @@ def attach(
         "licence": licence,
         "provenance": json.dumps(provenance or {}),
         **({} if calibration is None else {"calibration": json.dumps(calibration.to_dict())}),
+        **({"void_output": "last"} if void_output else {}),
     }
     others = {entry.key: entry.value for entry in proto.metadata_props if not entry.key.startswith(KEY)}
     helper.set_model_props(proto, others | {KEY + key: value for key, value in described.items()})
@@ -126,9 +135,11 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
         calibration = None if measured is None else calibrations.from_dict(json.loads(measured), where)
     except Exception as error:  # whatever stands there: nesting gives RecursionError, thousands of digits ValueError
         raise ModelError(f"{where}: damaged metadata ({error})") from error
-    if channels != len(classes):
+    void_output = found.get("void_output") == "last"
+    if channels != len(classes) + void_output:
+        void = " and void" if void_output else ""
         raise ModelError(
-            f"{where}: {channels} output channels, but its class map {classes.name} has {len(classes)} classes",
+            f"{where}: {channels} output channels, but its class map {classes.name} has {len(classes)} classes{void}",
             hint="CamVid comes with 11 classes and with 12 (Road_marking); the map must be the one it was trained with",
         )
     if found["fit"] not in get_args(Fit) or not isinstance(provenance, dict):
@@ -139,7 +150,7 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
             f"{where}: its calibration was measured with other weights",
             hint="measure it again: edge-segnet evaluate --calibrate",
         )
-    return ModelCard(found["name"], classes, size, fit, found["licence"], provenance, calibration)
+    return ModelCard(found["name"], classes, size, fit, found["licence"], provenance, calibration, void_output)
 
 
 def fingerprint(proto: onnx.ModelProto) -> str:

@@ -11,10 +11,11 @@ from math import log
 from typing import Final
 
 import numpy as np
+import onnx
 from onnx import TensorProto
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.edit import Writer
+from edge_segnet.graph.edit import Writer, rename
 from edge_segnet.graph.spec import OutputSpec
 from edge_segnet.graph.view import View, attributes, type_name
 
@@ -182,3 +183,26 @@ class Finish:
         return self._write.node(
             "Gather", [name, self._write.integers("output.order", [*order, void])], "output.void", axis=1
         )
+
+
+def move_void(model: onnx.ModelProto, void: int) -> None:
+    """Put a canonical model's output ``void`` behind the classes', which keep their order; in place.
+
+    Raises:
+        ModelError: there is no such output.
+    """
+    view = View(model)
+    channels = view.shape("logits")[1]
+    if void >= channels:
+        raise ModelError(f"void: {void}, but there are {channels} outputs", hint=f"they are 0 to {channels - 1}")
+    if void == channels - 1:
+        return
+    write = Writer(view)
+    rename(model.graph, "logits", "logits.found")
+    places = write.integers("logits.order", [*(place for place in range(channels) if place != void), void])
+    write.node("Gather", ["logits.found", places], "logits", exact=True, axis=1)
+    for value in model.graph.output:
+        if value.name == "logits.found":
+            value.name = "logits"
+    model.graph.node.extend(write.nodes)
+    model.graph.initializer.extend(write.initializers)

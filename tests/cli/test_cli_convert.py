@@ -13,9 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_segnet.core.classes import CAMVID_11, ClassMap
+from edge_segnet.data.dataset import classes_yaml
 from edge_segnet.graph import card as cards
 from tests.conftest import picture
 from tests.support.command import edge_segnet
+from tests.support.nets import Sketch, tensor
+from tests.support.pictures import read_labels
 
 
 def run(path: Path, output: str, frame: NDArray[np.uint8]) -> NDArray[Any]:
@@ -122,3 +126,100 @@ def test_models_that_cannot_be_converted(tmp_path: Path, model: Path) -> None:
     done = edge_segnet("convert", model, "-o", "/dev/full", "--for", "opencv")
     assert done.code == 4 and "No space left on device" in done.error
     assert not out.exists()
+
+
+# What strangers bring -------------------------------------------------------------------------------------------
+
+
+def described(path: Path, classes: str, **output: object) -> Path:
+    rest = {"void": output.pop("void")} if "void" in output else {}
+    spec = {"input": {"channels": "bgr", "range": 1}, "output": {"kind": "logits"} | output, "classes": classes} | rest
+    path.write_text(json.dumps(spec))
+    return path
+
+
+def scores(path: Path, channels: int, last: str = "") -> Path:
+    """A convolution of the picture with random weights, and what makes probabilities of it."""
+    sketch = Sketch(5)
+    value = sketch.conv("x", "c", (3, channels))
+    value = sketch.node(last, [value], "made") if last else value
+    model = sketch.model(tensor("x", [1, 3, 48, 64]), tensor(value, [1, channels, 48, 64]))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_sigmoid_of_one_channel_becomes_two_classes(tmp_path: Path, photo: Path) -> None:
+    source, ours = scores(tmp_path / "in.onnx", 1, "Sigmoid"), tmp_path / "ours.onnx"
+    two = ClassMap("two", ("Other", "Road"), ((0, 0, 0), (128, 64, 128)), (9, 9, 9))
+    (tmp_path / "two.yaml").write_text(classes_yaml(two))
+    spec = described(tmp_path / "spec.yaml", "two.yaml", kind="probability", threshold=0.5)
+    done = edge_segnet("convert", source, "--spec", spec, "-o", ours)
+    assert done.code == 0, done.err
+    counted = edge_segnet("segment", photo, "-m", ours, "--json", "-").documents[0]["classes"]
+    assert 0 < counted["Road"]["share"] < 1
+    strict = described(tmp_path / "spec.yaml", "two.yaml", kind="probability", threshold=0.999)
+    assert edge_segnet("convert", source, "--spec", strict, "-o", ours).code == 0
+    fewer = edge_segnet("segment", photo, "-m", ours, "--json", "-").documents[0]["classes"]
+    assert fewer["Road"]["pixels"] < counted["Road"]["pixels"]
+
+
+def test_an_output_that_is_void_is_neither_drawn_counted_nor_scored(tmp_path: Path, photo: Path) -> None:
+    source, ours = scores(tmp_path / "in.onnx", 12), tmp_path / "ours.onnx"
+    plain = described(tmp_path / "plain.yaml", "camvid-12")
+    assert edge_segnet("convert", source, "--spec", plain, "-o", tmp_path / "plain.onnx").code == 0
+    before = edge_segnet("segment", photo, "-m", tmp_path / "plain.onnx", "--json", "-").documents[0]
+    counts = [row["pixels"] for row in before["classes"].values()]
+    void = int(np.argmax(counts))
+    done = edge_segnet("convert", source, "--spec", described(tmp_path / "s.yaml", "camvid-11"), "-o", ours)
+    assert done.code == 3 and "void: K" in done.error
+    spec = described(tmp_path / "spec.yaml", "camvid-11", void=void)
+    done = edge_segnet("convert", source, "--spec", spec, "-o", ours)
+    assert done.code == 0 and "11 classes of camvid-11 and void" in done.err
+    assert cards.load(str(ours)).card.void_output
+    found = edge_segnet("segment", photo, "-m", ours, "--json", "-", "-o", tmp_path / "l.png", "--visualize", "labels")
+    assert found.code == 0, found.err
+    document = found.documents[0]
+    assert list(document["classes"]) == list(CAMVID_11.names)
+    assert [row["pixels"] for row in document["classes"].values()] == counts[:void] + counts[void + 1 :]
+    assert document["void_pixels"] == counts[void] > 0
+    labels = read_labels(tmp_path / "l.png")
+    assert set(np.unique(labels)) <= set(range(12)) and (labels == 11).any()
+    resized = edge_segnet("convert", ours, "-o", tmp_path / "big.onnx", "--size", "80x64")
+    assert resized.code == 0 and cards.load(str(tmp_path / "big.onnx")).card.outputs == 12
+
+
+def test_convert_says_which_targets_will_refuse(tmp_path: Path) -> None:
+    sketch = Sketch()
+    sketch.pool("x", "p", kernel_shape=[2, 2], strides=[1, 1], dilations=[2, 2])
+    shape = sketch.const("shape", np.array([1, 3, 48, 64], np.int64))
+    sketch.node("MaxUnpool", ["p", "p.indices", shape], "y", kernel_shape=[2, 2], strides=[1, 1])
+    model = sketch.model(tensor("x", [1, 3, 48, 64]), tensor("y", [1, 3, 48, 64]))
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    classes = ClassMap("three", ("a", "b", "c"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)))
+    (tmp_path / "three.yaml").write_text(classes_yaml(classes))
+    spec = described(tmp_path / "spec.yaml", "three.yaml")
+    done = edge_segnet("convert", tmp_path / "in.onnx", "--spec", spec, "-o", tmp_path / "out.onnx", "--json", "-")
+    assert done.code == 0, done.err
+    assert set(done.documents[0]["refused"]) == {"tensorrt", "openvino", "opencv"}
+    said = done.err.splitlines()
+    refusal = next(place for place, line in enumerate(said) if "tensorrt will refuse this model: MaxPool 'p'" in line)
+    assert refusal < next(place for place, line in enumerate(said) if "in.onnx -> " in line)
+    assert "tried: onnxruntime" in done.err
+    frame = picture(64, 48)
+    assert run(tmp_path / "out.onnx", "logits", frame).shape == (1, 3, 48, 64)
+
+
+def test_a_model_that_nobody_takes_is_not_written(tmp_path: Path) -> None:
+    sketch = Sketch()
+    sketch.pool("x", "p")
+    wrong = sketch.const("shape", np.array([1, 3, 50, 70], np.int64))
+    sketch.node("MaxUnpool", ["p", "p.indices", wrong], "big", kernel_shape=[2, 2], strides=[2, 2])
+    cut = [sketch.const(f"cut{i}", np.array(value, np.int64)) for i, value in enumerate(([0, 0], [48, 64], [2, 3]))]
+    sketch.node("Slice", ["big", *cut], "y")
+    model = sketch.model(tensor("x", [1, 3, 48, 64]), tensor("y", [1, 3, 48, 64]))
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "c.yaml").write_text(classes_yaml(ClassMap("c", ("a", "b", "c"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)))))
+    spec = described(tmp_path / "spec.yaml", "c.yaml")
+    done = edge_segnet("convert", tmp_path / "in.onnx", "--spec", spec, "-o", tmp_path / "out.onnx")
+    assert done.code == 3 and "no runtime takes this model: MaxUnpool 'big' restores" in done.error
+    assert not (tmp_path / "out.onnx").exists()

@@ -16,6 +16,7 @@ from tests.conftest import left_in, picture
 from tests.graph.caffe.layouts import enet
 from tests.graph.caffe.test_layers import CONV, HEAD, say
 from tests.graph.caffe.writer import caffemodel
+from tests.graph.runtimes import run_onnxruntime
 from tests.support.command import edge_segnet
 from tests.support.pictures import read_labels, write_lut
 
@@ -142,3 +143,33 @@ def test_enet_at_a_size_that_its_two_ways_down_disagree_about(tmp_path: Path) ->
         "import-caffe", "--model", model, "--weights", weights, "--size", "473x351", "-o", tmp_path / "e.onnx"
     )
     assert done.code == 3 and "(Eltwise)" in done.error and "multiple of 8" in done.error
+
+
+def test_an_output_that_is_void_is_named(files: Path) -> None:
+    done = edge_segnet("import-caffe", *NET, "--classes", "camvid-11", folder=files)
+    assert done.code == 3 and "--void 11" in done.error
+    done = edge_segnet("import-caffe", *NET, "--classes", "camvid-11", "--void", "3", folder=files)
+    assert done.code == 0, done.err
+    made = cards.load(str(files / "out.onnx"))
+    assert made.card.void_output and made.card.outputs == 12 and made.card.classes.names == CAMVID_11.names
+    frame = picture(41, 35)[None]
+    twelve = edge_segnet("import-caffe", *NET[:-1], "twelve.onnx", "--classes", "camvid-12", folder=files)
+    assert twelve.code == 0
+    first, second = (
+        run_onnxruntime(cards.load(str(files / name)).proto, frame) for name in ("twelve.onnx", "out.onnx")
+    )
+    order = [0, 1, 2, *range(4, 12), 3]
+    assert np.array_equal(second, first[:, order])
+
+
+def test_a_networks_38_outputs_are_suns_37_classes_and_void(tmp_path: Path) -> None:
+    text = HEAD + CONV + say("k", "Convolution", "c", "k", "convolution_param { num_output: 38 kernel_size: 1 }")
+    rng = np.random.default_rng(0)
+    shapes = {"c": [(4, 3, 3, 3), (4,)], "k": [(38, 4, 1, 1), (38,)]}
+    weights = {name: [rng.normal(0, 0.1, shape) for shape in both] for name, both in shapes.items()}
+    (tmp_path / "net.prototxt").write_text(text)
+    (tmp_path / "net.caffemodel").write_bytes(caffemodel(weights, dict.fromkeys(weights, "")))
+    done = edge_segnet("import-caffe", *NET, "--classes", "sun-37", folder=tmp_path)
+    assert done.code == 0, done.err
+    card = cards.load(str(tmp_path / "out.onnx")).card
+    assert card.void_output and card.classes.names[:2] == ("wall", "floor") and len(card.classes) == 37

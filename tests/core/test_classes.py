@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_segnet.cli.common import read_classes
-from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19, CLASS_MAPS, ClassMap, from_dict, from_lut
+from edge_segnet.core.classes import (
+    CAMVID_11,
+    CAMVID_12,
+    CITYSCAPES_19,
+    CLASS_MAPS,
+    VOID_OUTPUTS,
+    ClassMap,
+    from_dict,
+    from_lut,
+)
 from edge_segnet.core.errors import InputError, ModelError, UsageError
 from edge_segnet.pictures.files import read_lut
 from edge_segnet.pictures.palettes import recoloured
@@ -182,3 +191,18 @@ def test_class_maps_that_are_not_there(tmp_path: Path) -> None:
 def test_dict_round_trip_keeps_void() -> None:
     mine = ClassMap("mine", ("a", "b"), ((1, 2, 3), (4, 5, 6)), void_colour=(7, 8, 9))
     assert from_dict(mine.to_dict(), "x") == mine
+
+
+def test_the_maps_that_come_along() -> None:
+    assert {name: len(known) for name, known in CLASS_MAPS.items()} == {
+        "camvid-11": 11, "camvid-12": 12, "cityscapes-19": 19, "cityscapes-34": 34, "pascal-21": 21, "sun-37": 37,
+    }  # fmt: skip
+    pascal, sun, label_ids = (CLASS_MAPS[name] for name in ("pascal-21", "sun-37", "cityscapes-34"))
+    assert pascal.colours[:4] == ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0))
+    assert (pascal.names[15], pascal.colours[15]) == ("person", (192, 128, 128))
+    assert pascal.colours[20] == (0, 64, 128) and pascal.void_colour == (224, 224, 192)
+    assert (sun.names[0], sun.names[36], VOID_OUTPUTS["sun-37"]) == ("wall", "bag", 0)
+    trained = CLASS_MAPS["cityscapes-19"]
+    for name, colour in zip(trained.names, trained.colours, strict=True):
+        assert label_ids.colours[label_ids.index(name)] == colour
+    assert label_ids.index("road") == 7 and label_ids.index("bicycle") == 33

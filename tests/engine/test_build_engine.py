@@ -194,6 +194,16 @@ def test_models_that_cannot_be_built(tmp_path: Path) -> None:
     assert left_in(tmp_path / "engines") == [".odd.lock"]
 
 
+def test_a_report_that_has_the_manifests_name_is_not_replaced(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "engines").mkdir()
+    report = tmp_path / "engines" / f"{model.stem}.json"
+    for text in ('{"output": "x.onnx", "layers": {}}', "[1]", "no JSON"):
+        report.write_text(text)
+        done = build(model, tmp_path, "--force")
+        assert done.code == 2 and "not an engine's manifest" in done.error and f"-o {model.stem}-2.engine" in done.error
+        assert report.read_text() == text and left_in(tmp_path / "engines") == [report.name]
+
+
 def test_an_engine_is_no_model(model: Path, tmp_path: Path) -> None:
     build(model, tmp_path, "--compute-capability", "8.9")
     done = build(tmp_path / "engines" / "tiny.engine", tmp_path)
