@@ -150,7 +150,8 @@ def _reason(error: Exception) -> str:
 def expected_shapes(recipe: Recipe, classes: int) -> dict[str, str]:
     """Input and output as text, dtype first."""
     (width, height), logits = recipe.size, {"fp16": "float16", "fp32": "float32"}[recipe.precision]
-    return {"frame": f"uint8[1,{height},{width},3]", "logits": f"{logits}[1,{classes},{height},{width}]"}
+    channels = classes + recipe.void_output
+    return {"frame": f"uint8[1,{height},{width},3]", "logits": f"{logits}[1,{channels},{height},{width}]"}
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -99,8 +99,8 @@ def test_a_foreign_model_becomes_ours(tmp_path: Path, photo: Path, kind: str) ->
         (("--size", "64x48", "--precision", "fp16"), 2, "--precision and --head need --for TARGET"),
         (("--size", "big"), 2, "--size big: not a size"),
         (("--size", "8x8"), 3, "32x32"),
-        (("--spec", "missing.yaml"), 2, "missing.yaml: can't be read"),
-        (("--spec", "bad.yaml"), 2, "bad.yaml: "),
+        (("--spec", "missing.yaml"), 2, "missing.yaml: No such file"),
+        (("--spec", "bad.yaml"), 2, "bad.yaml:1: input: "),
         (("--spec", "unknown.yaml"), 2, "unknown.yaml: classes: camvid-99: no such class map"),
     ],
 )

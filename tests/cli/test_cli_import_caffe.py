@@ -155,9 +155,8 @@ def test_an_output_that_is_void_is_named(files: Path) -> None:
     frame = picture(41, 35)[None]
     twelve = edge_segnet("import-caffe", *NET[:-1], "twelve.onnx", "--classes", "camvid-12", folder=files)
     assert twelve.code == 0
-    first, second = (
-        run_onnxruntime(cards.load(str(files / name)).proto, frame) for name in ("twelve.onnx", "out.onnx")
-    )
+    models = [lower(cards.load(str(files / name)).proto, "onnxruntime").model for name in ("twelve.onnx", "out.onnx")]
+    first, second = (run_onnxruntime(each, frame) for each in models)
     order = [0, 1, 2, *range(4, 12), 3]
     assert np.array_equal(second, first[:, order])
 
