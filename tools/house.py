@@ -20,7 +20,7 @@ ROOT: Final = frozenset({"__init__.py", "__main__.py", "py.typed"})
 PICTURES: Final = frozenset({"pictures", "street", "train"})
 """Rooms that may import cv2: the second draws, the third distorts."""
 PICTURES_TOO: Final = frozenset(
-    {"sources/opencv.py", "sources/opencv_camera.py", "sources/child_camera.py", "sources/usb.py", "doctor/software.py"}
+    {"sources/opencv.py", "sources/child_camera.py", "sources/usb.py", "doctor/software.py"}
 )
 """Files elsewhere that may: they read cameras with it, or ask which of its builds is installed."""
 Graph = Mapping[str, set[str]]

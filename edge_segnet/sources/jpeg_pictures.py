@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
-
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Image
 from edge_segnet.pictures import jpeg
 from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.sources.live import FrameFormat, Terms
-
-_REDUCED: Final = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
-"""libjpeg decodes to a half, a quarter, an eighth: quicker, and with less memory than the whole."""
-
 
 PASSES: Final = 12
 
@@ -47,17 +41,9 @@ class JpegPictures:
         if seen.fault is not None and (self._drop or not width):
             self.damaged += 1
             return None
-        image, words = jpeg.decode(data, _flags(source, wish.size))
+        image, words = jpeg.decode(data, jpeg.flags_for(source, wish.size))
         whole = seen.fault is None and words is None and image is not None
         self.damaged += not whole
         if image is None or (self._drop and not whole):
             return None
         return fit_image(flip_image(image, wish.flip), wish.size, wish.fit), source, whole
-
-
-def _flags(source: tuple[int, int], size: tuple[int, int]) -> int:
-    """Never smaller than what is wanted."""
-    for times, flag in _REDUCED:
-        if source[0] >= times * size[0] and source[1] >= times * size[1]:
-            return flag | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION

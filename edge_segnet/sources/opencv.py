@@ -25,6 +25,26 @@ MAX_FPS: Final = 1000.0
 SILENT_S: Final = 10.0
 
 
+Capture = cv2.VideoCapture
+_FRAME_TYPE: Final = getattr(cv2, "CAP_PROP_FRAME_TYPE", 69)
+
+
+def open_stream(address: str, connect_ms: int, read_ms: int) -> Capture:
+    """A stream through FFmpeg; ask ``isOpened``. It gives up after these milliseconds, if it keeps its word."""
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, connect_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms]
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+
+
+def frame_type(capture: Capture) -> int:
+    """FFmpeg's letter for how the last frame was coded: I needs no other."""
+    return int(capture.get(_FRAME_TYPE))
+
+
+def stamp_ns(capture: Capture) -> int:
+    """The driver's own time of the last frame."""
+    return int(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+
+
 class UsbSource:
     """A USB camera as a ``FiniteSource`` without an end. A thread takes all that comes, so that the driver's queue is
     empty: what is decoded is what is seen now.
@@ -90,7 +110,7 @@ class UsbSource:
         seen = jpeg.examine(data)
         if seen.size[0] * seen.size[1] > MAX_PIXELS or seen.fault is not None:
             raise BadFrame(f"{self._camera.shown}: {seen.fault or 'a picture that is too large'}")
-        image, wrong = jpeg.decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image, wrong = jpeg.decode(data)
         if image is None or wrong is not None:
             raise BadFrame(f"{self._camera.shown}: the JPEG is damaged ({wrong})")
         return image

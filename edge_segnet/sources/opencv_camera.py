@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-import cv2
 import numpy as np
 
 from edge_segnet.core.errors import InputError, SourceLost
@@ -24,6 +23,7 @@ from edge_segnet.pictures.files import read_only
 from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
+from edge_segnet.sources.opencv import Capture, frame_type, open_stream, stamp_ns
 from edge_segnet.sources.reach import why_unreachable
 from edge_segnet.sources.usb import gives_jpeg, open_usb
 
@@ -32,8 +32,6 @@ HEARD: Final = 1 << 16
 _UNBUFFERED: Final = 2
 PLAUSIBLE_NS: Final = 2_000_000_000
 INTRA: Final = ord("I")
-FRAME_TYPE: Final = getattr(cv2, "CAP_PROP_FRAME_TYPE", 69)
-"""FFmpeg's letter for how the last frame was coded: I needs no other."""
 LOSS: Final = re.compile(
     r"missed \d+ packets|error while decoding|concealing|missing (?:picture|reference)|Frame num gap|non-existing|"
     r"co located POCs|corrupt|mmco: unref|Could not find ref|number of reference frames|Missing reference"
@@ -116,7 +114,7 @@ class OpenCvCamera:
         if self._source.kind != "rtsp":
             return True
         self._broken |= lost
-        if self._broken and not lost and int(self._capture.get(FRAME_TYPE)) == INTRA:
+        if self._broken and not lost and frame_type(self._capture) == INTRA:
             self._broken, self._joined = False, True
         self._damaged += self._broken and self._joined
         return not self._broken
@@ -143,8 +141,8 @@ class OpenCvCamera:
         now_ns = time.monotonic_ns()
         if self._source.kind != "v4l2":
             return now_ns
-        stamp_ns = int(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        return stamp_ns if 0 <= now_ns - stamp_ns < PLAUSIBLE_NS else now_ns
+        by_driver_ns = stamp_ns(self._capture)
+        return by_driver_ns if 0 <= now_ns - by_driver_ns < PLAUSIBLE_NS else now_ns
 
     def resize(self, size: tuple[int, int]) -> None:
         """Frames come at ``size`` (width, height) from the next one on."""
@@ -155,15 +153,14 @@ class OpenCvCamera:
         self._capture.release()
 
 
-def _open_stream(source: SourceUri, terms: Terms, murmur: Murmur | None) -> cv2.VideoCapture:
+def _open_stream(source: SourceUri, terms: Terms, murmur: Murmur | None) -> Capture:
     connect_ms = int(1e3 * terms.connect_s)
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, connect_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
     # FFmpeg's warnings are listened to; OpenCV reads both variables when it opens.
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "24"
     ways = ("tcp", "udp") if terms.transport == "auto" else (terms.transport,)
     for transport in ways:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _options(source, terms, transport)
-        capture = cv2.VideoCapture(_address(source), cv2.CAP_FFMPEG, limits)
+        capture = open_stream(_address(source), connect_ms, READ_MS)
         said = murmur.take() if murmur is not None else ""
         refused = "461" in said or "Unsupported Transport" in said or "Unsupported transport" in said
         if capture.isOpened():

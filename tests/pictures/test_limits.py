@@ -17,8 +17,7 @@ import pytest
 from edge_segnet.core.errors import InputError
 from edge_segnet.pictures import jpeg
 from edge_segnet.pictures.containers import size_of
-from edge_segnet.pictures.files import read_image
-from tests.support.pictures import read_labels
+from edge_segnet.pictures.files import read_image, read_stored
 
 NOISE = cv2.resize(np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8), (640, 480))
 
@@ -90,7 +89,7 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("read", [read_image, read_labels])
+@pytest.mark.parametrize("read", [read_image, read_stored])
 def test_a_png_of_a_gigapixel_takes_no_memory(tmp_path: Path, read: object) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(png(30000, 30000))
