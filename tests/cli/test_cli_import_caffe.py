@@ -11,6 +11,7 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12
 from edge_segnet.graph import card as cards
+from edge_segnet.graph.lower import lower
 from edge_segnet.pictures.files import write_image
 from tests.conftest import left_in, picture
 from tests.graph.caffe.layouts import enet
