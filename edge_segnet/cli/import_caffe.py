@@ -13,16 +13,18 @@ import typer
 from rich.table import Table
 
 from edge_segnet.cli.command import program
-from edge_segnet.cli.common import console, json_lines, read_classes
+from edge_segnet.cli.common import console, json_lines, progress_bar, read_classes
 from edge_segnet.cli.options import Json
 from edge_segnet.core import classes as class_maps
 from edge_segnet.core.classes import CLASS_MAPS, VOID_OUTPUTS, ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import parse_size
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.caffe import Imported, import_caffe
+from edge_segnet.graph.caffe import Imported, import_caffe, statistics_graph
 from edge_segnet.graph.finish import move_void
+from edge_segnet.offline.bn_statistics import BATCH, Statistics, measure
 from edge_segnet.pictures.files import read_lut
+from edge_segnet.pictures.listing import pictures_in
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,10 @@ class ImportCaffe:
         int | None,
         typer.Option(metavar="K", min=0, help="The network's output that stands for void and is no class."),
     ] = None
+    bn_statistics: Annotated[
+        Path | None,
+        typer.Option(metavar="PICTURES", help="Folder of training pictures, for weights whose BN is in LEARN mode."),
+    ] = None
     licence: Annotated[
         str, typer.Option(metavar="TEXT", help="What the weights' licence asks of the model's users.")
     ] = ""
@@ -65,7 +71,8 @@ class ImportCaffe:
         wanted = parse_size(self.size) if self.size else None
         lut = None if self.colours is None else read_lut(self.colours)
         named = None if self.classes is None else read_classes(self.classes)
-        imported = import_caffe(self.model, self.weights, wanted)
+        statistics = None if self.bn_statistics is None else self._measured(self.bn_statistics, wanted)
+        imported = import_caffe(self.model, self.weights, wanted, statistics)
         void = self._void(imported, named)
         if void is not None:
             move_void(imported.model, void)
@@ -90,6 +97,17 @@ class ImportCaffe:
         for note in imported.notes:
             logger.warning("note: %s", note)
         logger.info("%s + %s -> %s", self.model, self.weights, self.out)
+
+    def _measured(self, folder: Path, size: tuple[int, int] | None) -> Statistics:
+        """The statistics of the BN layers over a folder's pictures."""
+        pictures = pictures_in(folder)
+        batch = min(BATCH, len(pictures))
+        graph = statistics_graph(self.model, self.weights, size, batch)
+        with progress_bar("BN statistics", len(pictures) // batch) as advance:
+            statistics = measure(graph, pictures, advance)
+        used = len(pictures) // batch * batch
+        logger.info("statistics of %d BN layers over %d pictures of %s", len(statistics), used, folder)
+        return statistics
 
     def _void(self, imported: Imported, named: ClassMap | None) -> int | None:
         """The output that is void: as asked for, or as the class map's networks have it."""

@@ -8,7 +8,7 @@ layers.py     one function per layer type: nodes, weights, the size of its map
 net.py        walks the layers: blobs by top, folding, output, report
 """
 
-from edge_segnet.graph.caffe.importer import import_caffe
+from edge_segnet.graph.caffe.importer import import_caffe, statistics_graph
 from edge_segnet.graph.caffe.net import Imported
 
-__all__ = ["Imported", "import_caffe"]
+__all__ = ["Imported", "import_caffe", "statistics_graph"]

@@ -5,29 +5,70 @@ The products are formed in float64 and rounded once, so folding costs half a uni
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.graph.caffe.prototxt import Layer
+from edge_segnet.graph.caffe.weights import Blob
 
 if TYPE_CHECKING:
     from edge_segnet.graph.caffe.net import Net
 
 Vector = NDArray[np.float64]
+_EPS: Final = 1e-9
+"""The fork's own, in its layer and in its script."""
 
 
 def bn(net: Net, layer: Layer) -> None:
-    """The fork's own layer: scale and shift, nothing else, once the statistics are in them (INFERENCE)."""
-    if layer.settings.bn_param.bn_mode == 0:
+    """The fork's own layer: scale and shift, nothing else, once the statistics are in them (INFERENCE).
+
+    In LEARN mode y = (x - mean) / sqrt(variance + 1e-9) * scale + shift, with the batch's own statistics; afterwards
+    those of the training pictures take their place (SegNet-Tutorial, ``compute_bn_statistics.py``).
+    """
+    channels = net.map(layer).shape[0]
+    how = net.normalisation
+    eps = layer.settings.bn_param.bn_eps or _EPS
+    if how.batch:
+        _normalise(net, layer, net.blobs(layer, (channels,), (channels,)), eps)
+        return
+    if how.known is None and layer.settings.bn_param.bn_mode == 0:
         raise layer.error(
             "is in LEARN mode: its scale and shift still lack the statistics of the training pictures",
-            hint="use the inference prototxt, and the weights that the tutorial's compute_bn_statistics.py writes",
+            hint="give some of them: --bn-statistics PICTURES; or use the inference prototxt, and the weights that the "
+            "tutorial's compute_bn_statistics.py writes",
         )
-    channels = net.map(layer).shape[0]
-    factor, shift = net.blobs(layer, (channels,), (channels,))
-    _apply(net, layer, factor.astype(np.float64), shift.astype(np.float64))
+    factor, shift = (blob.astype(np.float64) for blob in net.blobs(layer, (channels,), (channels,)))
+    if how.known is not None:
+        mean, variance = how.known[layer.name]
+        factor = factor / np.sqrt(variance + eps)
+        shift = shift - mean * factor
+    _apply(net, layer, factor, shift)
+
+
+def _normalise(net: Net, layer: Layer, blobs: list[Blob], eps: float) -> None:
+    """By the batch's own mean and variance. Both become results of the graph, the variance times m / (m - 1), where m
+    is how many numbers of the batch each channel has.
+    """
+    source, name = net.map(layer), layer.name
+    mean = net.node("ReduceMean", [source.tensor], f"{name}.batch_mean", axes=[0, 2, 3], keepdims=1)
+    centred = net.node("Sub", [source.tensor, mean], f"{name}.centred")
+    square = net.node("Mul", [centred, centred], f"{name}.square")
+    variance = net.node("ReduceMean", [square], f"{name}.batch_variance", axes=[0, 2, 3], keepdims=1)
+    raised = net.node("Add", [variance, net.constant(f"{name}.eps", np.array(eps, np.float32))], f"{name}.raised")
+    deviation = net.node("Sqrt", [raised], f"{name}.deviation")
+    value = net.node("Div", [centred, deviation], f"{name}.normalised")
+    for operator, blob, what in zip(("Mul", "Add"), blobs, ("factor", "shift"), strict=True):
+        constant = net.constant(f"{name}.{what}", blob.reshape(1, -1, 1, 1))
+        value = net.node(operator, [value, constant], f"{name}.{operator.lower()}")
+    count = net.batch * source.shape[1] * source.shape[2]
+    ratio = net.constant(f"{name}.ratio", np.array(count / (count - 1), np.float32))
+    variance = net.node("Mul", [variance, ratio], f"{name}.unbiased")
+    line = net.constant(f"{name}.line", np.array([-1], np.int64))
+    found = [net.node("Reshape", [each, line], f"{each}.flat") for each in (mean, variance)]
+    net.normalisation.measured[name] = found[0], found[1]
+    net.put(layer, source.becomes(value))
 
 
 def batch_norm(net: Net, layer: Layer) -> None:

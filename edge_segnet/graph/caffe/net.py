@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from edge_segnet.graph.edit import drop_unreached, rename
 from edge_segnet.graph.view import first_line
 
 MAX_SIDE: Final = 8192
+Statistic = NDArray[np.float64]
 
 
 @dataclass
@@ -46,11 +47,33 @@ class Imported:
     """What its user should know."""
 
 
+@dataclass
+class Normalisation:
+    """How BN layers get the statistics that their weights lack.
+
+    ``batch`` 0: from ``known`` (per layer the mean and the variance of what it reads, [C] each); None: they lack none.
+    ``batch`` above 0: each batch of so many pictures is normalised by its own, as in training, and ``measured`` names
+    the tensors [C] that say what they are.
+    """
+
+    known: Mapping[str, tuple[Statistic, Statistic]] | None = None
+    batch: int = 0
+    measured: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
 class Net:
     """The graph so far. Weights stay NumPy arrays until the end, because later layers fold into them."""
 
-    def __init__(self, description: Prototxt, prototxt: Path, caffemodel: Path, size: tuple[int, int] | None) -> None:
+    def __init__(
+        self,
+        description: Prototxt,
+        prototxt: Path,
+        caffemodel: Path,
+        size: tuple[int, int] | None,
+        normalisation: Normalisation | None = None,
+    ) -> None:
         self.size = size
+        self.normalisation = normalisation or Normalisation()
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self.groups: dict[str, int] = {}
@@ -71,6 +94,11 @@ class Net:
                 self._blobs[name] = self.picture(shape, str(prototxt), readers=self._readers[(-1, 0)])
             else:
                 self._blobs[name] = Truth()
+
+    @property
+    def batch(self) -> int:
+        """Pictures that the graph takes at once."""
+        return self.normalisation.batch or 1
 
     def add(self, index: int, layer: Layer, handle: Callable[[Net, Layer], None]) -> None:
         """Have one layer translated by its handler; errors name it."""
@@ -233,17 +261,40 @@ class Net:
             raise ModelError(what, hint="cut the file so that one remains")
         return next(iter(ends.values()))
 
+    def statistics(self) -> onnx.ModelProto:
+        """The graph that measures: ``frame`` uint8 [N,H,W,3] -> ``LAYER.mean`` and ``LAYER.variance`` float32 [C].
+
+        Raises:
+            ModelError: there is no BN layer.
+        """
+        if not self.normalisation.measured:
+            raise ModelError(f"{self._prototxt}: no BN layer, so no statistics", hint="leave --bn-statistics out")
+        pairs = self.normalisation.measured.items()
+        named = [
+            (tensor, f"{layer}.{what}")
+            for layer, both in pairs
+            for tensor, what in zip(both, ("mean", "variance"), strict=True)
+        ]
+        for tensor, name in named:
+            self.nodes.append(helper.make_node("Identity", [tensor], [name], name=name))
+        outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["channels"]) for _, name in named]
+        return self._checked(outputs)
+
     def _model(self, logits: Map) -> onnx.ModelProto:
+        scores = helper.make_tensor_value_info(logits.tensor, TensorProto.FLOAT, [1, *logits.shape])
+        return self._checked([scores], logits.tensor)
+
+    def _checked(self, outputs: list[onnx.ValueInfoProto], logits: str = "") -> onnx.ModelProto:
         assert self._frame is not None
         _, height, width = self._frame
-        frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, height, width, 3])
-        scores = helper.make_tensor_value_info(logits.tensor, TensorProto.FLOAT, [1, *logits.shape])
-        graph = helper.make_graph(self.nodes, self._description.name or "caffe", [frame], [scores])
+        frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, [self.batch, height, width, 3])
+        graph = helper.make_graph(self.nodes, self._description.name or "caffe", [frame], outputs)
         for name in list(self.constants):
             # One at a time: 118 MB of weights need not be there twice.
             graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(self.constants.pop(name)), name))
         drop_unreached(graph)
-        rename(graph, logits.tensor, "logits")
+        if logits:
+            rename(graph, logits, "logits")
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edge-segnet")
         model.ir_version = 8
         try:

@@ -72,7 +72,7 @@ def upsample(net: Net, layer: Layer) -> None:
     if source.shape != mask.pooled:
         shapes = ["x".join(map(str, shape)) for shape in (source.shape, mask.pooled)]
         raise layer.error(f"puts {shapes[0]} values by a mask of {shapes[1]}", hint="they must be equal")
-    shape = net.constant(f"{layer.name}.shape", np.array([1, *mask.source], np.int64))
+    shape = net.constant(f"{layer.name}.shape", np.array([net.batch, *mask.source], np.int64))
     inputs = [source.tensor, mask.indices, shape]
     result = net.node("MaxUnpool", inputs, layer.name, kernel_shape=[2, 2], strides=[2, 2])
     net.put(layer, source.becomes(result, mask.source))
