@@ -72,6 +72,7 @@ class OnnxBackend:
         self._calibration = model.card.calibration
         self._session: Any = make_session(graph_for(model, "onnxruntime"), options or CpuOptions())
         self._lock = threading.Lock()
+        """One frame at a time: a second would share the cores with the first, and both would be late."""
 
     def infer(self, frame: Frame) -> Segmentation:
         """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.

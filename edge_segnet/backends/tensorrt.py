@@ -110,6 +110,7 @@ class TensorRTBackend:
         self.provenance: dict[str, Any] = {"gpu": driver.info.name, "memory": self.memory, "precision": spec.precision}
         self._spec, self._network, self._driver = spec, network, driver
         self._lock = threading.Lock()
+        """Guards stream and buffers: they hold one frame."""
         self._lost: DeviceLost | None = None
         self._closed = False
         # A command that fails exits without closing; pycuda would then complain of its own teardown, in two lines.

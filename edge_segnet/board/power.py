@@ -1,8 +1,6 @@
-"""A board's power, clocks, temperatures and throttling, from sysfs alone: no service, no root.
+"""What a run of the benchmark notes of its board; and the board's power, sampled while a block runs.
 
-Sources: INA3221 rails (kernel, Documentation/hwmon/ina3221.rst: in*_input in mV, curr*_input in mA), devfreq and
-cpufreq (Documentation/ABI/testing/sysfs-class-devfreq), thermal zones (Documentation/driver-api/thermal/sysfs-api.rst),
-over-current counters ``oc*_event_cnt`` and nvpmodel's files (NVIDIA's Jetson Linux developer guide).
+Power is INA3221's rails (kernel, Documentation/hwmon/ina3221.rst: in*_input in mV, curr*_input in mA).
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from edge_segnet.bench.report import Energy, Readings
+from edge_segnet.board import readings
 from edge_segnet.board.sysfs import number, text
 from edge_segnet.core import threads
 
@@ -27,8 +26,10 @@ PERIOD_S: Final = 0.1
 def read_board(root: Path = Path("/")) -> Readings:
     """Everything but power; ``root`` is where ``sys``, ``etc`` and ``var`` lie."""
     return Readings(
-        temperatures_c=_temperatures(root),
-        clocks_mhz=_clocks(root),
+        temperatures_c={
+            each.kernel_name: celsius for each in readings.sensors(root) if (celsius := each.celsius) is not None
+        },
+        clocks_mhz={each.name: round(each.hertz / 1e6, 1) for each in readings.clocks(root) if each.hertz is not None},
         throttle_events=_throttle_events(root),
         power_mode=_power_mode(root),
     )
@@ -41,41 +42,18 @@ def nvmap_mb(root: Path = Path("/")) -> float | None:
 
 
 def _temperatures(root: Path) -> dict[str, float]:
-    found = {}
-    for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
-        milli = number(zone / "temp")
-        if milli is not None and -40_000 < milli < 200_000:  # sensors that are switched off give -256 C
-            found[text(zone / "type") or zone.name] = round(milli / 1000, 1)
-    return found
-
-
-def _clocks(root: Path) -> dict[str, float]:
-    found = {}
-    for device in sorted(root.glob("sys/class/devfreq/*")):
-        hertz = number(device / "cur_freq")
-        if hertz is not None and re.search(r"gpu|gv11b|ga10b|gp10b|gb10b|nvjpg|emc", device.name):
-            found[device.name] = round(hertz / 1e6, 1)
-    for core in sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq")):
-        kilohertz = number(core / "cpuinfo_cur_freq") or number(core / "scaling_cur_freq")
-        if kilohertz is not None:
-            found[core.parent.name] = round(kilohertz / 1e3, 1)
-    return found
+    sensors = readings.sensors(root)
+    return {sensor.kernel_name: celsius for sensor in sensors if (celsius := sensor.celsius) is not None}
 
 
 def _throttle_events(root: Path) -> dict[str, int]:
-    paths = sorted(root.glob("sys/class/hwmon/hwmon*/oc*_event_cnt"))
-    paths += sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/package_throttle_count"))[:1]
+    paths = [*readings.over_currents(root), *readings.thermal_throttles(root, "package")[:1]]
     return {path.name: value for path in paths if (value := number(path)) is not None}
 
 
 def _power_mode(root: Path) -> str | None:
-    """``pmode:0002`` of nvpmodel's status, with its name from nvpmodel.conf."""
-    status = re.search(r"pmode:(\d+)", text(root / "var/lib/nvpmodel/status"))
-    if status is None:
-        return None
-    mode = int(status[1])
-    name = re.search(rf"POWER_MODEL ID={mode} NAME=(\S+?)\s*>", text(root / "etc/nvpmodel.conf"))
-    return f"{mode} ({name[1]})" if name else str(mode)
+    mode = readings.power_mode(root)
+    return None if mode is None else f"{mode.number} ({mode.name})" if mode.name else str(mode.number)
 
 
 class PowerMeter:

@@ -1,10 +1,4 @@
-"""The board's temperatures, and whether it slows itself down: from sysfs, on a Jetson and on a PC.
-
-What is read where: thermal zones and cooling devices (kernel, Documentation/driver-api/thermal/sysfs-api.rst), AMD's
-sensors under hwmon (drivers/hwmon/k10temp.c), over-current events of a Jetson (``oc*_event_cnt`` of its hwmon device,
-NVIDIA's Jetson Linux developer guide, "Over-current throttling"), Intel's throttle counters
-(Documentation/ABI/testing/sysfs-devices-system-cpu).
-"""
+"""The board's temperatures, and whether it slows itself down: from sysfs, on a Jetson and on a PC."""
 
 from __future__ import annotations
 
@@ -14,17 +8,14 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from edge_segnet.board import readings
 from edge_segnet.board.sysfs import number, text
 
 CACHED_S: Final = 1.0
 RECENT_S: Final = 10.0
 """A counter that rose so lately means: throttling now."""
-PLAUSIBLE_C: Final = (-40.0, 200.0)
-"""Sensors that are switched off give -256 °C, or an error."""
-HWMON_DRIVERS: Final = frozenset({"k10temp", "zenpower"})
-"""Intel's sensors are thermal zones already."""
 SLOWING: Final = re.compile(r"(thermal-)?(cpufreq|devfreq)|processor|cpu|gpu", re.ASCII | re.IGNORECASE)
 """Cooling devices that take speed away; a fan does not."""
 
@@ -55,9 +46,10 @@ class Board:
         """``root``: where ``sys`` and ``proc`` lie."""
         self._cached_s = cached_s
         self._lock = threading.Lock()
+        """Guards ``_cached`` and the counters: sinks ask from their own threads."""
         name = text(root / "proc/device-tree/model") or text(root / "sys/class/dmi/id/product_name")
         self._name = name or None
-        self._sensors = [*_zones(root), *_hwmon(root)]
+        self._sensors = readings.sensors(root)
         self._cooling = _cooling(root)
         self._counters = _counters(root)
         self._cached: tuple[float, dict[str, Any]] | None = None
@@ -76,16 +68,13 @@ class Board:
             return self._cached[1]
 
     def _read(self, now: float) -> dict[str, Any]:
-        readings = []
-        for name, path, limit in self._sensors:
-            milli = number(path)
-            if milli is not None and PLAUSIBLE_C[0] < milli / 1000 < PLAUSIBLE_C[1]:
-                readings.append({"name": name, "celsius": round(milli / 1000, 1), "limit_celsius": limit})
+        heat = [(sensor, celsius) for sensor in self._sensors if (celsius := sensor.celsius) is not None]
+        told = [{"name": one.name, "celsius": celsius, "limit_celsius": one.limit_c} for one, celsius in heat]
         reasons = [*self._slowed(), *self._counted(now)]
         known = bool(self._cooling or self._counters)
         return {
             "name": self._name,
-            "temperatures": sorted(readings, key=lambda reading: -float(reading["celsius"] or 0.0)),
+            "temperatures": sorted(told, key=lambda reading: -float(reading["celsius"] or 0.0)),
             "throttled": any(reason["active"] for reason in reasons) if known else None,
             "throttling": reasons,
         }
@@ -108,53 +97,16 @@ class Board:
         return [row for row in found.values() if row["active"] or row["events"]]
 
 
-def _zones(root: Path) -> list[tuple[str, Path, float | None]]:
-    found = []
-    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*"), key=_natural):
-        kind = text(zone / "type") or zone.name
-        found.append((kind.removesuffix("-thermal").removesuffix("-therm"), zone / "temp", _limit(zone)))
-    return found
-
-
-def _limit(zone: Path) -> float | None:
-    """°C of the first trip point that slows down; else of the one that shuts off."""
-    trips: dict[str, list[float]] = {}
-    for path in zone.glob("trip_point_*_type"):
-        milli = number(zone / path.name.replace("_type", "_temp"))
-        if milli is not None and 0.0 < milli / 1000 < PLAUSIBLE_C[1]:
-            trips.setdefault(text(path), []).append(milli / 1000)
-    for kind in ("passive", "hot", "critical"):
-        if kind in trips:
-            return min(trips[kind])
-    return None
-
-
-def _hwmon(root: Path) -> list[tuple[str, Path, float | None]]:
-    found: list[tuple[str, Path, float | None]] = []
-    for device in sorted((root / "sys/class/hwmon").glob("hwmon*"), key=_natural):
-        driver = text(device / "name")
-        if driver in HWMON_DRIVERS:
-            for path in sorted(device.glob("temp*_input"), key=_natural):
-                label = text(device / path.name.replace("_input", "_label"))
-                found.append((label or driver, path, None))
-    return found
-
-
 def _cooling(root: Path) -> list[tuple[str, Path]]:
-    devices = sorted((root / "sys/class/thermal").glob("cooling_device*"), key=_natural)
+    devices = sorted((root / "sys/class/thermal").glob("cooling_device*"), key=readings.natural)
     kinds = [(text(device / "type"), device / "cur_state") for device in devices]
     return [(kind, path) for kind, path in kinds if SLOWING.match(kind)]
 
 
 def _counters(root: Path) -> list[_Counter]:
-    paths = [("over-current", path) for path in sorted(root.glob("sys/class/hwmon/hwmon*/oc*_event_cnt"))]
-    cores = root / "sys/devices/system/cpu"
-    for scope in ("core", "package"):
-        files = sorted(cores.glob(f"cpu[0-9]*/thermal_throttle/{scope}_throttle_count"))
-        paths += [(f"temperature ({scope})", path) for path in files]
+    paths = [("over-current", path) for path in readings.over_currents(root)]
+    scopes: tuple[Literal["core", "package"], ...] = ("core", "package")
+    for scope in scopes:
+        paths += [(f"temperature ({scope})", path) for path in readings.thermal_throttles(root, scope)]
     values = [(reason, path, number(path)) for reason, path in paths]
     return [_Counter(reason, path, value, value) for reason, path, value in values if value is not None]
-
-
-def _natural(path: Path) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d+", path.name)]

@@ -34,6 +34,7 @@ class _Quiet:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        """Guards ``_inside``: the first diverts descriptor 2, the last one gives it back."""
         self._inside = 0
         self._kept = -1
         self._sink = -1

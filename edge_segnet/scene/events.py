@@ -113,6 +113,7 @@ class EventLog:
         self._store.keep_snapshots({event.snapshot for event in self._events if event.snapshot})
         self._waiting: deque[tuple[Event, Callable[[], bytes] | None]] = deque()
         self._changed = threading.Condition()
+        """Guards the events and the end; told of each new event."""
         self._closing = False
         self._thread: threads.Thread | None = None  # until there is work for it
 

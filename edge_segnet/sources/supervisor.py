@@ -82,6 +82,7 @@ class Supervisor:
         self._open, self._name, self._size, self._camera, self._on_change = open, name, size, camera, on_change
         self._fit = fit
         self._news = threading.Condition()
+        """Guards slot, state, size and tally: the capture thread writes, the loop and the status read."""
         self._stop = threading.Event()
         self._capture = _Capture()
         self._stuck: list[threads.Thread] = []

@@ -49,6 +49,7 @@ class Display:
         """
         self._on_quit = on_quit
         self._changed = threading.Condition()
+        """Guards ``_newest`` and the end."""
         self._newest: dict[str, Result] = {}
         self._camera: str | None = None
         self._fresh = self._closing = self._lost = False

@@ -32,6 +32,7 @@ class _Inbox:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        """Guards ``_newest``: left by the sink, drawn by the window's thread."""
         self._newest: Picture | None = None
         self.ended = False
         threads.start(self._read, "pictures", again=False)

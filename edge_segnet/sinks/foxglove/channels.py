@@ -26,6 +26,7 @@ class Channels:
         self._server: WebSocketServer | None = None
         self._channels: dict[str, tuple[Topic, foxglove.Channel]] = {}
         self._lock = threading.Lock()
+        """Guards the channels: made when a camera is first heard of, by whichever thread hears of it."""
         for topic in COMMON.values():
             self._channel(topic)
 

@@ -35,6 +35,7 @@ class Shot:
         self._pieces: dict[str, tuple[float, bytes]] = {}
         """By kind: the frame's age when it was made, and what was made."""
         self._lock = threading.Lock()
+        """Guards the newest shots: made on the fan-out's thread, read on the event loop and its workers."""
 
     @property
     def age_ms(self) -> float:

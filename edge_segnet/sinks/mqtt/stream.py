@@ -17,6 +17,7 @@ class Stream:
         self._turns = RateLimiter(rate)
         self._slots: dict[str, Result] = {}
         self._lock = threading.Lock()
+        """Guards what waits and the counts: left by the fan-out, taken by the sender."""
         self.sent = self.dropped = 0
         self.flying: int | None = None
         """The message that waits for the broker's answer: with QoS 1 and 2 the broker says when it takes another."""

@@ -42,6 +42,7 @@ class Recorder:
         self._held_bytes = 0
         self._loose: list[tuple[float, Message]] = []
         self._changed = threading.Condition()
+        """Guards the queue, its bytes and the triggers: filled by others, emptied by the recorder's thread."""
         self._closing = False
         self._incident = False
         self._until_s = 0.0
