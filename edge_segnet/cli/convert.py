@@ -19,7 +19,7 @@ from edge_segnet.core.files import write_bytes
 from edge_segnet.core.size import parse_size
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.foreign import canonicalise, load_spec
-from edge_segnet.graph.head import Head
+from edge_segnet.graph.head import Decode, Head
 from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import Precision, Target, lower
 from edge_segnet.graph.resize import resize
@@ -44,7 +44,7 @@ class Convert:
         typer.Option("--for", metavar="TARGET", help="onnxruntime, tensorrt, openvino or opencv; left out: canonical."),
     ] = None
     precision: Annotated[str, typer.Option(metavar="KIND", help="fp32 or fp16.")] = "fp32"
-    head: Annotated[str, typer.Option(metavar="KIND", help="logits, or labels (ArgMax to uint8 at the end).")] = (
+    head: Annotated[str, typer.Option(metavar="KIND", help="logits, labels, or decode: labels, margins and sums.")] = (
         "logits"
     )
     size: Size = None
@@ -78,6 +78,7 @@ class Convert:
                 cast(Target, self.target),
                 precision=cast(Precision, self.precision),
                 head=cast(Head, self.head),
+                decode=_decode(model),
                 size=wanted,
             )
             model = lowered.model
@@ -113,6 +114,14 @@ def _try(model: onnx.ModelProto) -> dict[str, str]:
     taken = [target for target in answers if target not in refused]
     logger.info("tried: %s", ", ".join(taken))
     return refused
+
+
+def _decode(proto: onnx.ModelProto) -> Decode:
+    """What a model's card says of its decode; any other ONNX file has none."""
+    if not any(entry.key.startswith(cards.KEY) for entry in proto.metadata_props):
+        return Decode()
+    card = cards.read(proto, "the model")
+    return Decode(card.temperature, len(card.classes))
 
 
 def _check(target: str | None, precision: str, head: str, size: str | None, spec: Path | None) -> None:

@@ -158,7 +158,7 @@ def fingerprint(proto: onnx.ModelProto) -> str:
     digest = hashlib.sha256()
     for tensor in proto.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
-            digest.update(numpy_helper.to_array(tensor).tobytes())
+            digest.update(tensor.raw_data or numpy_helper.to_array(tensor).tobytes())
     return digest.hexdigest()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,24 @@ def test_it_knows_a_street(lite: OnnxModel) -> None:
     result = scores(matrix)
     assert result.global_accuracy > 0.85
     assert result.mean_iou > 0.4
+
+
+def test_it_knows_when_it_does_not_know(lite: OnnxModel) -> None:
+    """A street is familiar; a covered lens, noise and a street that hangs upside down are not."""
+    calibration = lite.card.calibration
+    assert calibration is not None and 1.0 < calibration.temperature < 2.0
+    backend = open_backend(lite, "onnx", BackendOptions())
+    frame = SyntheticSource(size=lite.card.size, seed=3, paced=False).read(1.0)
+    assert frame is not None
+    found = backend.infer(frame)
+    assert found.unfamiliar is not None and found.unfamiliar < 0.5 and found.valid
+    assert found.uncertain is not None and found.margins is not None
+    assert found.low_margin == found.uncertain.sum() / found.labels.size == (found.margins < 16).mean()
+    noise = np.random.default_rng(0).integers(0, 256, frame.image.shape, np.uint8)
+    strange = [np.zeros_like(frame.image), noise, np.ascontiguousarray(frame.image[::-1, ::-1])]
+    for image in strange:
+        unfamiliar = backend.infer(replace(frame, image=image)).unfamiliar
+        assert unfamiliar is not None and unfamiliar > 0.9
 
 
 def test_half_precision_changes_few_labels(lite: OnnxModel) -> None:
