@@ -14,6 +14,7 @@ import typer
 
 from edge_segnet.cli.command import program
 from edge_segnet.core import uris
+from edge_segnet.core.files import keep_private
 from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
 from edge_segnet.service import model, process
@@ -73,6 +74,7 @@ class Run:
         Raises:
             EdgeSegnetError: as ``Daemon.run``; SettingsError for the settings.
         """
+        keep_private()
         changes = [parse_setting(text) for text in (self.settings or [])]
         flags = {
             "model": self.model,

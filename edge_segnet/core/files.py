@@ -21,7 +21,7 @@ def _read_umask() -> int:
     return umask
 
 
-_MODE: Final = 0o666 & ~_read_umask()
+_mode = 0o666 & ~_read_umask()
 """Asked once, because asking changes it for a moment, for every thread."""
 _LONGEST_STEM: Final = 32
 """A name may be as long as the file system allows; the temporary name beside it must still fit."""
@@ -37,8 +37,22 @@ _NEXT: Final = {
 
 
 def state_folder() -> Path:
-    """Where the service keeps what outlives it: systemd's ``StateDirectory=``, or /var/lib/edge-segnet."""
-    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/edge-segnet")
+    """Where what must last is kept: systemd's ``StateDirectory=``, else /var/lib/edge-segnet for root, else the user's
+    own state.
+    """
+    if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(given)
+    if os.geteuid() == 0:
+        return Path("/var/lib/edge-segnet")
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - as cache_folder
+    return Path(base) / "edge-segnet"
+
+
+def keep_private() -> None:
+    """From here on nobody but the owner and the group may read what this process writes: pictures show people."""
+    global _mode
+    os.umask(_read_umask() | 0o027)
+    _mode &= 0o640
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -89,7 +103,7 @@ def output_error(path: Path | str, error: OSError) -> OutputError:
 
 
 @contextmanager
-def written_beside(path: Path, mode: int = _MODE) -> Iterator[Path]:
+def written_beside(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Gives a temporary path in the same folder, with the same suffix; renames it to ``path`` when the block ends
     well, removes it otherwise. Makes the folder, follows a symbolic link, and gives ``path`` itself where that is a
     device or a pipe (``/dev/null``, ``/dev/stdout``).
@@ -109,7 +123,7 @@ def written_beside(path: Path, mode: int = _MODE) -> Iterator[Path]:
         os.close(handle)
         beside = Path(name)
         yield beside
-        beside.chmod(mode)
+        beside.chmod(_mode if mode is None else mode)
         beside.replace(target)
     except BrokenPipeError:
         raise  # whoever read our standard output has gone: no fault of this file
@@ -141,7 +155,7 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes, mode: int = _MODE) -> None:
+def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
     """Replace ``path`` with ``data``, whole or not at all; raises OutputError as ``written_beside``."""
     with written_beside(path, mode) as beside:
         beside.write_bytes(data)

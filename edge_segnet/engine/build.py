@@ -35,6 +35,7 @@ from edge_segnet.engine.manifest import (
 )
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
 from edge_segnet.engine.source import listed, source_hash
+from edge_segnet.engine.trust import is_trusted, remember
 from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Precision, lower
 
@@ -105,11 +106,14 @@ def build(
         if recover(engine):
             logger.info("%s: finished a replacement that was cut off", engine)
         old, reasons = _examine(engine, recipe)
-        if old is not None and not reasons and not request.force:
+        if old is not None and not reasons and not request.force and is_trusted(engine):
             return Outcome(engine, old, built=False, reasons=())
+        if old is not None and not reasons and not is_trusted(engine):
+            reasons = ["it was not built by this user"]
         for reason in reasons:
             logger.info("%s: stale, %s", engine, reason)
         manifest = _make(job, reference, on_progress)
+        remember(engine)
     return Outcome(engine, manifest, built=True, reasons=tuple(reasons))
 
 

@@ -5,13 +5,12 @@ hashes, versions, GPU. A plan is native code, and its deserialiser was not writt
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core.errors import DeviceLost, InputError, ModelError, OutputError
-from edge_segnet.core.files import write_bytes
+from edge_segnet.core.files import state_folder, write_bytes
 from edge_segnet.core.types import Labels
 from edge_segnet.cuda.compile import architecture
 from edge_segnet.cuda.interface import DeviceInfo
@@ -30,6 +29,7 @@ from edge_segnet.engine.manifest import (
     parse,
 )
 from edge_segnet.engine.source import listed, source_hash
+from edge_segnet.engine.trust import is_trusted
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, OnnxModel
 from edge_segnet.pictures.files import decode_labels
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _TYPES: Final = {"UINT8": "uint8", "HALF": "float16", "FLOAT": "float32"}
-STATE: Final = "/var/lib/edge-segnet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +54,7 @@ class Verified:
 
 def engine_folders() -> tuple[Path, ...]:
     """Where engines are looked for, in order: the service's state, then here."""
-    state = os.environ.get("STATE_DIRECTORY", STATE).split(":")[0]
-    return Path(state) / "engines", Path("engines")
+    return state_folder() / "engines", Path("engines")
 
 
 def find_engine(model: OnnxModel | LoweredModel | EngineFile) -> Path:
@@ -71,11 +69,16 @@ def find_engine(model: OnnxModel | LoweredModel | EngineFile) -> Path:
 
 
 def find_engine_of(model: Path) -> Path:
-    """The engine file that stands for a model file; raises ModelError: there is none."""
+    """The engine file that stands for a model file; raises ModelError: there is none, or it is somebody's."""
     name = model.stem
     places = [folder / f"{name}{ENGINE_SUFFIX}" for folder in engine_folders()]
     for place in places:
         if place.exists() or manifest_path(place).exists():
+            if not is_trusted(place):
+                raise ModelError(
+                    f"{place}: not built by this user, and an engine is native code",
+                    hint=f"build it here: edge-segnet build-engine {model}; or name it, if you trust it: -m {place}",
+                )
             return place
     raise ModelError(f"no engine {' or '.join(map(str, places))}", hint=f"build it: edge-segnet build-engine {model}")
 

@@ -13,6 +13,7 @@ from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.cuda.probe import NoGpu, find_gpu
 from edge_segnet.engine.load import find_engine
+from edge_segnet.engine.trust import remember
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import OnnxModel
 from tests.backends.test_onnx_backend import frame_of
@@ -72,6 +73,26 @@ def test_the_services_engines_come_first(onnx_model: OnnxModel, model: Path, tmp
     assert find_engine(onnx_model) == Path("engines/tiny.engine")
     forge(tmp_path / "state" / "engines" / "tiny.engine", model)
     assert find_engine(onnx_model) == tmp_path / "state" / "engines" / "tiny.engine"
+
+
+def test_an_engine_that_somebody_left_here_is_not_loaded(
+    onnx_model: OnnxModel, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = tmp_path / "engines" / "tiny.engine"
+    forge(engine, model, trusted=False)
+    with pytest.raises(ModelError, match=r"not built by this user, and an engine is native code: build it here"):
+        find_engine(onnx_model)
+    assert open_backend(onnx_model, "tensorrt", BackendOptions(fallback=True)).name == "onnx"
+    assert "not built by this user" in caplog.messages[0]
+    remember(engine)
+    listed = tmp_path / "state" / "trusted-engines"
+    assert find_engine(onnx_model) == Path("engines/tiny.engine") and listed.stat().st_mode & 0o777 == 0o600
+    forge(engine, model, version="10.4.0", trusted=False)  # another one in its place
+    with pytest.raises(ModelError, match="not built by this user"):
+        find_engine(onnx_model)
+    listed.chmod(0o666)
+    remember(engine)
+    assert read_model("engines/tiny.engine").card.size == (64, 48)  # named by its path
 
 
 def test_a_bad_engine_is_not_covered_up(onnx_model: OnnxModel, model: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame
-from edge_segnet.engine import golden
+from edge_segnet.engine import golden, trust
 from edge_segnet.engine.files import replace_all, sha256
 from edge_segnet.engine.library import Library, find_library
 from edge_segnet.engine.manifest import (
@@ -36,7 +36,9 @@ def rtx() -> Library:
         pytest.skip(str(error))
 
 
-def forge(engine: Path, model: Path, *, flavour: str = "tensorrt", version: str = "10.3.0") -> Manifest:
+def forge(
+    engine: Path, model: Path, *, flavour: str = "tensorrt", version: str = "10.3.0", trusted: bool = True
+) -> Manifest:
     """A set of engine files that are right in every formality; the plan is no plan."""
     onnx_model = cards.load(str(model))
     image = golden.golden_frame(onnx_model.card.size, onnx_model.card.fit)
@@ -75,4 +77,6 @@ def forge(engine: Path, model: Path, *, flavour: str = "tensorrt", version: str 
     contents = {engine: plan, golden_path(engine): labels, cubin_path(engine, "sm_87"): cubin}
     replace_all(engine, contents, as_bytes(sealed(manifest)))
     assert set(listed(engine, manifest)) == contents.keys()
+    if trusted:
+        trust.remember(engine)
     return manifest

@@ -11,6 +11,7 @@ import pytest
 from edge_segnet.doctor import engines, gpu
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import Finding
+from edge_segnet.engine.trust import remember
 from edge_segnet.settings.schema import Config
 from tests.support.command import edge_segnet
 
@@ -34,6 +35,7 @@ def inside(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Engines are looked for in the state folder first, then here."""
     monkeypatch.setenv("STATE_DIRECTORY", str(built / "state"))
     monkeypatch.chdir(built)
+    remember(built / ENGINE)
     return built
 
 
