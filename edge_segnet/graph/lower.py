@@ -12,7 +12,7 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
 from edge_segnet.graph.head import Decode, Head, append_decode, append_labels
-from edge_segnet.graph.precision import to_half
+from edge_segnet.graph.precision import HalfCounts, to_half
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.scatter import fold_foreign, has_scatter
 from edge_segnet.graph.unpool import rewrite
@@ -63,13 +63,8 @@ def lower(
     Raises:
         ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid.
     """
-    lines: list[str] = []
     known = view is not None and is_prepared(model) and not has_scatter(model)
-    if view is None or not known:
-        work = prepared(model)
-        if folded := fold_foreign(work):
-            lines.append(f"{folded} unpoolings written as scattering were recognised")
-        view = View(work)
+    view, lines = (view, []) if view is not None and known else _prepared(model)
     if size is not None:
         view = resize(view, size)
         lines.append(f"shapes re-derived for {size[0]}x{size[1]}")
@@ -83,10 +78,7 @@ def lower(
     if precision == "fp16":
         work, half = to_half(work)
         counts |= {"fp16_constants": half.constants, "fp16_values": half.values, "fp16_saturated": half.saturated}
-        lines.append(f"{half.constants} constants ({half.values} values) in float16, {half.casts} casts")
-        if half.islands:
-            kept = ", ".join(f"{count} {kind}" for kind, count in sorted(half.islands.items()))
-            lines.append(f"kept in float32: {kept}")
+        lines += _describe_half(half)
     if head == "decode":
         append_decode(work, view, decode or Decode(), max_keeps_nan=target == "onnxruntime")
         lines.append("decode appended: outputs 'labels' and 'margins' uint8, 'winning' and 'broken'")
@@ -94,6 +86,21 @@ def lower(
     if not (known and target == "onnxruntime"):
         _check(work)
     return Lowered(work, target, tuple(lines), counts)
+
+
+def _prepared(model: onnx.ModelProto) -> tuple[View, list[str]]:
+    """A copy that can be rewritten, and what was done for it."""
+    work = prepared(model)
+    folded = fold_foreign(work)
+    return View(work), [f"{folded} unpoolings written as scattering were recognised"] if folded else []
+
+
+def _describe_half(half: HalfCounts) -> list[str]:
+    lines = [f"{half.constants} constants ({half.values} values) in float16, {half.casts} casts"]
+    if half.islands:
+        kept = ", ".join(f"{count} {kind}" for kind, count in sorted(half.islands.items()))
+        lines.append(f"kept in float32: {kept}")
+    return lines
 
 
 def _describe_pooling(target: Target, counts: Mapping[str, int]) -> list[str]:

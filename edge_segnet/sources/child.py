@@ -1,4 +1,8 @@
-"""A camera that a process of its own reads. Whatever it does there, it can be ended, and costs this camera only."""
+"""A camera that a process of its own reads. Whatever it does there, it can be ended, and costs this camera only.
+
+started --frames--> read --its word that the camera broke--> SourceLost
+   `--silent for too long, or too much memory--> killed --> SourceLost; the supervisor opens another
+"""
 
 from __future__ import annotations
 

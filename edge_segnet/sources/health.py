@@ -1,4 +1,12 @@
-"""Is a camera well? Judged from the times and bytes of its frames, on the monotonic clock. No threads here."""
+"""Is a camera well? Judged from the times and bytes of its frames, on the monotonic clock. No threads here.
+
+starting --first frame--> running <--new bytes-- static
+    |                      |  |   --same bytes for ``static_after_s``-->  (goes on as it is)
+    |                      |  `-- same stamps --> frozen  --+
+    |                      |---- no frame ------> stalled --+--opened again--> running
+    |                      `---- it broke ------> lost    --+
+    `--it can't be opened--> missing --opened again--> running          ended: a file's or folder's last frame
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.backends.model import open_model
+from edge_segnet.backends.reading import graph_for
 from edge_segnet.cli.bench import Bench
 from edge_segnet.cli.evaluate import Evaluate
 from edge_segnet.cli.segment import Segment
@@ -64,7 +65,8 @@ def _bench(model: Path, folder: Path) -> None:
 
 
 def _run(model: Path, _folder: Path) -> None:
-    load(Config(model=str(model), backend="onnx", threads=1)).backend.close()
+    """What the service's reading process does."""
+    graph_for(cards.load(str(model)), "onnxruntime")
 
 
 def _doctor(model: Path, _folder: Path) -> None:
@@ -80,6 +82,13 @@ def test_every_command_reads_checks_and_infers_once(opener: Callable[[Path, Path
     with counted(model) as seen:
         opener(model, tmp_path)
     assert dict(seen) == {"read": 1, "checked": 1, "inferred": 1}
+
+
+def test_the_service_itself_reads_checks_and_infers_nothing(tmp_path: Path) -> None:
+    model = save_tiny(tmp_path / "tiny.onnx")
+    with counted(model) as seen:
+        load(Config(model=str(model), backend="onnx", threads=1)).backend.close()
+    assert +seen == Counter()
 
 
 def test_the_network_that_is_not_inferred_again_is_the_same(tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""One file after the other. A disk that is full or broken stops the writing, with one alarm, until it is well again."""
+"""One file after the other. A disk that is full or broken stops the writing, with one alarm, until it is well again.
+
+between files --item--> writing --full, or old enough--> between files
+                          `--DiskFull, OSError--> stopped: items are counted as dropped --one fits--> writing
+"""
 
 from __future__ import annotations
 

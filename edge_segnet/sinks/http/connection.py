@@ -2,6 +2,10 @@
 
 A client may be slow, stuck or hostile. It gets a bounded number of connections and requests, a deadline for its request
 and one for reading what it asked for; past a deadline the connection is cut, whatever is still unsent.
+
+    waiting for a request --headers complete--> answering --last byte handed over--> idle --first byte--> waiting ...
+      | REQUEST_S                                 | WRITE_S without the client reading  | REQUEST_S
+      `------------------------------------------ cut -----------------------------------'
 """
 
 from __future__ import annotations

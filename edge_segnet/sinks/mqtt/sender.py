@@ -1,4 +1,9 @@
-"""The thread that talks to the broker: connects, sends what waits, and tries again when the connection is lost."""
+"""The thread that talks to the broker: connects, sends what waits, and tries again when the connection is lost.
+
+connecting --CONNACK--> connected --it breaks, or is silent for too long--> disconnected
+    `--CONNACK with a reason--> refused                                        |
+            `-----------------------back-off, the next try--------------------'
+"""
 
 from __future__ import annotations
 
