@@ -39,6 +39,21 @@ def test_only_foxglove_and_known_names_come_in(headers: str, answer: str) -> Non
         assert handshake(sink, headers).split("\r\n")[0].startswith(f"HTTP/1.1 {answer}")
 
 
+def test_the_sdks_own_server_is_not_where_a_page_would_look_for_it() -> None:
+    """It knows no Origin; only who knows its address reaches it."""
+    me = psutil.Process()
+    places = set()
+    for _ in range(3):
+        with serving(StreetService()) as sink:
+            gate = int(str(sink.url).rpartition(":")[2])
+            own = {place.laddr for place in me.net_connections("tcp") if place.status == psutil.CONN_LISTEN}
+            (inner,) = [place for place in own if place.port != gate and place.ip.startswith("127.")]
+            places.add(inner.ip)
+            with pytest.raises(OSError), socket.create_connection(("127.0.0.1", inner.port), timeout=5):
+                pass
+    assert len(places) == 3 and "127.0.0.1" not in places
+
+
 def test_a_browser_that_comes_by_mistake_is_told() -> None:
     with serving(StreetService()) as sink:
         assert "open it there as a WebSocket" in handshake(sink, "Host: localhost\r\n", upgrade="")
@@ -98,7 +113,7 @@ def send_without_end(flood: ClientConnection) -> None:
 
 def test_a_client_that_takes_nothing_is_cut_off() -> None:
     with socket.create_server(("127.0.0.1", 0)) as inner:
-        gate = Gate(FoxgloveConfig(port=0), None, inner.getsockname()[1], stuck_s=0.3)
+        gate = Gate(FoxgloveConfig(port=0), None, inner.getsockname(), stuck_s=0.3)
         gate.start()
         wait_until(lambda: gate.port)
         with socket.create_connection(("127.0.0.1", gate.port or 0)) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 
 import foxglove
@@ -30,12 +31,17 @@ class Channels:
         for topic in COMMON.values():
             self._channel(topic)
 
-    def serve(self, backlog: int) -> int:
-        """Start the SDK's server on the loopback address; its port. ``backlog``: messages that wait for a client."""
+    def serve(self, backlog: int) -> tuple[str, int]:
+        """Start the SDK's server; its (host, port). ``backlog``: messages that wait for a client.
+
+        It lets everyone in who reaches it, pages of any Origin too. So it stands at one of the 2^24 loopback addresses,
+        drawn anew at every start: a page in a browser of this machine would have to try them all, with every port.
+        """
+        host = f"127.{'.'.join(str(1 + secrets.randbelow(254)) for _ in range(3))}"
         self._server = foxglove.start_server(
-            name="edge-segnet", host="127.0.0.1", port=0, context=self._context, message_backlog_size=backlog
+            name="edge-segnet", host=host, port=0, context=self._context, message_backlog_size=backlog
         )
-        return self._server.port
+        return host, self._server.port
 
     def announce(self, result: Result) -> None:
         """Have a camera's topics offered before its first message."""

@@ -50,15 +50,15 @@ class Gate:
     """Listens at the address of the settings; tries again while that is taken."""
 
     def __init__(
-        self, config: FoxgloveConfig, tls: ssl.SSLContext | None, inner_port: int, stuck_s: float = STUCK_S
+        self, config: FoxgloveConfig, tls: ssl.SSLContext | None, inner: tuple[str, int], stuck_s: float = STUCK_S
     ) -> None:
-        """``inner_port``: where the SDK's server listens on the loopback address. ``stuck_s``: how long a client may
+        """``inner``: (host, port) of the SDK's server. ``stuck_s``: how long a client may
         take nothing.
         """
         self.port: int | None = None
         self.error: str | None = None
         self.refused: Counter[str] = Counter()
-        self._config, self._tls, self._inner_port, self._stuck_s = config, tls, inner_port, stuck_s
+        self._config, self._tls, self._inner, self._stuck_s = config, tls, inner, stuck_s
         self._hosts = Hosts([*config.allowed_hosts, config.host])
         self._clients: set[asyncio.Task[None]] = set()
         self._leaving: set[socket.socket] = set()
@@ -211,7 +211,7 @@ class Gate:
         return host is not None and is_loopback(host)
 
     async def _relay(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._inner_port)
+        inner_reader, inner_writer = await asyncio.open_connection(*self._inner)
         try:
             inner_writer.write(head)
             ways = [
