@@ -17,6 +17,7 @@ from edge_segnet.core import uris
 from edge_segnet.core.files import keep_private
 from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
+from edge_segnet.scene.events import EventLog
 from edge_segnet.service import model, process
 from edge_segnet.service.life import Daemon
 from edge_segnet.service.reload import Origin
@@ -131,7 +132,7 @@ def _check(config: Config, path: Path | None, *, wait_for_model: bool) -> None:
     Raises:
         EdgeSegnetError: as ``Daemon.run``.
     """
-    SinkManager(State(), {}).check(config)
+    SinkManager(State(EventLog(None)).told, {}).check(config)
     if wait_for_model and not model.is_there(config):
         logger.warning("%s: no such model yet; 'run' waits for it, and nothing of it was checked", config.model)
     else:

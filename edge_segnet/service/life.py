@@ -48,10 +48,9 @@ class Daemon:
         opener: Opener = open_camera,
     ) -> None:
         """``extra``: sinks beside those of the settings; ``opener`` opens the cameras' sources."""
-        self.state = State()
-        self.state.events = EventLog(state_folder() / "events")
+        self.state = State(EventLog(state_folder() / "events"))
         self._notify = notifier
-        self._sinks = SinkManager(self.state, extra or {})
+        self._sinks = SinkManager(self.state.told, extra or {})
         self.state.sinks = self._sinks.status
         around = Surroundings(self._sinks.publish, self._fail, Alarms(self.state.events), opener, notifier)
         self._reloader = Reloader(config, origin, self.state, self._sinks, around)

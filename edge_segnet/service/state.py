@@ -15,6 +15,7 @@ from edge_segnet.core.version import VERSION
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import WORKING, Camera
 from edge_segnet.service.model import Loaded, Setup
+from edge_segnet.sinks.told import Told
 
 HEALTHY_S = 10.0
 """A loop without progress for longer is ill; WatchdogSec of the unit is the same."""
@@ -24,11 +25,11 @@ LONGEST_S: Final = 600.0
 
 
 class State:
-    """The daemon's state; implements ``sinks.Service``. Written by the daemon's threads, read by everyone."""
+    """The daemon's state. Written by the daemon's threads; what sinks know of it is pushed to them (``told``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventLog) -> None:
         self.started_ns = time.monotonic_ns()
-        self.events = EventLog(None)
+        self.events = events
         self.view: View | None = None
         self.loaded: Loaded | None = None
         self.running: Mapping[str, Camera] = {}
@@ -41,16 +42,19 @@ class State:
         self.sinks: Callable[[], dict[str, SinkDocument]] = dict
         self._told: Mapping[str, SinkDocument] = {}
         """What the sinks said last: some need a while to say it."""
+        self.told = Told(events, self.status())
 
     def take(self, new: Setup, running: Mapping[str, Camera]) -> None:
         """A model, settings and cameras are at work."""
         self.loaded, self.view, self.running = new.loaded, new.view, running
         self.stirred_s = time.monotonic()
+        self.told.exchange(new.view, self.cameras)
 
     def look(self) -> Mapping[str, SinkDocument]:
-        """Ask the sinks how they are."""
-        self._told = self.sinks()
-        return self._told
+        """Ask the sinks how they are, and push to them how everything is."""
+        status = self.status()
+        self.told.push(status)
+        return status.sinks
 
     @property
     def cameras(self) -> Mapping[str, CameraTelemetry]:
@@ -97,11 +101,14 @@ class State:
         return "degraded" if self.degraded else "running"
 
     def status(self) -> StatusDocument:
-        """For ``/api/status``, MQTT, recordings and everyone else."""
+        """For ``/api/status``, MQTT, recordings and everyone else; asks the sinks how they are."""
+        self._told = self.sinks()
+        return self._status()
+
+    def _status(self) -> StatusDocument:
         loaded = self.loaded
         card = None if loaded is None else loaded.card
         cameras = {name: camera.status() for name, camera in self.running.items()}
-        sinks = dict(self.look())
         return StatusDocument(
             state=self.word,
             message=self.waiting if loaded is None else loaded.note,
@@ -116,15 +123,16 @@ class State:
             fit="stretch" if card is None else card.fit,
             degraded=self.degraded,
             cameras=cameras,
-            sinks=sinks,
+            sinks=dict(self._told),
             events=self.events.status(),
             board=BoardDocument.model_validate(board.read()),
             reload=self.reload,
         )
 
     def reloaded(self, problem: str) -> None:
-        """Remember how the last reload ended; no ``problem``: well."""
+        """Remember how the last reload ended, and push it; no ``problem``: well."""
         self.reload = ReloadDocument(at=utc(time.time(), "seconds"), ok=not problem, message=problem)
+        self.told.push(self._status())
 
     def line(self) -> str:
         """One line for ``systemctl status``."""

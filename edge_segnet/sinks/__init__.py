@@ -12,7 +12,7 @@ from edge_segnet.scene.events import EventLog
 
 
 class Service(Protocol):
-    """What a sink may ask the daemon, from any thread; every answer is quick and never blocks the loop."""
+    """What a sink knows of the service beside results, from any thread: values that were pushed (``told.py``)."""
 
     @property
     def cameras(self) -> Mapping[str, CameraTelemetry]:
