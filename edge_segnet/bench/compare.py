@@ -15,8 +15,10 @@ from typing import Final, Literal
 from edge_segnet.bench.report import Distribution, Report
 
 BLOCKS: Final = 10
+"""A run is cut into so many pieces, whose medians tell how much it wanders by itself."""
 LEAST_PER_BLOCK: Final = 3
 SIGMAS: Final = 3.0
+"""A change beyond three standard errors is called one: chance gives that 3 times in 1000."""
 LEAST_CHANGE: Final = 0.01
 """Smaller changes are reported as none, however quiet the machine was."""
 _MAD_TO_SIGMA: Final = 1.4826

@@ -11,6 +11,7 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 _USEC: Final = 1_000_000
+"""sd_notify(3) counts in microseconds."""
 
 
 class Notifier:

@@ -11,6 +11,7 @@ from edge_segnet.core.calibration import TEMPERATURES
 from edge_segnet.core.margins import MARGIN_TOP, UNCERTAIN
 
 BINS = 15
+"""As Guo et al., "On Calibration of Modern Neural Networks" (2017), so that figures compare."""
 
 
 def tally(truth: NDArray[np.uint8], labels: NDArray[np.uint8], margins: NDArray[np.uint8], classes: int) -> Tally:

@@ -14,6 +14,7 @@ LIBRARY: Final = "libcuda.so.1"
 # CUdevice_attribute of cuda.h
 _MAJOR, _MINOR, _INTEGRATED = 75, 76, 18
 _NO_DEVICE: Final = 100
+"""CUDA_ERROR_NO_DEVICE of cuda.h."""
 
 
 @dataclass(frozen=True)

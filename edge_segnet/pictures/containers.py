@@ -14,6 +14,7 @@ from edge_segnet.pictures.jpeg import examine
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PALETTE: Final = 3
+"""Colour type of IHDR (PNG specification, 11.2.2): each pixel a palette index."""
 
 
 def fault(data: bytes) -> str | None:

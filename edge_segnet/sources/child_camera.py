@@ -35,6 +35,7 @@ FIRST_TO_GO: Final = "300"
 """When the machine's memory ends, rather a camera than the service."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
+"""prctl(2), linux/prctl.h: the signal that comes when the parent is gone; the name in ps."""
 
 
 @dataclass

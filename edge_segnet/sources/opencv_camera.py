@@ -30,6 +30,7 @@ from edge_segnet.sources.usb import gives_jpeg, open_usb
 READ_MS: Final = 5000
 HEARD: Final = 1 << 16
 _UNBUFFERED: Final = 2
+"""``_IONBF`` of stdio.h."""
 PLAUSIBLE_NS: Final = 2_000_000_000
 INTRA: Final = ord("I")
 LOSS: Final = re.compile(

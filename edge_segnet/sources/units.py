@@ -11,6 +11,7 @@ from typing import Final
 
 _START: Final = b"\x00\x00\x01"
 _SEI_RECOVERY: Final = 6
+"""payloadType of a recovery point (ITU-T H.264, D.1.8; H.265 has the same)."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edge_segnet.graph.caffe.net import Net
 
 _MAX, _AVERAGE = 0, 1
+"""``PoolingParameter.PoolMethod`` of caffe.proto."""
 _NAMES: Final = {_MAX: "Max", _AVERAGE: "Average"}
 
 

@@ -25,6 +25,7 @@ WITHOUT_RESULT: Final = frozenset(
 )  # fmt: skip
 MAX_LAYERS: Final = 2000
 _TEST: Final = 1
+"""``Phase`` of caffe.proto."""
 _TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}<>]|\w+|\n""")
 _DEPTH: Final = 8
 """Braces inside each other; a real file has three."""

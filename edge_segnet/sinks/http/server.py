@@ -25,8 +25,10 @@ from edge_segnet.sinks.listening import bind, tls_context
 
 logger = logging.getLogger(__name__)
 RETRY_S: Final = 2.0
+"""Between two tries to have a port that somebody else has."""
 SWEEP_S: Final = 0.5
 FIRST_TRY_S: Final = 2.0
+"""``start`` waits so long at most, so that a port that is taken is known when the service says that it is ready."""
 HANDSHAKE_S: Final = 5.0
 ACCEPTS_PER_S: Final = 200.0
 WORKERS: Final = 2
