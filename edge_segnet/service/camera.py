@@ -44,6 +44,8 @@ class Surroundings:
     alarms: Alarms
     opener: Opener
     notify: Notifier
+    ring: Callable[[], None]
+    """Ends the main thread's wait."""
 
 
 @dataclass(frozen=True)

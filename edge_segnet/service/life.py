@@ -52,13 +52,14 @@ class Daemon:
         self._notify = notifier
         self._sinks = SinkManager(self.state.told, extra or {})
         self.state.sinks = self._sinks.status
-        around = Surroundings(self._sinks.publish, self._fail, Alarms(self.state.events), opener, notifier)
+        self._wake = Waker()
+        alarms = Alarms(self.state.events)
+        around = Surroundings(self._sinks.publish, self._fail, alarms, opener, notifier, self._wake.ring)
         self._reloader = Reloader(config, origin, self.state, self._sinks, around)
         self._heartbeat = Heartbeat(notifier, self.state)
         self._monitor = Monitor(self.state, notifier, lambda: self._sinks.trigger("asked"))
         self._stopping = self._reload_asked = self._record_asked = False
         self._failure: Exception | None = None
-        self._wake = Waker()
 
     def stop(self) -> None:
         """End soon; safe in a signal handler and from any thread."""

@@ -159,6 +159,7 @@ class Reloader:
             self._exchange(lambda made: self._prepared(self._config, made))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread must hear of it
             self.failure = error
+            self._around.ring()
             return False
         finally:
             if self._begun is not None:
@@ -226,6 +227,7 @@ class Reloader:
                 return
             old = self._state.loaded
             self._ready = new
+            self._around.ring()
             self._committed.wait()
             if self._stopping.is_set() and self._ready is not None:
                 return

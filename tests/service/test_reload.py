@@ -71,7 +71,7 @@ class Heard:
 
 
 BLOCKING = (
-    *("C sleep", "C open", "C stat", "C read", "C fsync", "C connect", "C sendall", "C accept", "C poll"),
+    *("C sleep", "C open", "C stat", "C read", "C fsync", "C connect", "C sendall", "C accept"),
     *("Event.wait", "Condition.wait", "Condition.wait_for", "Thread.join", "sleep", "wait", "join"),
     *("Outlet.join", "Outlet.status", "Camera.stop", "Camera.change", "Supervisor.close", "load", "reread"),
     *("OneAtATime.infer", "PlainBackend.close", "OnnxBackend.close", "Logger.info", "Logger.warning", "Logger.error"),
