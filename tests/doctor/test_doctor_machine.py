@@ -136,6 +136,16 @@ def test_a_disk_too_full_for_a_recording(tmp_path: Path) -> None:
     assert str(tmp_path / "data/recordings") in full.seen, "a folder that is yet to be made counts where it will be"
 
 
+def test_the_folders_that_are_looked_at_are_those_that_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/state")
+    disks = found(room.check_disk, tmp_path, configured(jsonl={}, video={}, recording={}))
+    folders = {"jsonl": "results", "video": "videos", "recording": "recordings"}
+    for name, folder in folders.items():
+        assert disks[f"disk {name}"].seen.startswith(f"{tmp_path}/state/{folder}: ")
+
+
 def test_devices_of_another_group_are_named_with_it(tmp_path: Path) -> None:
     tree(tmp_path, {"dev/video0": "", "dev/video1": "", "dev/dri/renderD128": "", "dev/dri/card0": ""})
     for name, mode in (("video0", 0o660), ("video1", 0o666), ("dri/renderD128", 0o600)):
