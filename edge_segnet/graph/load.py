@@ -20,6 +20,7 @@ from edge_segnet.graph.view import View, all_nodes, first_line, label, subgraphs
 MAX_BYTES: Final = 2**31 - 1
 """Protobuf's own limit; external data counts as well, because the model is held in one piece."""
 _DOMAINS = ("", "ai.onnx")
+_LOOPS = ("Loop", "Scan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +193,11 @@ def _check_operators(path: Path, model: onnx.ModelProto) -> None:
     own = {(function.domain, function.name) for function in model.functions}
     bodies = [node for function in model.functions for node in function.node]
     for node in (*all_nodes(model.graph), *bodies):
+        if node.op_type in _LOOPS:
+            raise ModelError(
+                f"{path}: {label(node)} runs as often as it likes, and may never end",
+                hint="export the model without loops: a network of convolutions needs none",
+            )
         if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
             raise ModelError(
                 f"{path}: {label(node)} is a custom operator of domain '{node.domain}'",

@@ -167,3 +167,11 @@ def test_a_few_bytes_that_ask_for_gigabytes_are_refused(tmp_path: Path, kind: st
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match=rf"{kind} 'b' computes a constant of more than 4194304 values"):
         read_file(path)
+
+
+def test_a_model_that_may_never_end_is_refused(tmp_path: Path) -> None:
+    model = tiny_model().proto
+    model.graph.node.insert(0, helper.make_node("Loop", ["a", "b"], ["c"], name="forever"))
+    path = tmp_path / "loop.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert "Loop 'forever' runs as often as it likes" in refused(path)
