@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench fuzz wheels system deb sbom clean
+.PHONY: run test test-bare check bench fuzz faults soak wheels system deb sbom clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -26,6 +26,12 @@ check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom,
 
 bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.json
 	$(BIN)/python -m benchmarks --json out/bench.json
+
+faults: $(VENV)/.test  ## 32 faults inflicted on the service, as the table of docs/reliability.md; FAULTS="10 22" for some
+	$(BIN)/python -m tests.faults $(FAULTS) $(if $(FAULTS),,--write docs/reliability.md)
+
+soak: $(VENV)/.test  ## a service with everything on, for MINUTES: slopes of memory, threads, descriptors, ages
+	$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),60)
 
 # In CI two minutes for all parsers together; by hand: make fuzz CASES=10000, or FUZZ="onnx events" CASES=100000 SEED=7
 fuzz: $(VENV)/.test  ## hostile input for every parser: tracebacks, hangs, crashes, more than 1 GB
