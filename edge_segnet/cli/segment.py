@@ -20,7 +20,7 @@ from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import class_documents, result_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
-from edge_segnet.core.size import parse_optional
+from edge_segnet.core.size import parse_optional, squeeze_note
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Counts, Generation, Origin, Result, View
 from edge_segnet.core.uris import without_credentials
@@ -151,8 +151,14 @@ def _run_job(
         return
     length = limit if source.length is None else min(source.length, limit or source.length)
     with progress_bar(Path(job.source.uri).name or job.source.uri, length) as advance:
+        said: set[str] = set()
 
         def on_result(result: Result) -> None:
+            if generation.view.fit == "stretch":
+                note = squeeze_note(result.frame.source_size, generation.backend.input_size)
+                if note and not said:
+                    said.add(note)
+                    logger.warning("note: %s", note)
             uri = str(job.source.files[result.frame.seq]) if job.source.kind == "images" else job.source.uri
             emit(result_document(replace(result, origin=Origin(without_credentials(uri)))).to_dict())
             advance()

@@ -15,7 +15,9 @@ import numpy as np
 
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_apart, read_model, resized
 from edge_segnet.backends.reading import Reading, targets
+from edge_segnet.core import uris
 from edge_segnet.core.errors import ModelError
+from edge_segnet.core.size import SQUEEZED, in_proportion, squeeze
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, View
 from edge_segnet.engine.load import engine_folders
@@ -118,7 +120,7 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
 
     if config.size == "auto":
         rates = [camera.rate for camera in config.cameras.values() if camera.rate]
-        return _largest_in_time(model, sum(rates), opened, mark)
+        return _largest_in_time(model, sum(rates), opened, mark, _proportions(config, model.card))
     return Loaded(model.card, *opened(model), mark)
 
 
@@ -184,10 +186,11 @@ def _largest_in_time(
     rate: float,
     opened: Callable[[Model], tuple[Backend, float]],
     mark: Fingerprint,
+    largest: tuple[int, int],
 ) -> Loaded:
     """The model at the largest size that meets ``rate`` frames per second here; the smallest if none does."""
     budget_ms = HEADROOM * 1e3 / rate
-    sizes = dict.fromkeys(_scaled(model.card.size, scale) for scale in SCALES)
+    sizes = dict.fromkeys(_scaled(largest, scale) for scale in SCALES)
     for size in sizes:
         sized = resized(model, size)
         backend, _ = opened(sized)
@@ -200,6 +203,18 @@ def _largest_in_time(
     note = f"size auto: {size[0]}x{size[1]} takes {took_ms:.0f} ms, which {verdict} {rate:g} frames/s"
     logger.info("%s", note)
     return Loaded(sized.card, backend, took_ms / 1e3, mark, note)
+
+
+def _proportions(config: Config, card: ModelCard) -> tuple[int, int]:
+    """The model's own size, or one of as many pixels with the cameras' proportions where those are known, agree, and
+    would be squeezed.
+    """
+    sources = [uris.parse(camera.source) for camera in config.cameras.values() if camera.source]
+    known = {(source.width, source.height) for source in sources if source.width and source.height}
+    shapes = [(width, height) for width, height in known if width and height]
+    if card.fit != "stretch" or not shapes or any(squeeze(each, shapes[0]) > 1.05 for each in shapes):
+        return card.size
+    return in_proportion(card.size, shapes[0]) if squeeze(shapes[0], card.size) >= SQUEEZED else card.size
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
