@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from edge_segnet.cli.options import Json
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.size import MIN_SIZE, parse_size
-from edge_segnet.data.pairs import find_pairs
+from edge_segnet.data.pairs import Pair, find_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.segnet import ARCHITECTURES
 
@@ -40,9 +41,13 @@ class Train:
 
     images: Annotated[Path, typer.Option(metavar="DIR", help="Training pictures.")]
     labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")]
-    val_images: Annotated[Path, typer.Option(metavar="DIR", help="Validation pictures.")]
-    val_labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")]
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx", help="The model file to write.")]
+    val_images: Annotated[Path | None, typer.Option(metavar="DIR", help="Validation pictures.")] = None
+    val_labels: Annotated[Path | None, typer.Option(metavar="DIR", help="Their label PNGs.")] = None
+    leave_out: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Validate on the training pictures of these names ('0006R0*') instead."),
+    ] = None
     arch: Annotated[str, typer.Option(metavar="NAME", help="segnet, segnet-basic or segnet-lite.")] = "segnet-lite"
     classes: Annotated[
         str, typer.Option(metavar="MAP", help="Class map: a name, a YAML file or a 256x1 palette PNG.")
@@ -134,6 +139,8 @@ def _train(request: Train, trainer: Trainer) -> None:
     try:
         with progress_bar("train", 1000) as advance:
             trainer.run(request.checkpoint, lambda progress: _report(progress, advance))
+        share = trainer.waited_s / max(trainer.budget.seconds, 1e-9)
+        logger.info("the network waited for pictures %.1f %% of the time", 100 * share)
     except (KeyboardInterrupt, SystemExit):
         if request.checkpoint.exists():
             logger.info(
@@ -184,8 +191,7 @@ def _prepare(request: Train, classes: ClassMap, began: float) -> Trainer:
     if plan.synthetic and classes.names != CAMVID_11.names:
         raise UsageError(f"--synthetic: the street has CamVid's 11 classes, not {classes.name}", hint="leave it out")
     void = len(classes) if request.void is None else request.void
-    train = Pairs(find_pairs(request.images, request.labels), len(classes), void)
-    val = Pairs(find_pairs(request.val_images, request.val_labels), len(classes), void)
+    train, val = (Pairs(pairs, len(classes), void) for pairs in _split(request))
     network = SegNet(ARCHITECTURES[request.arch](len(classes)))
     if request.encoder_weights is not None:
         filled = load_encoder(network, request.encoder_weights)
@@ -198,6 +204,30 @@ def _prepare(request: Train, classes: ClassMap, began: float) -> Trainer:
         request.arch, len(classes), len(train), len(val), trainer.device,
     )  # fmt: skip
     return trainer
+
+
+def _split(request: Train) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to train and to validate on.
+
+    Raises:
+        UsageError: validation pairs are not named, or named twice; a pattern fits none or all of the pictures.
+    """
+    pairs = find_pairs(request.images, request.labels)
+    if (request.leave_out is None) == (request.val_images is None and request.val_labels is None):
+        raise UsageError(
+            "train: what to validate on?", hint="give --val-images and --val-labels, or --leave-out PATTERN"
+        )
+    if request.leave_out is None:
+        if request.val_images is None or request.val_labels is None:
+            raise UsageError("--val-images and --val-labels go together", hint="give both")
+        return pairs, find_pairs(request.val_images, request.val_labels)
+    left = [pair for pair in pairs if fnmatchcase(pair.image.name, request.leave_out)]
+    if len(left) in (0, len(pairs)):
+        what = "all" if left else "none"
+        raise UsageError(
+            f"--leave-out {request.leave_out}: fits {what} of the {len(pairs)} pictures in {request.images}"
+        )
+    return [pair for pair in pairs if pair not in left], left
 
 
 def _device(name: str) -> torch.device:

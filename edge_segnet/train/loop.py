@@ -106,6 +106,8 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] | None = None
         self.best_iou = -1.0
+        self.waited_s = 0.0
+        """Seconds in which the network had no pictures."""
         self._saved_at = time.monotonic()
 
     @property
@@ -132,7 +134,9 @@ class Trainer:
         self._try_validation()
         planned = (math.floor(self.done * self.plan.validations) + 1) / self.plan.validations
         recent: list[float] = []
+        asked = time.monotonic()
         for images, labels in self._batches():
+            self.waited_s += time.monotonic() - asked
             recent.append(self._step(images, labels))
             report(Progress(self.done, self.step, self.budget.seconds, recent[-1], None))
             last = self.done >= 1.0
@@ -145,6 +149,7 @@ class Trainer:
                 self.save(checkpoint)
             if last:
                 return
+            asked = time.monotonic()
 
     @property
     def done(self) -> float:

@@ -337,6 +337,19 @@ def test_another_training_does_not_go_on_from_a_checkpoint(tmp_path: Path, folde
         assert out.read_bytes() == kept
 
 
+def test_a_drive_is_left_out_and_validated_on(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    """The names tell drives apart."""
+    images, labels = map(str, folders)
+    data = ["--images", images, "--labels", labels, "--size", "96x64", "--batch", "4", "--device", "cpu"]
+    command = [sys.executable, "-m", "edge_segnet", "train", "-o", str(tmp_path / "m.onnx"), *data, "--epochs", "0.5"]
+    done = subprocess.run([*command, "--leave-out", "1*.png"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "10 training and 2 validation pairs" in done.stderr and "the network waited for pictures" in done.stderr
+    for pattern, what in ("x*", "none"), ("*", "all"):
+        done = subprocess.run([*command, "--leave-out", pattern], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and f"--leave-out {pattern}: fits {what} of the 12 pictures" in done.stderr
+
+
 def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     """Loading, validation and export included; a busy machine may be a little late."""
     out = tmp_path / "model.onnx"
@@ -355,6 +368,7 @@ def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> Non
     [
         (["--epochs", "1", "--minutes", "1"], 2, "give either --epochs or --minutes"),
         (["--epochs", "1", "--size", "16x16"], 2, "--size 16x16: too small"),
+        (["--epochs", "1", "--leave-out", "0*"], 2, "what to validate on?"),
         (["--epochs", "1", "--arch", "unet"], 2, "--arch unet: unknown"),
         (["--epochs", "1", "--classes", "camvid-99"], 2, "no such class map"),
         (["--epochs", "1", "--classes", "camvid-12", "--synthetic", "0.1"], 2, "CamVid's 11 classes, not camvid-12"),
