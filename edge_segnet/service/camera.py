@@ -17,6 +17,7 @@ from edge_segnet.core.types import Backend, Fit, Generation, Origin, Result
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.scene.interpreter import Postprocessor
+from edge_segnet.scene.watch import Vitals, WatchState
 from edge_segnet.service.loop import Loop
 from edge_segnet.service.model import Setup, network_of
 from edge_segnet.settings.schema import CameraConfig
@@ -55,6 +56,12 @@ class Change:
     config: CameraConfig
     refiner: Postprocessor
     generation: Generation
+    watches: tuple[WatchState, ...]
+
+    @property
+    def watched(self) -> frozenset[AlarmKey]:
+        """The alarms that may be on."""
+        return self.refiner.watched | _keys(self.watches)
 
 
 class Camera:
@@ -73,6 +80,7 @@ class Camera:
         self._stopped = self._opened = False
         self._go = threading.Event()
         self._refiner: Postprocessor = self._postprocessor(new, None if earlier is None else earlier._refiner)
+        self._watches: tuple[WatchState, ...] = self._watching(new, () if earlier is None else earlier._watches)
         self._loop = Loop(self.supervisor, self._generation(new, self._refiner), around.publish, self.telemetry)
         self._thread = threads.Thread(self._run, f"loop-{name}", vital=True)
 
@@ -81,6 +89,12 @@ class Camera:
 
     def _postprocessor(self, new: Setup, before: Postprocessor | None) -> Postprocessor:
         return Postprocessor(self.name, new.config, network_of(new.loaded), self._around.alarms, before)
+
+    def _watching(self, new: Setup, before: tuple[WatchState, ...]) -> tuple[WatchState, ...]:
+        """What stays as it is goes on counting its seconds."""
+        kept = {watch.config: watch for watch in before}
+        wanted = [watch for watch in new.config.watch if watch.camera in (None, self.name)]
+        return tuple(kept.get(watch) or WatchState(watch, self.name, self._around.alarms) for watch in wanted)
 
     def _generation(self, new: Setup, refiner: Postprocessor) -> Generation:
         config = new.config.cameras[self.name]
@@ -121,17 +135,33 @@ class Camera:
     def change(self, new: Setup) -> Change:
         """What ``take`` is to take: a model of the same fit, regions and rules, its rate."""
         refiner = self._postprocessor(new, self._refiner)
-        return Change(new.config.cameras[self.name], refiner, self._generation(new, refiner))
+        watches = self._watching(new, self._watches)
+        return Change(new.config.cameras[self.name], refiner, self._generation(new, refiner), watches)
 
     def take(self, change: Change) -> None:
         """From the next frame on; waits for nobody, and can't fail."""
-        self.config, self._refiner = change.config, change.refiner
+        self.config, self._refiner, self._watches = change.config, change.refiner, change.watches
         self._loop.exchange(change.generation)
 
     @property
     def watched(self) -> frozenset[AlarmKey]:
         """Its alarms that may be on."""
-        return self._refiner.watched
+        return self._refiner.watched | _keys(self._watches)
+
+    def look(self) -> None:
+        """Judge the rules on the service itself."""
+        if not self._watches or not self._opened or self._stopped:
+            return
+        last, now_ns = self.telemetry.last, time.monotonic_ns()
+        vitals = Vitals(
+            frames_per_second=self.telemetry.frames_per_second(),
+            age_ms=None if last is None else (now_ns - last.frame.captured_ns) / 1e6,
+            running=self.state.state in WORKING,
+            seq=0 if last is None else last.frame.seq,
+            synthetic=last is not None and last.frame.synthetic,
+        )
+        for watch in self._watches:
+            watch.look(vitals, now_ns / 1e9)
 
     def uses(self, backend: Backend) -> bool:
         """Whether its loop works with this one, or may still."""
@@ -210,7 +240,7 @@ class Camera:
             frames_per_second=round(telemetry.frames_per_second(), 1),
             age_ms=AgeDocument.of(telemetry.ages()),
             frames=telemetry.frames,
-            dropped=DroppedDocument.of(telemetry.dropped),
+            dropped=DroppedDocument.of(replace(telemetry.dropped, damaged=state.damaged + state.bad)),
             stale=telemetry.stale,
             captured=state.captured,
             invalid=self._loop.soundness.invalid,
@@ -221,3 +251,7 @@ class Camera:
 def shown(config: CameraConfig) -> str:
     """The source without credentials; a pipeline by that word, since nobody knows what stands in it."""
     return "pipeline" if config.source is None else uris.parse(config.source).shown
+
+
+def _keys(watches: tuple[WatchState, ...]) -> frozenset[AlarmKey]:
+    return frozenset((watch.config.name, watch.camera) for watch in watches)

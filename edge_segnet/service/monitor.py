@@ -62,6 +62,8 @@ class Monitor:
 
     def _look(self) -> None:
         told = self._state.look()
+        for camera in self._state.running.values():
+            camera.look()
         if self._state.ready:
             if not self._said_ready:
                 self._said_ready = True

@@ -247,7 +247,7 @@ class Reloader:
         cameras = {name: kept.get(name) or fresh[name] for name in config.cameras}
         changes = tuple((camera, camera.change(setup)) for camera in kept.values())
         gone = tuple(camera for name, camera in running.items() if name not in kept)
-        judged = [*(camera.watched for camera in fresh.values()), *(change.refiner.watched for _, change in changes)]
+        judged = [*(camera.watched for camera in fresh.values()), *(change.watched for _, change in changes)]
         alarms = frozenset[AlarmKey]().union(*judged)
         return Prepared(config, sinks, setup, cameras, changes, tuple(fresh.values()), gone, alarms)
 

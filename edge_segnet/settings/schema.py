@@ -20,6 +20,7 @@ from edge_segnet.core.types import CpuPrecision
 from edge_segnet.core.uris import Flip
 from edge_segnet.settings.regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
 from edge_segnet.settings.sections import FilePath, Name, Seconds, Section, Wrong
+from edge_segnet.settings.watch import WatchConfig
 
 S = TypeVar("S", bound=Section)
 
@@ -131,6 +132,7 @@ class Config(Section):
     cameras: dict[Name, CameraConfig] = Field(default_factory=_default_cameras, min_length=1, max_length=16)
     regions: dict[Name, RegionConfig] = Field({}, max_length=MAX_REGIONS)
     rules: list[RuleConfig] = Field([], max_length=MAX_RULES)
+    watch: list[WatchConfig] = Field([], max_length=MAX_RULES, description="rules on the service itself")
     steady: SteadyConfig | None = Field(None, description="left out: labels as the network gives them")
     log: LogConfig = LogConfig()
 
@@ -158,6 +160,18 @@ class Config(Section):
     def placed(self, error: SettingsError) -> SettingsError:
         """A fault that somebody found who knew the key alone."""
         return error if error.place.path else error.at(self._origin.place(error.place.key))
+
+    @model_validator(mode="after")
+    def _watches_are_possible(self) -> Config:
+        taken = {rule.name for rule in self.rules}
+        for index, watch in enumerate(self.watch):
+            if watch.name in taken:
+                raise Wrong(f"{watch.name} is the name of another rule", "give each its own", ("watch", index, "name"))
+            if watch.camera is not None and watch.camera not in self.cameras:
+                names = ", ".join(self.cameras)
+                raise Wrong(f"there is no camera {watch.camera}", f"there are {names}", ("watch", index, "camera"))
+            taken.add(watch.name)
+        return self
 
     @model_validator(mode="after")
     def _auto_needs_a_rate(self) -> Config:

@@ -334,3 +334,13 @@ def test_size_auto_chooses_by_the_rate(file: Path, model: Path) -> None:
         wait_until(lambda: stage.daemon.state.loaded is not None)
         note = stage.daemon.state.status().to_dict()["message"]
         assert "frames/s" in note
+
+
+def test_a_watch_on_the_service_itself_makes_events(file: Path, model: Path) -> None:
+    watch = "watch: [{name: gone, not_running: true, for_s: 0.3}, {name: slow, camera: front, age_ms_above: 60000}]\n"
+    file.write_text(settings(model, "front: {source: 0}\n  rear: {source: 1}", watch))
+    with running(lambda: load(file), missing=("rear",)) as stage:
+        wait_until(lambda: stage.daemon.state.events.newest(10))
+        (event,) = stage.daemon.state.events.newest(10)
+        assert (event.rule, event.camera, event.kind, event.measure) == ("gone", "rear", "start", "not_running")
+        assert event.value >= 0.3 and event.region == "" and event.snapshot is None

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from edge_segnet.core.documents.base import Versioned
 
-Measure = Literal["share", "metres", "rows", "uncertain", "unfamiliar"]
+Measure = Literal["share", "metres", "rows", "uncertain", "unfamiliar", "frames_per_second", "age_ms", "not_running"]
+"""The last three are about the service: results per second, milliseconds, seconds without a good frame."""
 
 
 class EventDocument(Versioned):
@@ -20,7 +21,9 @@ class EventDocument(Versioned):
     rule: str
     region: Annotated[str, Field(description="empty: the whole picture")]
     camera: str
-    class_name: Annotated[str | None, Field(alias="class", description="null: free distance, or unfamiliar")]
+    class_name: Annotated[
+        str | None, Field(alias="class", description="null: about something else")
+    ]
     measure: Annotated[Measure, Field(description="what value and threshold are")]
     at: Annotated[str, Field(description="when the deciding frame was captured: UTC, ISO 8601")]
     value: float
