@@ -14,6 +14,7 @@ from typing import Final
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core import threads
 from edge_segnet.core.documents import SinkDocument
+from edge_segnet.service.recovery import Recovery
 from edge_segnet.service.state import State
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Monitor:
         self._state, self._notify, self._write = state, notify, record
         self._record_asked = self._stopping = self._said_ready = False
         self._degraded: dict[str, str] = {}
+        self._recovery = Recovery()
         self._news = threading.Event()
         self._thread = threads.Thread(self._run, "monitor", vital=True)
 
@@ -64,6 +66,7 @@ class Monitor:
         told = self._state.look()
         for camera in self._state.running.values():
             camera.look()
+        self._recovery.look(self._state.running, self._state.recover)
         if self._state.ready:
             if not self._said_ready:
                 self._said_ready = True

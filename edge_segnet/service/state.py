@@ -15,6 +15,7 @@ from edge_segnet.core.version import VERSION
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.camera import WORKING, Camera
 from edge_segnet.service.model import Loaded, Setup
+from edge_segnet.settings.recover import RecoverConfig
 from edge_segnet.sinks.told import Told
 
 HEALTHY_S = 10.0
@@ -33,6 +34,8 @@ class State:
         self.view: View | None = None
         self.loaded: Loaded | None = None
         self.running: Mapping[str, Camera] = {}
+        self.recover: RecoverConfig | None = None
+        """What the board may be asked for."""
         self.waiting = "starting"
         """Why there is no model yet."""
         self.stirred_s = time.monotonic()
@@ -47,6 +50,7 @@ class State:
     def take(self, new: Setup, running: Mapping[str, Camera]) -> None:
         """A model, settings and cameras are at work."""
         self.loaded, self.view, self.running = new.loaded, new.view, running
+        self.recover = new.config.recover
         self.stirred_s = time.monotonic()
         self.told.exchange(new.view, self.cameras)
 

@@ -18,6 +18,7 @@ from edge_segnet.core.errors import Key, Place, SettingsError, UsageError
 from edge_segnet.core.size import MAX_SIZE, MIN_SIZE
 from edge_segnet.core.types import CpuPrecision
 from edge_segnet.core.uris import Flip
+from edge_segnet.settings.recover import RecoverConfig
 from edge_segnet.settings.regions import MAX_REGIONS, MAX_RULES, MountConfig, RegionConfig, RuleConfig, SteadyConfig
 from edge_segnet.settings.sections import FilePath, Name, Seconds, Section, Wrong
 from edge_segnet.settings.watch import WatchConfig
@@ -133,6 +134,7 @@ class Config(Section):
     regions: dict[Name, RegionConfig] = Field({}, max_length=MAX_REGIONS)
     rules: list[RuleConfig] = Field([], max_length=MAX_RULES)
     watch: list[WatchConfig] = Field([], max_length=MAX_RULES, description="rules on the service itself")
+    recover: RecoverConfig | None = Field(None, description="left out: nothing is asked of the board")
     steady: SteadyConfig | None = Field(None, description="left out: labels as the network gives them")
     log: LogConfig = LogConfig()
 

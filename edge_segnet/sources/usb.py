@@ -99,6 +99,15 @@ class Followed:
             f"{named} is another camera now ({here.maker}:{here.product} {here.serial or here.place})", hint=hint
         )
 
+    def port(self, named: str) -> str:
+        """Where the camera of that name is plugged in, as the kernel calls it (``1-1.2``); empty: nowhere."""
+        try:
+            node = self._root / Path(os.path.realpath(self.device(named))).name
+        except InputError:
+            return ""
+        device = Path(os.path.realpath(node / "device"))
+        return next((folder.name for folder in (device, *device.parents) if (folder / "idVendor").exists()), "")
+
 
 followed: Final = Followed()
 

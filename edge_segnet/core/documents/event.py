@@ -21,9 +21,7 @@ class EventDocument(Versioned):
     rule: str
     region: Annotated[str, Field(description="empty: the whole picture")]
     camera: str
-    class_name: Annotated[
-        str | None, Field(alias="class", description="null: about something else")
-    ]
+    class_name: Annotated[str | None, Field(alias="class", description="null: about something else")]
     measure: Annotated[Measure, Field(description="what value and threshold are")]
     at: Annotated[str, Field(description="when the deciding frame was captured: UTC, ISO 8601")]
     value: float
