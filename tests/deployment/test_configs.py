@@ -85,7 +85,7 @@ def test_links(name: str) -> None:
 def test_the_page_speaks_of_what_is_there() -> None:
     """Files of systemd/ that the steps copy, and keys that they name."""
     text = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
-    for path in re.findall(r"(?<![/\w])(?:systemd|configs)/[\w./-]+\w", text):
+    for path in re.findall(r"(?<![/\w])(?:systemd|configs)/[\w./@-]+\w", text):
         assert (ROOT / path).exists(), path
     for path in (ROOT / "systemd").rglob("*"):
         assert path.is_dir() or str(path.relative_to(ROOT)) in text, f"docs/service.md does not mention {path.name}"
