@@ -176,13 +176,14 @@ def _run_job(
 
 
 def _summary(total: Summary, classes: ClassMap) -> dict[str, Any]:
+    counted = class_documents(total.counts, total.uncertain, classes)
     return {
         "frames": total.frames,
         "failed": total.bad,
         "seconds": round(total.seconds, 3),
         "frames_per_second": round(total.fps, 2),
         "interrupted": total.interrupted,
-        "classes": {name: told.to_dict() for name, told in class_documents(total.counts, None, classes).items()},
+        "classes": {name: told.to_dict() for name, told in counted.items()},
         "void_pixels": int(total.counts[len(classes)]),
     }
 

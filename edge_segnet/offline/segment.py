@@ -37,9 +37,10 @@ OnResult = Callable[[Result], None]
 
 @dataclass
 class Summary:
-    """What a run did; ``counts`` int64 [C+1] over all frames, at network size."""
+    """What a run did; ``counts`` int64 [C+1] and ``uncertain`` int64 [C] over all frames, at network size."""
 
     counts: Counts
+    uncertain: Counts | None = None
     frames: int = 0
     bad: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -49,9 +50,15 @@ class Summary:
     def fps(self) -> float:
         return self.frames / self.seconds if self.seconds else 0.0
 
+    def count(self, counts: Counts, uncertain: Counts | None) -> None:
+        """Count pixels, and which of them were uncertain, where that is known."""
+        self.counts += counts
+        if uncertain is not None:
+            self.uncertain = uncertain if self.uncertain is None else self.uncertain + uncertain
+
     def add(self, other: Summary) -> None:
         """Take another run's numbers in."""
-        self.counts += other.counts
+        self.count(other.counts, other.uncertain)
         self.frames += other.frames
         self.bad.extend(other.bad)
         self.seconds += other.seconds
@@ -93,7 +100,7 @@ def segment(
         if to is not None:
             to.write(result.frame.seq, render(result, style), result.frame.media_s)
         # Counted here, where Ctrl-C can't come between a frame and its number: what is counted is written.
-        summary.counts += result.segmentation.counts
+        summary.count(result.segmentation.counts, result.segmentation.uncertain)
         summary.frames += 1
         on_result(result)
 
