@@ -92,4 +92,6 @@ class MqttSink:
     def close(self) -> None:
         """Say goodbye, within a second; a thread that hangs in a look-up of the broker's name is left behind."""
         self._sender.stop()
+        if not self._thread.started:
+            self._sender.run()  # it never began, and only gives back what it holds
         self._thread.join(CLOSE_S)
