@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from edge_segnet.cli.command import program
-from edge_segnet.core import uris
+from edge_segnet.core import threads, uris
 from edge_segnet.core.files import keep_private
 from edge_segnet.core.logs import service_logging
 from edge_segnet.core.types import Sink
@@ -100,6 +100,7 @@ class Run:
             return
         service_logging(first.log.level, first.log.format, "JOURNAL_STREAM" in os.environ)
         origin = Origin(reread, self.config, wait_for_model=from_file)
+        threads.watch_others()
         here = process.begin()
         daemon = Daemon(first, origin, here.notifier, _window(lambda: daemon) if self.display else {})
         here.serve(daemon)

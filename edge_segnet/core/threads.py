@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,8 @@ class Thread:
 _lock = threading.Lock()
 """Guards ``_all``."""
 _all: list[Thread] = []
+_strangers: deque[tuple[float, Fault]] = deque(maxlen=16)
+"""Deaths of threads that libraries started, and when (monotonic)."""
 
 
 def start(run: Callable[[], None], name: str, *, again: bool = True) -> Thread:
@@ -135,7 +138,23 @@ def faults() -> list[Fault]:
         here = tuple(_all)
         over = [each for each in here if not each.is_alive() and each.started and each.fault() is None]
         _all[:] = [each for each in here if each not in over]
-    return [fault for each in here if (fault := each.fault()) is not None]
+    calm_s = time.monotonic() - CALM_S
+    return [
+        *(fault for each in here if (fault := each.fault()) is not None),
+        *(fault for died_s, fault in tuple(_strangers) if died_s > calm_s),
+    ]
+
+
+def watch_others() -> None:
+    """From now on threads that libraries start don't die unseen either; nobody can begin them again."""
+    threading.excepthook = _stranger_died
+
+
+def _stranger_died(death: threading.ExceptHookArgs) -> None:
+    name = "a library's" if death.thread is None else death.thread.name
+    why = "no exception" if death.exc_value is None else told(death.exc_value)
+    _strangers.append((time.monotonic(), Fault(name, why, 1)))
+    logger.error("thread %s: %s; it is over", name, why, extra={"event": "thread-fault"})
 
 
 def all_alive() -> bool:

@@ -79,3 +79,20 @@ def test_one_that_was_never_started_can_be_joined() -> None:
     thread = threads.Thread(lambda: None, "never")
     thread.join(1)
     assert not thread.is_alive() and not thread.started
+
+
+def test_a_thread_of_a_library_does_not_die_unseen_either(caplog: pytest.LogCaptureFixture) -> None:
+    def run() -> None:
+        raise OSError(5, "what nobody caught")
+
+    before = threading.excepthook
+    threads.watch_others()
+    try:
+        stranger = threading.Thread(target=run, name="a library's own")
+        stranger.start()
+        stranger.join(20)
+    finally:
+        threading.excepthook = before
+    assert "what nobody caught" in str(fault_of("a library's own"))
+    assert "thread a library's own: unexpected OSError" in caplog.text
+    threads._strangers.clear()
