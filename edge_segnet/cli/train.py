@@ -139,6 +139,8 @@ def _train(request: Train, trainer: Trainer) -> None:
     try:
         with progress_bar("train", 1000) as advance:
             trainer.run(request.checkpoint, lambda progress: _report(progress, advance))
+        if trainer.step == 0:
+            logger.warning("warning: the time was over before the first step: the weights are what it started from")
         share = trainer.waited_s / max(trainer.budget.seconds, 1e-9)
         logger.info("the network waited for pictures %.1f %% of the time", 100 * share)
     except (KeyboardInterrupt, SystemExit):
@@ -258,6 +260,8 @@ def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, pla
 
 
 def _report(progress: Progress, advance: Any) -> None:
+    if progress.loss is None:
+        return
     advance(completed=round(1000 * progress.done), description=f"train, loss {progress.loss:.3f}")
     if progress.validation is not None:
         scores = progress.validation
@@ -273,7 +277,7 @@ def _export(request: Train, classes: ClassMap, trainer: Trainer) -> None:
     from edge_segnet.train.export import export
 
     if not trainer.history:
-        trainer.validate(math.nan, lambda _progress: None)
+        trainer.validate(None, lambda _progress: None)
     network = trainer.average
     if trainer.best is not None:
         network.load_state_dict(trainer.best)
@@ -294,8 +298,18 @@ def _export(request: Train, classes: ClassMap, trainer: Trainer) -> None:
     curves = request.out.with_suffix(".curves.png")
     plot(trainer.history, curves, f"{request.arch}, best validation mean IoU {100 * trainer.best_iou:.1f} %")
     with json_lines(request.json) as emit:
-        emit({"output": str(request.out), "curves": str(curves), "best": best, "history": trainer.history})
+        document = {"output": str(request.out), "curves": str(curves), "best": best, "history": trainer.history}
+        emit(_without_nan(document))
     print(f"{request.out}, {curves}", file=sys.stderr)  # noqa: T201
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN; a class that never occurred has IoU null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _or_zero(value: float) -> float:

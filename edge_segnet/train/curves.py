@@ -21,7 +21,8 @@ def plot(history: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     steps = [entry["step"] for entry in history]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     figure.suptitle(title)
-    left.plot(steps, [entry["loss"] for entry in history], color="tab:red")
+    losses = [float("nan") if entry["loss"] is None else entry["loss"] for entry in history]
+    left.plot(steps, losses, color="tab:red")
     left.set(xlabel="step", ylabel="training loss")
     for key, label in (("mean_iou", "mean IoU"), ("global_accuracy", "global accuracy")):
         right.plot(steps, [100 * entry["validation"][key] for entry in history], marker=".", label=label)

@@ -67,7 +67,8 @@ class Progress:
     done: float
     step: int
     seconds: float
-    loss: float
+    loss: float | None
+    """Mean since the validation before; None where there was no step."""
     validation: Scores | None
     pictures: int = 0
     """How many were validated."""
@@ -129,9 +130,9 @@ class Trainer:
             InputError: a training file is broken.
             ModelError: the loss is no longer a number.
         """
+        self._try_validation()
         if self.done >= 1.0:
             return
-        self._try_validation()
         planned = (math.floor(self.done * self.plan.validations) + 1) / self.plan.validations
         recent: list[float] = []
         asked = time.monotonic()
@@ -198,7 +199,7 @@ class Trainer:
         enabled = self._precision is not torch.float32
         return torch.autocast(self.device.type, self._precision if enabled else None, enabled=enabled)
 
-    def validate(self, loss: float, report: Report) -> None:
+    def validate(self, loss: float | None, report: Report) -> None:
         """Score the averaged weights, and keep them if no others were better."""
         pictures = self.budget.affordable(len(self._val))
         started = time.monotonic()

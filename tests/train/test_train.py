@@ -350,6 +350,17 @@ def test_a_drive_is_left_out_and_validated_on(tmp_path: Path, folders: tuple[Pat
         assert done.returncode == 2 and f"--leave-out {pattern}: fits {what} of the 12 pictures" in done.stderr
 
 
+def test_a_budget_that_is_over_before_the_first_step(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    out = tmp_path / "model.onnx"
+    command = _train(out, folders, "--minutes", "0.001", "--json", "-")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the time was over before the first step" in done.stderr
+    document = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert document["best"]["loss"] is None and document["best"]["pictures"] == 1
+    assert cards.load(str(out)).card.provenance["steps"] == 0
+
+
 def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     """Loading, validation and export included; a busy machine may be a little late."""
     out = tmp_path / "model.onnx"
