@@ -19,6 +19,7 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.margins import margin_scale
 from edge_segnet.cuda.compile import find_compiler, installed_compilers, kernel_source
 from tests.cuda.reference import Decoded, adversarial, decode
+from tests.support.programs import needed
 
 TEMPERATURE = 1.7
 SCALE = margin_scale(TEMPERATURE)
@@ -166,6 +167,8 @@ def test_the_kernel_compiles(name: str, arch: str) -> None:
     compiler = next((found for found in installed_compilers() if found.name == name), None)
     if compiler is None:
         pytest.skip(f"{name} is not installed")
+    if name == "nvcc":
+        needed("gcc")  # its front end
     if arch == "sm_110" and compiler.version < (13, 0):
         pytest.skip(f"{name} {compiler.version} is older than Thor's sm_110")
     cubin = compiler.compile(kernel_source(), arch)

@@ -7,7 +7,13 @@ from typing import Final
 
 import pytest
 
-PACKAGES: Final = {"mosquitto_passwd": "mosquitto", "g++": "g++", "Xvfb": "xvfb", "systemd-analyze": "systemd"}
+PACKAGES: Final = {
+    "mosquitto_passwd": "mosquitto",
+    "g++": "g++",
+    "Xvfb": "xvfb",
+    "gst-launch-1.0": "gstreamer1.0-tools",
+    "systemd-analyze": "systemd",
+}
 """Debian's, where they are called otherwise than their program."""
 
 

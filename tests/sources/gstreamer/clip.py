@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.support.programs import needed
+
 SMALL = (80, 60)
 BLOCK = 5
 DIFFERS = 12.0
@@ -43,6 +45,7 @@ class Clip:
     _clean: NDArray[np.int16] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        needed("gst-launch-1.0")
         raw = self.path.with_suffix(".bgr")
         raw.write_bytes(_drawn(self.frames, self.size))
         width, height = self.size

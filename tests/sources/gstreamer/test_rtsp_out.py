@@ -173,9 +173,9 @@ def test_it_closes_at_once_and_frees_its_port() -> None:
 def test_a_machine_without_gstreamer_is_told_what_to_install() -> None:
     program = (
         "import sys; sys.modules['gi'] = None\n"
-        "from edge_segnet.settings.schema import RtspConfig; from edge_segnet.sinks.rtsp.sink import RtspSink\n"
+        "from edge_segnet.sinks.rtsp.settings import RtspConfig; from edge_segnet.sinks.rtsp.sink import RtspSink\n"
         "RtspSink(RtspConfig(), None)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "UsageError: rtsp: GStreamer's RTSP server is not on this machine" in done.stderr
+    assert "SettingsError: rtsp: GStreamer's RTSP server is not on this machine" in done.stderr
     assert "apt install python3-gi gir1.2-gst-rtsp-server-1.0" in done.stderr
