@@ -28,7 +28,13 @@ ANSWER_S: Final = 10.0
 REAP_S: Final = 0.5
 IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """systemd and a terminal send these to everyone; when to end is the service's word."""
-SMALL: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+ENVIRONMENT: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    # FFmpeg's warnings tell of lost packets. OpenCV reads this once: it must be there from the beginning.
+    "OPENCV_FFMPEG_LOGLEVEL": "24",
+}
 
 
 class Nursery:
@@ -87,7 +93,7 @@ class Nursery:
                 stdout=subprocess.DEVNULL,
                 # Decoders' chatter names addresses with their passwords.
                 stderr=subprocess.DEVNULL,
-                env=os.environ | SMALL,
+                env=os.environ | ENVIRONMENT,
             )
         self._end = ours
 

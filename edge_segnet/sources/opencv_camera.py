@@ -33,6 +33,9 @@ _UNBUFFERED: Final = 2
 """``_IONBF`` of stdio.h."""
 PLAUSIBLE_NS: Final = 2_000_000_000
 INTRA: Final = ord("I")
+WAITED_NS: Final = 4_000_000
+"""A picture that takes longer was waited for; one from a buffer comes at once."""
+HELD_BACK: Final = 4
 LOSS: Final = re.compile(
     r"missed \d+ packets|error while decoding|concealing|missing (?:picture|reference)|Frame num gap|non-existing|"
     r"co located POCs|corrupt|mmco: unref|Could not find ref|number of reference frames|Missing reference"
@@ -78,6 +81,9 @@ class OpenCvCamera:
         self._damaged = self._seq = 0
         self._broken = source.kind == "rtsp"
         self._joined = False
+        self._live = False
+        """What FFmpeg has taken while it opened is over: whether that was whole it said to nobody."""
+        self._quiet = self._losses = 0
         self._capture = open_usb(source) if source.kind == "v4l2" else _open_stream(source, terms, murmur)
         self._compressed = source.kind == "v4l2" and gives_jpeg(self._capture)
 
@@ -92,8 +98,10 @@ class OpenCvCamera:
         Raises:
             SourceLost: no more frames come.
         """
+        began_ns = time.monotonic_ns()
         grabbed = self._capture.grab()
         captured_ns = self._captured_ns()
+        self._live |= time.monotonic_ns() - began_ns > WAITED_NS
         good, picture = self._capture.retrieve() if grabbed else (False, None)
         lost = self._murmur is not None and LOSS.search(self._murmur.take()) is not None
         if not good or picture is None:
@@ -114,10 +122,13 @@ class OpenCvCamera:
         """What is lost damages all until a picture that needs no other."""
         if self._source.kind != "rtsp":
             return True
+        # What is heard is about pictures that come a few later: a decoder holds some back to bring them in order.
+        self._quiet = 0 if lost else self._quiet + 1
         self._broken |= lost
-        if self._broken and not lost and frame_type(self._capture) == INTRA:
+        if self._broken and self._live and self._quiet > HELD_BACK and frame_type(self._capture) == INTRA:
             self._broken, self._joined = False, True
-        self._damaged += self._broken and self._joined
+        self._losses += lost
+        self._damaged += self._broken and self._losses > 0
         return not self._broken
 
     def _check(self, image: Image) -> None:
@@ -156,8 +167,6 @@ class OpenCvCamera:
 
 def _open_stream(source: SourceUri, terms: Terms, murmur: Murmur | None) -> Capture:
     connect_ms = int(1e3 * terms.connect_s)
-    # FFmpeg's warnings are listened to; OpenCV reads both variables when it opens.
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "24"
     ways = ("tcp", "udp") if terms.transport == "auto" else (terms.transport,)
     for transport in ways:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _options(source, terms, transport)
