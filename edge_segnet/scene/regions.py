@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from edge_segnet.core.types import Frame, Region, Segmentation
 from edge_segnet.pictures.counting import class_counts, histogram, look_up
 from edge_segnet.scene.ground import CameraGeometry, Sectors, drivable_lut
 from edge_segnet.settings.regions import MountConfig, RegionConfig
+
+_SURE: Final = np.where(np.arange(256) < UNCERTAIN, 0, 255).astype(np.uint8)
+"""Makes no class of what is sure, as ``RegionCounter`` does of what lies outside."""
 
 
 class Smoothed:
@@ -65,8 +69,7 @@ class RegionCounter:
         smoothed = self.smoothed.follow(shares(counts), frame.captured_ns)
         uncertain = None
         if segmentation.margins is not None:
-            sure = np.where(segmentation.margins[self._box] < UNCERTAIN, np.uint8(0), np.uint8(255))
-            uncertain = histogram(inside | sure)[: self._classes]
+            uncertain = histogram(inside | look_up(segmentation.margins[self._box], _SURE))[: self._classes]
         if self._sectors is None:
             return Region(counts, smoothed, None, uncertain)
         free = self._sectors.measure(look_up(inside, self._lut), view, mount)
