@@ -225,7 +225,7 @@ def test_credentials_appear_nowhere(model: Path) -> None:
         (("--source", "nothing.mp4"), 4, "nothing.mp4: no such file or folder"),
         (("--source", "ftp://x"), 2, "--source (cameras.camera.source): ftp://: unknown scheme"),
         (("--model", "nothing.onnx"), 3, "nothing.onnx: no such model"),
-        (("--backend", "gpu"), 2, "--backend: 'gpu': should be 'auto', 'onnx' or 'tensorrt'"),
+        (("--backend", "gpu"), 2, "--backend: 'gpu': should be 'auto', 'onnx', 'openvino' or 'tensorrt'"),
         (("--config", "nothing.yaml"), 2, "nothing.yaml: No such file or directory"),
         (("--set", "http.port=1:30"), 2, "--set http.port: 1:30 is no plain number"),
         (("--set", "http.host=0.0.0.0"), 2, "http"),
