@@ -20,6 +20,7 @@ from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import output_error, written_beside
 from edge_segnet.pictures.files import read_lut
+from edge_segnet.pictures.listing import is_picture
 
 logger = logging.getLogger(__name__)
 READER_GONE: Final = 141
@@ -46,12 +47,13 @@ def read_classes(text: str, folder: Path | None = None, flag: str = "--classes "
 
     ``folder``: where a relative path starts; ``flag``: where the text stands, for messages.
     """
-    if text in CLASS_MAPS:
-        return CLASS_MAPS[text]
     path = (folder or Path()) / text
-    if path.suffix.lower() == ".png":
+    there = path.is_file()
+    if text in CLASS_MAPS and not there:
+        return CLASS_MAPS[text]
+    if path.suffix.lower() == ".png" or (there and is_picture(path)):
         return class_maps.from_lut(read_lut(path), None, path.stem)
-    if path.suffix.lower() not in {".yaml", ".yml"}:
+    if path.suffix.lower() not in {".yaml", ".yml"} and not there:
         raise UsageError(f"{flag}{text}: no such class map", hint=f"{', '.join(CLASS_MAPS)}, a .yaml or a palette .png")
     return class_maps.from_dict(yaml.read(path).data, str(path))
 

@@ -26,7 +26,7 @@ from edge_segnet.service.state import State
 from edge_segnet.settings.load import Change, parse_setting
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks import registry
-from edge_segnet.sources import describe
+from edge_segnet.sources import describe, is_there
 
 logger = logging.getLogger(__name__)
 
@@ -85,15 +85,17 @@ class Run:
         }
         changes += [Change(key, value, f"--{key}") for key, value in flags.items() if value is not None]
 
+        source = _as_path(self.source)
+
         def reread() -> Config:
-            read = registry.load(self.config, changes, self.source)
+            read = registry.load(self.config, changes, source)
             if self.refuse_synthetic:
                 _refuse_synthetic(read)
             return read
 
         first = reread()
-        if self.source is not None and uris.parse(self.source).kind == "path":
-            describe(self.source)  # a file that isn't there is a mistake; a camera may come later
+        if source is not None and uris.parse(source).kind == "path":
+            describe(source)  # a file that isn't there is a mistake; a camera may come later
         from_file = self.config is not None and self.model is None
         if self.check:
             _check(first, self.config, wait_for_model=from_file)
@@ -106,6 +108,11 @@ class Run:
         here.serve(daemon)
         daemon.run()
         sys.exit(here.code)
+
+
+def _as_path(source: str | None) -> str | None:
+    """A source that is a file or folder here, so that nobody can take it for anything else."""
+    return str(Path(source).absolute()) if source and is_there(Path(source)) else source
 
 
 def _window(daemon: Callable[[], Daemon]) -> dict[str, Sink]:

@@ -240,13 +240,13 @@ def shipped_models() -> dict[str, Path]:
 def find_model(model: str) -> Path:
     """The file of a shipped NAME or of a path; raises ModelError."""
     path = Path(model)
-    # A file is not a name: the package's own folder is not even looked at, which may be closed to this user.
-    shipped = {} if path.suffix else shipped_models()
-    if model in shipped:
-        return shipped[model]
     try:
+        # A file is that file: the package's own folder is not even looked at, which may be closed to this user.
         if path.is_file():
             return path
     except OSError as error:
         raise ModelError(f"{model}: {error.strerror or error}", hint="check the file and its rights") from error
+    shipped = {} if path.suffix else shipped_models()
+    if model in shipped:
+        return shipped[model]
     raise ModelError(f"{model}: no such model", hint=f"give an .onnx file or one of: {', '.join(shipped_models())}")

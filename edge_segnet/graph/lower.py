@@ -103,6 +103,14 @@ def _describe_half(half: HalfCounts) -> list[str]:
     return lines
 
 
+def _viewed(model: onnx.ModelProto) -> tuple[View, list[str]]:
+    """The model in the words that are understood, and what had to be said otherwise."""
+    work = prepared(model)
+    folded = fold_foreign(work)
+    lines = [f"{folded} unpoolings written as scattering were recognised"] if folded else []
+    return View(work), lines
+
+
 def _describe_pooling(target: Target, counts: Mapping[str, int]) -> list[str]:
     pools, unpools, padded = (counts[key] for key in ("pools", "unpools", "padded"))
     if not pools:

@@ -43,7 +43,7 @@ def describe(uri: str) -> Input:
         UsageError: an unknown scheme or parameter.
     """
     path = Path(uri)
-    source = uris.SourceUri(uri, "path", path=uri) if is_there(path) else uris.parse(uri)
+    source = uris.SourceUri(uri, "path", path=uri) if uri and is_there(path) else uris.parse(uri)
     match source.kind:
         case "v4l2":
             return Input(uri, "camera", usb=source)

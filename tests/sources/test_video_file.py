@@ -173,3 +173,16 @@ def test_names_with_colons_and_names_that_mean_cameras(
     for name in ("2024-01-01T12:30:45.mp4", "7"):
         done = edge_segnet("segment", name, "-m", model, "--counts")
         assert done.code == 0, done.err
+
+
+def test_run_takes_a_file_for_a_file_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "in.mp4", 3).rename(tmp_path / "0")
+    assert edge_segnet("run", "--source", "0", "--check").code == 0
+    (tmp_path / "camvid-12").write_text("name: own\nclasses:\n  - {name: Mine, colour: [1, 2, 3]}\n")
+    (tmp_path / "segnet-lite").write_bytes(b"no model")
+    cv2.imwrite(str(tmp_path / "l.png"), np.zeros((8, 8), np.uint8))
+    done = edge_segnet("labels", "inspect", "l.png", "--classes", "camvid-12", "--json", "-")
+    assert done.documents[0]["class_map"] == "own"
+    done = edge_segnet("segment", "l.png", "-m", "segnet-lite", "--counts")
+    assert done.code == 3 and "not an ONNX model" in done.error

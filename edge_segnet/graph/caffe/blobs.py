@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_segnet.graph.caffe.prototxt import Layer
 
 if TYPE_CHECKING:
     pass
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -17,6 +21,7 @@ MAX_MAP: Final = 1 << 31
 """Elements of one map; more is a mistake or an attack, and would only fail later."""
 Size3 = tuple[int, int, int]
 """(channels, height, width)"""
+Statistic = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,17 @@ def check_size(layer: Layer, shape: Size3) -> None:
 def sizes(maps: list[Map]) -> str:
     """For messages: ``64x45x60, 64x46x60``."""
     return ", ".join("x".join(map(str, value.shape)) for value in maps)
+
+
+@dataclass
+class Normalisation:
+    """How BN layers get the statistics that their weights lack.
+
+    ``batch`` 0: from ``known`` (per layer the mean and the variance of what it reads, [C] each); None: they lack none.
+    ``batch`` above 0: each batch of so many pictures is normalised by its own, as in training, and ``measured`` names
+    the tensors [C] that say what they are.
+    """
+
+    known: Mapping[str, tuple[Statistic, Statistic]] | None = None
+    batch: int = 0
+    measured: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 
 from edge_segnet.graph.caffe import layers as handlers
-from edge_segnet.graph.caffe.net import Imported, Net, Normalisation, Statistic
+from edge_segnet.graph.caffe.blobs import Normalisation, Statistic
+from edge_segnet.graph.caffe.net import Imported, Net
 from edge_segnet.graph.caffe.prototxt import read_prototxt
 
 

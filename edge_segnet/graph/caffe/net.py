@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.graph.build import OPSET
-from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Size3, Truth, Value
+from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Normalisation, Size3, Truth, Value
 from edge_segnet.graph.caffe.prototxt import Layer, Prototxt, _count_readers
-from edge_segnet.graph.caffe.weights import Blob, read_weights
+from edge_segnet.graph.caffe.weights import Blob, about_unused, read_weights
 from edge_segnet.graph.count import Cost, count
 from edge_segnet.graph.edit import drop_unreached, rename
 from edge_segnet.graph.view import first_line
 
 MAX_SIDE: Final = 8192
-Statistic = NDArray[np.float64]
 
 
 @dataclass
@@ -45,20 +44,6 @@ class Imported:
     """Layers without an effect at test time, each with the reason."""
     notes: list[str] = field(default_factory=list)
     """What its user should know."""
-
-
-@dataclass
-class Normalisation:
-    """How BN layers get the statistics that their weights lack.
-
-    ``batch`` 0: from ``known`` (per layer the mean and the variance of what it reads, [C] each); None: they lack none.
-    ``batch`` above 0: each batch of so many pictures is normalised by its own, as in training, and ``measured`` names
-    the tensors [C] that say what they are.
-    """
-
-    known: Mapping[str, tuple[Statistic, Statistic]] | None = None
-    batch: int = 0
-    measured: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Net:
@@ -220,7 +205,8 @@ class Net:
                 f"{self._prototxt}: for a picture of {sizes[0]} the network gives {sizes[1]} scores",
                 hint="another --size (a multiple of 8, say) may help; an encoder alone has no full-size output",
             )
-        self.notes += self._about_unused()
+        unused = {name: blobs for name, blobs in self._weights.items() if name not in self._used}
+        self.notes += about_unused(self._caffemodel.name, unused)
         self._weights.clear()
         model = self._model(logits)
         kinds = Counter(layer.kind for layer in self._description.layers)
@@ -229,24 +215,6 @@ class Net:
             model, self._description.name, size, logits.shape[0], count(model), kinds, self.folded, self.ignored,
             self.notes,
         )  # fmt: skip
-
-    def _about_unused(self) -> list[str]:
-        """What the file has weights for and the prototxt has not: normalisations usually, absorbed by convolutions."""
-        unused = {name: blobs for name, blobs in self._weights.items() if name not in self._used}
-        norms = [name for name, blobs in unused.items() if _normalises(blobs)]
-        others = [name for name in unused if name not in norms]
-        where = f"{self._caffemodel.name} are not in the prototxt"
-        notes = []
-        if norms:
-            empty = all(not blob.any() or (blob == blob.flat[0]).all() for name in norms for blob in unused[name])
-            said = "they were absorbed into the convolutions before them" if empty else (
-                "their statistics are not empty, so the convolutions must have absorbed a copy of them; if they have "
-                "not, use the prototxt that has these layers"
-            )  # fmt: skip
-            notes.append(f"{len(norms)} BatchNorm or scale layers of {where} ({_some(norms)}): {said}")
-        if others:
-            notes.append(f"{len(others)} layers of {where}: {_some(others)}")
-        return notes
 
     def _logits(self) -> Map:
         ends: dict[str, Map] = {}
@@ -302,12 +270,3 @@ class Net:
         except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
             raise ModelError(f"{self._prototxt}: no valid graph comes of it ({first_line(error)})") from None
         return model
-
-
-def _normalises(blobs: list[Blob]) -> bool:
-    """Whether these are a BatchNorm's, BN's or Scale's: two or three vectors, one number a channel."""
-    return len(blobs) in (2, 3) and all(blob.size == max((*blob.shape, 1)) for blob in blobs)
-
-
-def _some(names: list[str]) -> str:
-    return f"{', '.join(names[:3])}{' and so on' if len(names) > 3 else ''}"

@@ -162,3 +162,34 @@ def _blob(message: Any, index: int) -> Blob:
     if not np.isfinite(values).all():
         raise _Damaged(f"{what} holds numbers that are not finite")
     return values
+
+
+def about_unused(file: str, unused: dict[str, list[Blob]]) -> list[str]:
+    """Notes on layers that a file has weights for and the prototxt has not: normalisations usually, absorbed by
+    convolutions.
+    """
+    norms = [name for name, blobs in unused.items() if _normalises(blobs)]
+    others = [name for name in unused if name not in norms]
+    where = f"{file} are not in the prototxt"
+    notes = []
+    if norms:
+        empty = all(not blob.any() or (blob == blob.flat[0]).all() for name in norms for blob in unused[name])
+        said = "they were absorbed into the convolutions before them"
+        if not empty:
+            said = (
+                "their statistics are not empty, so the convolutions must have absorbed a copy of them; if they have "
+                "not, use the prototxt that has these layers"
+            )
+        notes.append(f"{len(norms)} BatchNorm or scale layers of {where} ({_some(norms)}): {said}")
+    if others:
+        notes.append(f"{len(others)} layers of {where}: {_some(others)}")
+    return notes
+
+
+def _normalises(blobs: list[Blob]) -> bool:
+    """Whether these are a BatchNorm's, BN's or Scale's: two or three vectors, one number a channel."""
+    return len(blobs) in (2, 3) and all(blob.size == max((*blob.shape, 1)) for blob in blobs)
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{' and so on' if len(names) > 3 else ''}"
