@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench fuzz faults soak wheels system deb sbom clean
+.PHONY: run test test-bare check bench fuzz faults soak wheels system deb sbom floor aarch64 clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -42,6 +42,12 @@ wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and
 
 system: $(VENV)/.test $(VENV)/.release  ## as root: systemd as PID 1, from a wheel and a .deb to a running service and away again
 	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q --durations=10 tests/system
+
+floor: $(VENV)/.core  ## the oldest versions that pyproject.toml allows, on Python 3.10, run the tests
+	$(BIN)/python -m tools.floor out/floor
+
+aarch64: $(VENV)/.test  ## as root: the wheels of a Jetson, under an emulated processor: the same labels, the tests, a service
+	$(BIN)/python -m tools.aarch64
 
 deb: $(VENV)/.release  ## a package with an environment of its own; DEB="--python 3.10 --arch arm64": for JetPack 6
 	$(BIN)/python -m tools.deb $(DEB)

@@ -230,9 +230,9 @@ def _models_below(parent: type[BaseModel], part: str) -> list[type[BaseModel]]:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+    if inner := get_args(annotation):  # first: Python 3.10 takes list[X] for a class
+        return [model for one in inner for model in _models_in(one)]
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
 
 
 def _shown(value: Any) -> str:
