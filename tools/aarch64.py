@@ -1,7 +1,7 @@
 """A Jetson's wheels under an emulated processor (qemu-user): ``make aarch64``.
 
-The labels of a picture are compared with this processor's, bit for bit; the tests that need no GStreamer run; the service
-becomes ready. ONNX Runtime's warnings about the processor's features are the emulator's.
+The labels of a picture are compared with this processor's, bit for bit; the tests that need no GStreamer run; the
+service becomes ready. ONNX Runtime's warnings about the processor's features are the emulator's.
 
 python -m tools.aarch64 [FOLDER OF TESTS...]
 """
@@ -21,7 +21,19 @@ from tools.system import root, wheels
 from tools.system.machine import Layer
 from tools.system.root import PROJECT, WORK
 
-PACKAGES: Final = ["python3", "python3-distutils", "libgomp1", "libstdc++6", "libpython3-stdlib", "mount"]
+PACKAGES: Final = [
+    "bash",
+    "coreutils",
+    "grep",
+    "sed",
+    "tzdata",
+    "python3",
+    "python3-distutils",
+    "libgomp1",
+    "libstdc++6",
+    "libpython3-stdlib",
+    "mount",
+]
 TESTS: Final = ("pytest>=8.0", "hypothesis>=6.100", "httpx>=0.27", "psutil>=5.9", "jinja2>=3.1", "websockets>=13.0")
 UNITS: Final = ("core", "settings", "scene", "backends")
 """Folders of tests/ that need numbers, files and runtimes, and no other programs."""

@@ -18,6 +18,9 @@ TEGRA: Final = {
     "nvidia,tegra264": "11.0",
 }
 """A Jetson's chip -> compute capability of its GPU (NVIDIA, "CUDA GPU compute capability")."""
+ORIN: Final = "8.7"
+NO_ORIN: Final = ("10.13.",)
+"""Starts of TensorRT's version: of the arm64 servers' builds, which JetPack 7 runs (isaac-ros-cli issue 22)."""
 NVIDIA: Final = "0x10de"
 DISPLAY: Final = "0x03"
 """PCI vendor; PCI class of displays and 3D controllers."""
@@ -82,6 +85,11 @@ def check_tensorrt(context: Context) -> Iterator[Finding]:
             yield trouble(context, "tensorrt", error.message, error.hint)
         else:
             yield grey("tensorrt", f"{error.message}; without an NVIDIA GPU none is needed")
+        return
+    chip = find_hardware(context.place)[1]
+    if found.flavour == "tensorrt" and found.version.startswith(NO_ORIN) and chip == ORIN:
+        seen = f"{found.title} has no code for this board's GPU ({ORIN}): it can't build an engine here"
+        yield trouble(context, "tensorrt", seen, "take a JetPack or container for this board: docs/jetson.md")
     else:
         yield green("tensorrt", found.title, flavour=found.flavour, version=found.version)
 

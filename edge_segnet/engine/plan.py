@@ -5,6 +5,7 @@ typed networks, and nothing that only one of them has but the compute capabiliti
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import tensorrt
 
 MEGABYTE: Final = 2**20
+OTHER_GPU: Final = re.compile(r"\bSM \d+ is not supported")
+"""What a TensorRT without code for this GPU says; that of JetPack 7.0's containers does on an Orin (SM 87)."""
 
 
 class OnProgress(Protocol):
@@ -206,4 +209,6 @@ def _failure(library: Library) -> ModelError:
     reason = library.log.reason()
     memory = "memory" in reason.lower() or "alloc" in reason.lower()
     hint = "close what else uses the memory, or lower --workspace-mb" if memory else "try a lower --optimization-level"
+    if OTHER_GPU.search(reason):
+        hint = "this TensorRT was made without code for this GPU: take the one of this board's JetPack (docs/jetson.md)"
     return ModelError(f"{library.title} can't build the engine ({reason})", hint=hint)

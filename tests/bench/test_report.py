@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 
 from edge_segnet.bench.budget import Bound, judge, read_budget
@@ -99,6 +100,8 @@ def test_no_samples() -> None:
 
 def test_the_published_schema_is_the_one_in_use() -> None:
     """Refresh it with: python -m edge_segnet.bench.report > edge_segnet/bench/schema.json"""
+    if tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 12):
+        pytest.skip(f"pydantic {pydantic.VERSION} words schemas in another way than the file's")
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == Report.model_json_schema()
 
 

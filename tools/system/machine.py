@@ -76,8 +76,8 @@ class Layer:
 
     def run(self, command: str, binds: Sequence[tuple[Path, str]] = ()) -> Done:
         """A command in a chroot, nothing of systemd running: quicker than a boot where that is enough."""
-        script = [PRIVATE, self.mount]
         root = self.folder / "root"
+        script = [PRIVATE, self.mount, f"mkdir -p {root}/proc {root}/tmp {root}/dev"]
         for source, target in binds:
             script += [f"mkdir -p {root}{target}", f"mount --bind -o ro {source} {root}{target}"]
         script += [f"mount -t proc proc {root}/proc", f"mount -t tmpfs tmpfs {root}/tmp"]
