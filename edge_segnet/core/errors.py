@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from edge_segnet.core.extras import here
+
 MAX_MESSAGE: Final = 1000
 """Characters; what is in the middle of a longer one is left out."""
 
@@ -33,7 +35,7 @@ class EdgeSegnetError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = one_line(message)
         super().__init__(self.message)
-        self.hint = one_line(hint)
+        self.hint = one_line(here(hint))
 
     def __str__(self) -> str:
         return f"{self.message}: {self.hint}" if self.hint else self.message

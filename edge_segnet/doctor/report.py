@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from edge_segnet.core.extras import here
 from edge_segnet.core.uris import without_credentials
 
 Status = Literal["grey", "green", "yellow", "red"]
@@ -30,7 +31,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         for name in ("seen", "remedy", "subject"):
-            plain = without_credentials(getattr(self, name))
+            plain = without_credentials(here(getattr(self, name)))
             # Cameras, brokers and logs may send line breaks and terminal codes.
             plain = "".join(letter if letter.isprintable() else " " for letter in plain)
             object.__setattr__(self, name, " ".join(plain.split()))

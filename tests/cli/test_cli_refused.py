@@ -120,7 +120,10 @@ def test_palettes_of_a_wrong_shape(model: Path, photo: Path, tmp_path: Path, sha
         (("a.png", "-o", "b.png", "--alpha", "1.5"), "--alpha 1.5: not a share: give 0 to 1"),
         (("a.png", "-o", "b.png", "--alpha", "nan"), "--alpha nan"),
         (("a.png", "-o", "b.png", "--visualize", "art"), "--visualize art: unknown: one of: overlay, mask, labels"),
-        (("a.png", "-o", "b.png", "--backend", "abacus"), "--backend abacus: unknown: one of: auto, onnx, openvino, tensorrt"),
+        (
+            ("a.png", "-o", "b.png", "--backend", "abacus"),
+            "--backend abacus: unknown: one of: auto, onnx, openvino, tensorrt",
+        ),
         (("a.png", "-o", "b.png", "--size", "480"), "--size 480: not a size: give WIDTHxHEIGHT"),
         (("a.png", "-o", "b.png", "--size", "0x99"), "--size 0x99: not a size"),
         (("a.png", "-o", "b.png", "--size", "16x16"), "--size 16x16 is too small: use at least 32x32"),

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from edge_segnet.core.errors import SettingsError
+from edge_segnet.core.extras import command
 from edge_segnet.core.types import Result
 from edge_segnet.sinks.fanout import Fanout
 from edge_segnet.sinks.mqtt.sink import MqttSink
@@ -207,5 +208,5 @@ def test_without_paho_it_says_what_to_install() -> None:
         "MqttSink(config(1), StreetService())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    wanted = "mqtt: paho-mqtt is not installed: pip install 'edge-segnet[mqtt]', or leave the section out"
+    wanted = f"mqtt: paho-mqtt is not installed: {command('mqtt')}, or leave the section out"
     assert done.stderr.splitlines()[-1].endswith(wanted)
