@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import onnx
@@ -23,6 +24,13 @@ def try_targets(model: onnx.ModelProto, targets: Sequence[Target] = TARGETS) -> 
     always, OpenVINO and TensorRT-RTX perhaps. OpenCV's and a Jetson's TensorRT are not asked.
     """
     return {target: _try(model, target) for target in targets}
+
+
+def readers() -> tuple[Target, ...]:
+    """The targets whose own parsers are here, and are asked."""
+    installed = {"openvino": "openvino", "tensorrt": "tensorrt_rtx"}
+    found = [target for target in TARGETS if target in installed and find_spec(installed[target]) is not None]
+    return ("onnxruntime", *found)
 
 
 def _try(model: onnx.ModelProto, target: Target) -> str:

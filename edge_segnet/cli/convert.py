@@ -10,7 +10,7 @@ from typing import Annotated, cast
 import onnx
 import typer
 
-from edge_segnet.backends.trial import try_targets
+from edge_segnet.backends.trial import readers, try_targets
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, read_classes
 from edge_segnet.cli.options import Json, Size
@@ -112,7 +112,8 @@ def _try(model: onnx.ModelProto) -> dict[str, str]:
     for target, reason in refused.items():
         logger.warning("%s will refuse this model: %s", target, reason)
     taken = [target for target in answers if target not in refused]
-    logger.info("tried: %s", ", ".join(taken))
+    read = [target for target in readers() if target not in refused]
+    logger.info("tried: can be written for %s; read here by %s", ", ".join(taken), ", ".join(read) or "none")
     return refused
 
 

@@ -63,5 +63,5 @@ def fake_backend(
 
     driver.stream = stream  # type: ignore[method-assign]  # the fake network works in the stream that was made
     card = onnx_model.card
-    spec = Spec(card.name, card.classes, card.size, card.fit, precision, card.calibration)
+    spec = Spec(card.name, card.classes, card.size, card.fit, precision, card.calibration, card.void_output)
     return TensorRTBackend(spec, network, driver, cubin, memory), driver, network

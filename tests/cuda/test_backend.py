@@ -63,6 +63,21 @@ def test_labels_and_counts_are_the_cpus(memory: Memory, classes: ClassMap) -> No
         assert np.unique(found.labels).size > 2
 
 
+def test_an_output_for_void_is_void_and_no_class() -> None:
+    made = tiny_model(CAMVID_12)
+    onnx_model = cards.attach(made.proto, name="tiny", classes=CAMVID_11, void_output=True)
+    backend, _, _ = fake_backend(onnx_model)
+    frame = frame_of(picture(64, 48, 1))
+    found, wanted = backend.infer(frame), OnnxBackend(onnx_model).infer(frame)
+    twelve = OnnxBackend(made).infer(frame)
+    assert np.array_equal(found.labels, wanted.labels) and np.array_equal(found.labels, twelve.labels)
+    assert np.array_equal(found.counts, wanted.counts) and len(found.counts) == 12
+    assert found.counts[11] == twelve.counts[11] > 0 and found.valid and wanted.valid
+    assert (
+        same(found.uncertain, wanted.uncertain) and len(wanted.uncertain if wanted.uncertain is not None else ()) == 11
+    )
+
+
 def test_an_odd_size_in_float16() -> None:
     onnx_model = cards.attach(random_model("segnet-lite", (65, 49), classes=11), name="lite", classes=CAMVID_11)
     backend, driver, network = fake_backend(onnx_model, "fp16")
