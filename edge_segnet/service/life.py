@@ -28,6 +28,8 @@ from edge_segnet.sources import open_camera
 
 logger = logging.getLogger(__name__)
 TICK_S, STARTING_TICK_S = 0.25, 0.02
+STARTS_S: Final = 30.0
+"""So long the main thread ticks fast, so that READY is told at once; a model may be waited for for days."""
 ASKED_S: Final = 1.4
 """For the end when a signal asked for it: less than ``process.LIMIT_S``, after which nobody is waited for."""
 ENDED_S: Final = 10.0
@@ -92,12 +94,17 @@ class Daemon:
             self._monitor.start()
             while not (self._stopping or ended):
                 self._tick()
-                self._wake.wait(TICK_S if self.state.ready else STARTING_TICK_S)
+                self._wake.wait(self._tick_s)
                 ended = self._ended()
         finally:
             self._close(ENDED_S if ended and not self._stopping else ASKED_S)
         if ended:
             logger.info("every source has ended")
+
+    @property
+    def _tick_s(self) -> float:
+        starts = not self.state.ready and time.monotonic_ns() - self.state.started_ns < STARTS_S * 1e9
+        return STARTING_TICK_S if starts else TICK_S
 
     def _tick(self) -> None:
         failure = self._failure or self._reloader.failure

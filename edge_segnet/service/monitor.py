@@ -19,8 +19,8 @@ from edge_segnet.service.state import State
 
 logger = logging.getLogger(__name__)
 LOOK_S: Final = 0.5
-FIRST_LOOKS_S: Final = 0.05
-"""While the service starts."""
+FIRST_LOOKS_S, STARTS_S = 0.05, 30.0
+"""While the service starts, which is over after so long: a model may be waited for for days."""
 
 
 class Monitor:
@@ -54,7 +54,8 @@ class Monitor:
             if self._record_asked:
                 self._record()
             self._look()
-            self._news.wait(LOOK_S if self._said_ready else FIRST_LOOKS_S)
+            starts = not self._said_ready and time.monotonic_ns() - self._state.started_ns < STARTS_S * 1e9
+            self._news.wait(FIRST_LOOKS_S if starts else LOOK_S)
             self._news.clear()
 
     def _record(self) -> None:
