@@ -34,6 +34,7 @@ from benchmarks import (
     reload,
     service,
     startup,
+    sureness,
     throughput,
 )
 from benchmarks.figure import Figure, Missing
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "startup": startup.run,
     "street": throughput.street,
     "throughput": throughput.run,
+    "sureness": sureness.run,
     "memory": throughput.memory,
     "caffe": caffe.run,
     "labels": labels.run,
