@@ -61,7 +61,7 @@ def append_decode(model: onnx.ModelProto, view: View, decode: Decode, *, max_kee
         raise ModelError(f"{void} classes: labels of one byte hold 255 classes and void")
     writing = _Decoding(model, view, name, max_keeps_nan)
     writing.labels_and_margins((height, width), void, margin_scale(decode.temperature))
-    writing.sums()
+    writing.sums(height * width)
     install(model.graph, writing.write)
     made: list[tuple[str, int, list[int]]] = [(each, TensorProto.UINT8, [1, height, width]) for each in DECODED[:2]]
     made += [("winning", TensorProto.FLOAT, [1]), ("broken", TensorProto.INT64, [1])]
@@ -116,14 +116,14 @@ class _Decoding:
             name = write.node("Cast", [name], "decode.wide", to=TensorProto.FLOAT)
         self._logits = name
         self._best, self._second = self._two_largest()
-        self._broken = self._find_broken()
+        self._whole = self._find_whole()
 
     def labels_and_margins(self, size: tuple[int, int], classes: int, scale: float) -> None:
         write = self.write
         index = write.node("ArgMax", [self._logits], "decode.index", axis=1, keepdims=1)
         byte = write.node("Cast", [index], "decode.byte", to=TensorProto.UINT8)
         void = write.constant("decode.void", np.array(classes, np.uint8))
-        self._arrange(write.node("Where", [self._broken, void, byte], "decode.labels"), "labels", size)
+        self._arrange(write.node("Where", [self._whole, byte, void], "decode.labels"), "labels", size)
         units = write.constant("decode.scale", np.array(scale, np.float32))
         lead = write.node("Sub", [self._best, self._second], "decode.lead")
         scaled = write.node("Mul", [lead, units], "decode.scaled")
@@ -131,11 +131,14 @@ class _Decoding:
         known = self._where_whole(write.node("Min", [scaled, top], "decode.cut"), "decode.known")
         self._arrange(write.node("Cast", [known], "decode.margins", to=TensorProto.UINT8), "margins", size)
 
-    def sums(self) -> None:
+    def sums(self, pixels: int) -> None:
         write = self.write
         self._sum(self._where_whole(self._best, "decode.whole"), "winning", (0, 2, 3), exact=True)
-        ones = write.node("Cast", [self._broken], "decode.ones", to=TensorProto.INT64)
-        self._sum(ones, "broken", (0, 2, 3), exact=True)
+        ones = write.node("Cast", [self._whole], "decode.ones", to=TensorProto.FLOAT)
+        counted = write.node(
+            "Cast", [self._sum(ones, "decode.counted", (0, 2, 3))], "decode.count", to=TensorProto.INT64
+        )
+        write.node("Sub", [write.integers("decode.pixels", (pixels,)), counted], "broken", exact=True)
 
     def _two_largest(self) -> tuple[str, str]:
         """Maps [1,1,h,w] of the largest and the second largest logit; that of a single class is minus infinity."""
@@ -157,17 +160,21 @@ class _Decoding:
             best = write.node("Max", [best, plane], "decode.best")
         return best, second
 
-    def _find_broken(self) -> str:
-        """Mask [1,1,h,w]."""
-        write, known = self.write, self._best
-        if not self._max_keeps_nan and self._classes > 1:
-            known = self._sum(self._logits, "decode.sum", (1,), keepdims=1)
-        nan = write.node("IsNaN", [known], "decode.nan")
-        return write.node("Or", [nan, write.node("IsInf", [self._best], "decode.infinite")], "decode.broken")
+    def _find_whole(self) -> str:
+        """Mask [1,1,h,w] of the pixels that are no broken ones: a NaN is not below infinity, either."""
+        write = self.write
+        size = write.node("Abs", [self._best], "decode.size")
+        whole = write.node(
+            "Less", [size, write.constant("decode.infinite", np.array(np.inf, np.float32))], "decode.below"
+        )
+        if self._max_keeps_nan or self._classes == 1:
+            return whole
+        nan = write.node("IsNaN", [self._sum(self._logits, "decode.sum", (1,), keepdims=1)], "decode.nan")
+        return write.node("And", [whole, write.node("Not", [nan], "decode.number")], "decode.good")
 
     def _where_whole(self, source: str, name: str) -> str:
         none = self.write.constant("decode.none", np.array(0, np.float32))
-        return self.write.node("Where", [self._broken, none, source], name)
+        return self.write.node("Where", [self._whole, source, none], name)
 
     def _sum(self, source: str, name: str, axes: tuple[int, ...], *, exact: bool = False, keepdims: int = 0) -> str:
         write = self.write
