@@ -4,9 +4,11 @@ at them, checks, scores, learns from or converts them reads the same ids from th
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ from edge_segnet.pictures.files import read_stored
 
 Kind = Literal["ids", "palette", "colours"]
 Colour = tuple[int, int, int]
+PIECE: Final = 1 << 21
+"""Pixels of a large label image that are looked at at once."""
+MOST_COLOURS: Final = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,22 +105,41 @@ def _codes(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def count_colours(rgb: NDArray[np.uint8]) -> dict[Colour, int]:
-    """Pixels of each colour of [H,W,3]. Runs of one colour are counted as one: label images are mostly runs."""
-    codes = _codes(rgb.reshape(-1, 3))
-    starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
-    lengths = np.diff(np.append(starts, len(codes)))
-    values, places = np.unique(codes[starts], return_inverse=True)
-    counts = np.bincount(places, weights=lengths)
-    return {
-        (int(code) >> 16, int(code) >> 8 & 255, int(code) & 255): int(count)
-        for code, count in zip(values, counts, strict=True)
-    }
+    """Pixels of each colour of [H,W,3]. Runs of one colour are counted as one: label images are mostly runs.
+
+    Of a photograph, which has millions, about the ``MOST_COLOURS`` most frequent ones.
+    """
+    found: Counter[int] = Counter()
+    for rows in _pieces(rgb):
+        codes = _codes(rows.reshape(-1, 3))
+        starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+        lengths = np.diff(np.append(starts, len(codes)))
+        values, places = np.unique(codes[starts], return_inverse=True)
+        counts = np.bincount(places, weights=lengths).astype(np.int64)
+        found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        if len(found) > MOST_COLOURS:
+            found = Counter(dict(found.most_common(MOST_COLOURS)))
+    return {(code >> 16, code >> 8 & 255, code & 255): count for code, count in sorted(found.items())}
+
+
+def _pieces(rgb: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Rows together of at most ``PIECE`` pixels: what is worked out of them is many times as large."""
+    step = max(1, PIECE // max(1, rgb.shape[1]))
+    for top in range(0, rgb.shape[0], step):
+        yield rgb[top : top + step]
 
 
 def colours_to_ids(rgb: NDArray[np.uint8], colours: list[Colour]) -> tuple[Labels, NDArray[np.bool_]]:
     """Ids [H,W] of RGB pixels by exact colour, the place in ``colours``; and where a pixel's colour is none of them."""
-    codes, pixels = _codes(np.array(colours, np.uint8)), _codes(rgb)
+    codes = _codes(np.array(colours, np.uint8))
     order = np.argsort(codes)
-    places = np.minimum(np.searchsorted(codes[order], pixels), len(codes) - 1)
-    unknown = codes[order][places] != pixels
-    return order[places].astype(np.uint8), unknown
+    ids, unknown = np.empty(rgb.shape[:2], np.uint8), np.empty(rgb.shape[:2], np.bool_)
+    top = 0
+    for rows in _pieces(rgb):
+        pixels = _codes(rows)
+        places = np.minimum(np.searchsorted(codes[order], pixels), len(codes) - 1)
+        part = slice(top, top + len(rows))
+        unknown[part] = codes[order][places] != pixels
+        ids[part] = order[places]
+        top += len(rows)
+    return ids, unknown

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, CITYSCAPES_19, ClassMap
+from edge_segnet.data import masks
 from edge_segnet.data.labels.findings import Finding
 from edge_segnet.data.labels.lint import Report, collect, lint
 from edge_segnet.data.pairs import find_splits
@@ -274,3 +275,17 @@ def test_the_report_is_a_document(tmp_path: Path) -> None:
     assert document["worst"] == "note" and document["splits"] == {"train": 8, "val": 8}
     assert list(document["classes"]) == list(CAMVID_11.names)
     assert document["findings"][0].keys() == {"severity", "code", "message", "hint", "count", "files"}
+
+
+def test_large_label_images_are_counted_piece_by_piece() -> None:
+    rng = np.random.default_rng(0)
+    colours = [(1, 2, 3), (200, 100, 50), (0, 0, 0)]
+    ids = np.repeat(rng.integers(0, 4, (1500, 60), np.uint8), 30, axis=1)  # more pixels than are looked at at once
+    rgb = np.array([*colours, (9, 9, 9)], np.uint8)[ids]
+    assert ids.size > masks.PIECE
+    counted = masks.count_colours(rgb)
+    assert counted == {tuple(map(int, rgb[ids == index][0])): int((ids == index).sum()) for index in range(4)}
+    found, unknown = masks.colours_to_ids(rgb, colours)
+    assert np.array_equal(unknown, ids == 3) and np.array_equal(found[~unknown], ids[~unknown])
+    photograph = rng.integers(0, 256, (1600, 1400, 3), np.uint8)
+    assert len(masks.count_colours(photograph)) <= masks.MOST_COLOURS
