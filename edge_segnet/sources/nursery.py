@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -144,10 +145,13 @@ def main(descriptor: int) -> None:
 
 def _load() -> None:
     """What cameras need, before there are any: they share it."""
-    from edge_segnet.sources import child_camera, gst  # noqa: F401 - loaded for those who come
+    from edge_segnet.sources import child_camera, gst, gstreamer, mjpeg, opencv_camera  # noqa: F401 - for those who come
 
     with contextlib.suppress(InputError):
         gst.load()
+    # A collection would write to all that is shared, and make it one's own.
+    gc.collect()
+    gc.freeze()
 
 
 def _be_a_camera(order: dict[str, Any], descriptors: list[int]) -> None:
