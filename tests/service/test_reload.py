@@ -256,3 +256,45 @@ def test_a_thread_that_died_is_an_alarm(file: Path) -> None:
         assert stage.daemon.state.line().startswith("degraded; front: ")
         fragile.join(5)
         wait_until(lambda: stage.daemon.state.word == "running" and stage.daemon.state.healthy)
+
+
+def held() -> tuple[int, int]:
+    """Descriptors and threads of this process."""
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+
+def test_reloads_leave_nothing_behind(file: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    other = save_tiny(tmp_path / "other.onnx", size=(96, 64))
+    sinks = (
+        "http: {{port: 0, max_connections: {number}}}\n"
+        "mqtt: {{url: 'mqtt://127.0.0.1:9', rate: {number}}}\n"
+        "jsonl: {{rate: {number}}}\n"
+    )
+    cameras = "front: {source: 0}\n  rear: {source: 1}", "front: {source: 0}\n  side: {source: 2}"
+
+    def text(number: int) -> str:
+        return settings(model if number % 2 else other, cameras[number % 2]).replace(
+            "http: null\n", sinks.format(number=10 + number % 2)
+        )
+
+    def exchanged(stage: Stage, number: int) -> None:
+        before = stage.daemon.state.reload
+        file.write_text(text(number))
+        stage.daemon.reload()
+        wait_until(lambda: stage.daemon.state.reload is not before)
+        assert not message(stage)
+        name, size = ("rear", "side")[number % 2], [[96, 64], [64, 48]][number % 2]
+        wait_until(lambda: stage.daemon.state.status().network_size == size)
+        count = stage.seen(name)
+        wait_until(lambda: stage.seen(name) > count)
+
+    file.write_text(text(0))
+    with running(lambda: load(file)) as stage:
+        wait_until(lambda: stage.seen("front") >= 1)
+        for number in (1, 2, 3, 4):
+            exchanged(stage, number)
+        descriptors, threads = held()
+        for number in range(5, 15):
+            exchanged(stage, number)
+        wait_until(lambda: held()[0] <= descriptors + 2 and held()[1] <= threads + 2)
