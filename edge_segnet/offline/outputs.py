@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.errors import OutputError
 from edge_segnet.pictures.files import IMAGE_SUFFIXES, write_image
-from edge_segnet.pictures.video import Writer
+
+
+class Writer(Protocol):
+    """Takes finished pictures, in order. ``at_s``: when a picture is shown, in seconds; None: one after the other."""
+
+    def write(self, seq: int, picture: NDArray[np.uint8], at_s: float | None = None) -> None: ...
 
 
 def picture_targets(files: Sequence[Path], out: Path, visual: str, names_file: bool) -> list[Path]:

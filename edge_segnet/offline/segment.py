@@ -24,9 +24,8 @@ from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, OutputErr
 from edge_segnet.core.files import output_error
 from edge_segnet.core.soundness import SAME_FILES, Soundness, require_valid
 from edge_segnet.core.types import Counts, Frame, Generation, Result
-from edge_segnet.offline.outputs import image_files, numbered_files, picture_targets
+from edge_segnet.offline.outputs import Writer, image_files, numbered_files, picture_targets
 from edge_segnet.pictures.overlay import RAW, RenderStyle, render
-from edge_segnet.pictures.video import Writer, video_file
 from edge_segnet.sources import FiniteSource, Input
 
 AHEAD = 4
@@ -266,4 +265,10 @@ def _job(source: Input, out: Path, style: RenderStyle, single: bool) -> Job:
         folder = out if single else out / stem
         return Job(source, (folder,), lambda _fps: numbered_files(folder), folder)
     video = out if names_file else out / f"{stem}.mp4"
-    return Job(source, (video,), lambda fps: video_file(video, fps), video)
+    return Job(source, (video,), lambda fps: _video_file(video, fps), video)
+
+
+def _video_file(path: Path, fps: float) -> AbstractContextManager[Writer]:
+    from edge_segnet.pictures.video import video_file  # PyAV is slow to import, and pictures need none
+
+    return video_file(path, fps)

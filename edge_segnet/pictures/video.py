@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import av
 import cv2
@@ -31,14 +31,8 @@ SPACE_CHECK_FRAMES: Final = 16
 """How often a video's disk is asked whether it is full: FFmpeg may say so as late as at the end."""
 
 
-class Writer(Protocol):
-    """Takes finished pictures, in order. ``at_s``: when a picture is shown, in seconds; None: one after the other."""
-
-    def write(self, seq: int, picture: NDArray[np.uint8], at_s: float | None = None) -> None: ...
-
-
 @contextmanager
-def video_file(path: Path, fps: float) -> Iterator[Writer]:
+def video_file(path: Path, fps: float) -> Iterator[VideoWriter]:
     """Writes a video, whole or not at all; its size is the first picture's. ``fps`` is for pictures without a time of
     their own, and for how long the last one stays.
 
@@ -48,7 +42,7 @@ def video_file(path: Path, fps: float) -> Iterator[Writer]:
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise OutputError(f"{path}: unknown video format", hint=f"use one of: {', '.join(sorted(VIDEO_SUFFIXES))}")
     with written_beside(path) as beside:
-        video = _VideoFile(beside, path, fps)
+        video = VideoWriter(beside, path, fps)
         try:
             yield video
         except BaseException:
@@ -57,7 +51,9 @@ def video_file(path: Path, fps: float) -> Iterator[Writer]:
         video.finish()
 
 
-class _VideoFile:
+class VideoWriter:
+    """Takes finished pictures, in order."""
+
     def __init__(self, beside: Path, path: Path, fps: float) -> None:
         self._beside, self._path, self._fps = beside, path, fps
         self._rate = Fraction(fps).limit_denominator(1001)
@@ -68,6 +64,7 @@ class _VideoFile:
         self.frames = 0
 
     def write(self, seq: int, picture: NDArray[np.uint8], at_s: float | None = None) -> None:  # noqa: ARG002
+        """``at_s``: when the picture is shown, in seconds; None: one after the other. Raises OutputError."""
         picture = even(picture)
         if self.frames % SPACE_CHECK_FRAMES == 0 and _disk_is_full(self._beside):
             raise output_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
