@@ -68,3 +68,23 @@ CITYSCAPES_34: Final[Table] = {
     "bicycle": (119, 11, 32),
 }
 """Label ids of cityscapesScripts, ``labels.py``."""
+CITYSCAPES_NOT_SCORED: Final = frozenset(
+    {
+        "unlabeled",
+        "ego vehicle",
+        "rectification border",
+        "out of roi",
+        "static",
+        "dynamic",
+        "ground",
+        "parking",
+        "rail track",
+        "guard rail",
+        "bridge",
+        "tunnel",
+        "polegroup",
+        "caravan",
+        "trailer",
+    }
+)
+"""The label ids that cityscapesScripts' ``labels.py`` ignores in evaluation: those that have no train id."""
