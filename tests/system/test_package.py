@@ -13,7 +13,7 @@ from tests.system.conftest import booted
 from tests.system.robot import CONFIG, Robot
 from tools.deb.build import Wanted, build
 from tools.system.layers import CAMERA, PROGRAM, Built
-from tools.system.root import WORK
+from tools.system.root import PROJECT, WORK
 
 BROKEN = 'raise RuntimeError("this version is broken")\n'
 APT = "DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --allow-downgrades"
@@ -56,13 +56,26 @@ def fresh(built: Built, packages: dict[str, str], request: pytest.FixtureRequest
         yield robot
 
 
-def test_two_lines_to_a_running_service(fresh: Robot, packages: dict[str, str]) -> None:
-    fresh.ok(f"{APT} {packages['this']}", 300)
-    assert (
-        fresh.show("UnitFileState") == "disabled"
-        and fresh.ok("command -v edge-segnet").strip() == "/usr/bin/edge-segnet"
-    )
-    assert "ready: http://127.0.0.1:8080" in fresh.ok(f"sudo edge-segnet service install --source {CAMERA}")
+def readme_lines() -> list[str]:
+    """The lines by which the README installs a package."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    lines = [
+        line.partition("    #")[0] for line in text.splitlines() if line.startswith(("sudo apt", "sudo edge-segnet"))
+    ]
+    assert [line.split()[1] for line in lines] == ["apt", "edge-segnet"], lines
+    return lines
+
+
+def test_the_readmes_lines_to_a_running_service(fresh: Robot, packages: dict[str, str]) -> None:
+    fresh.write("/etc/apt/apt.conf.d/99test", 'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\n')
+    fresh.ok(f"ln -s {packages['this']} /srv/")
+    package, install = readme_lines()
+    fresh.ok(f"cd /srv && {package}", 300)
+    assert fresh.show("UnitFileState") == "disabled"
+    assert fresh.ok("command -v edge-segnet").strip() == "/usr/bin/edge-segnet"
+    assert "ready: http://127.0.0.1:8080" in fresh.ok(install)  # its camera is not there, and it says so
+    assert "edge-segnet" in fresh.ok("curl -s http://127.0.0.1:8080/")
+    fresh.ok(f"sudo edge-segnet service install --source {CAMERA}")
     fresh.wait("curl -sf http://127.0.0.1:8080/api/result >/dev/null")
     assert fresh.run("test -e /etc/systemd/system/edge-segnet.service").code != 0  # the package has its own
     assert fresh.show("FragmentPath").endswith("/lib/systemd/system/edge-segnet.service")
@@ -71,10 +84,8 @@ def test_two_lines_to_a_running_service(fresh: Robot, packages: dict[str, str]) 
     megabytes = int(fresh.ok("du -sm /opt/edge-segnet").split()[0])
     assert megabytes <= MAX_INSTALLED_MB, f"{megabytes} MB"
     fresh.ok("grep -q CycloneDX /opt/edge-segnet/sbom.cdx.json && grep -q MODEL= /etc/edge-segnet/engine.env")
-    assert (
-        fresh.ok("dpkg -V edge-segnet; dpkg-query -W -f '${Conffiles}' edge-segnet").split()[0]
-        == "/etc/edge-segnet/engine.env"
-    )
+    assert "/opt/" not in fresh.run("dpkg -V edge-segnet").out  # nothing that dpkg laid there was changed
+    assert fresh.ok("dpkg-query -W -f '${Conffiles}' edge-segnet").split()[0] == "/etc/edge-segnet/engine.env"
 
 
 def test_upgrade_downgrade_remove_purge(fresh: Robot, packages: dict[str, str]) -> None:
