@@ -62,7 +62,7 @@ def test_reload(robot: Robot) -> None:
     for text, words in (
         ("cameras: {front: {source: 0, rate: -3}}\n", "rate"),
         ("cameras: [\n", "YAML"),
-        ("", "holds no settings"),
+        ("", "is not a camera"),
         ("model: none-such\ncameras: {front: {source: 0}}\n", "none-such"),
     ):
         robot.write(CONFIG, text)
