@@ -12,7 +12,7 @@ from edge_segnet.core.errors import InputError
 from edge_segnet.core.types import Image, Labels
 from edge_segnet.data.masks import read_ids
 from edge_segnet.pictures.files import read_image
-from edge_segnet.pictures.listing import in_order, is_picture, pictures_in
+from edge_segnet.pictures.listing import files_in, in_order, is_picture, pictures_in
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,13 @@ def _two_folders(root: Path) -> tuple[Path | None, Path] | None:
 
 
 def match(split: Split) -> tuple[list[Pair], list[Path]]:
-    """Pairs of a part, and the files without a partner; raises InputError for folders that can't be read."""
+    """Pairs of a part, and the files without a partner or that are no pictures which can be read; raises InputError for
+    folders that can't be read.
+    """
     assert split.images is not None
     left, right = _by_stem(split.images), _by_stem(split.labels)
     lonely = [left.get(stem) or right[stem] for stem in sorted(left.keys() ^ right.keys())]
+    lonely += [path for folder in (split.images, split.labels) for path in files_in(folder)[1]]
     pairs = [Pair(path, right[path.stem]) for path in in_order(left.values()) if path.stem in right]
     return pairs, lonely
 

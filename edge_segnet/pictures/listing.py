@@ -37,9 +37,16 @@ def is_picture(path: Path) -> bool:
         return True
     try:
         with quiet_decoders():
-            return path.is_file() and path.stat().st_size > 0 and bool(cv2.haveImageReader(os.fspath(path)))
+            known = path.is_file() and path.stat().st_size > 0 and cv2.haveImageReader(os.fspath(path))
+            return bool(known) and not _is_film(path)
     except (OSError, cv2.error):
         return False
+
+
+def _is_film(path: Path) -> bool:
+    """A GIF of several pictures: a video plays it."""
+    with path.open("rb") as file:
+        return file.read(4) == b"GIF8" and cv2.imcount(os.fspath(path)) > 1
 
 
 def sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -78,3 +79,17 @@ def test_globs_and_folders_come_in_order(model: Path, tmp_path: Path) -> None:
         done = edge_segnet("segment", what, "-m", model, "--json", "-")
         names = [Path(document["source"]).stem for document in done.documents[:-1]]
         assert names == [f"frame{number}" for number in range(12)]
+
+
+def test_a_gif_of_several_pictures_is_a_video(model: Path, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "film.gif"), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 80, 60, "rgb8"
+        for seed in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(seed=seed), format="bgr24")))
+        container.mux(stream.encode(None))
+    done = edge_segnet("segment", tmp_path / "film.gif", "-m", model, "--json", "-")
+    assert done.code == 0 and len(done.documents) == 6
+    folder = fill(tmp_path / "in")
+    (tmp_path / "film.gif").rename(folder / "film.gif")
+    assert [path.name for path in files_in(folder)[1]] == ["film.gif"]

@@ -35,7 +35,7 @@ def unreadable(data: Dataset) -> Iterator[Finding]:
 def unpaired(data: Dataset) -> Iterator[Finding]:
     if data.unpaired:
         files = tuple(map(str, data.unpaired))
-        what = f"{len(files)} pictures or label images have no partner"
+        what = f"{len(files)} pictures or label images have no partner, or can't be read"
         yield Finding("error", "unpaired", what, "file names must match, without the suffix", files)
 
 

@@ -68,6 +68,12 @@ def test_lonely_files(tmp_path: Path) -> None:
     assert finding.files[0].endswith("train/images/train00.png") and finding.files[1].endswith("val/labels/val03.png")
 
 
+def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    root = write(tmp_path, sound())
+    (root / "train/images/raw.cr3").write_bytes(bytes(64))
+    assert found(check(root), "unpaired").files == (str(root / "train/images/raw.cr3"),)
+
+
 def test_a_label_image_of_another_size_than_its_picture(tmp_path: Path) -> None:
     data = sound()
     image, labels = data["train"][2]
