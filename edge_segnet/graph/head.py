@@ -128,12 +128,18 @@ class _Decoding:
         lead = write.node("Sub", [self._best, self._second], "decode.lead")
         scaled = write.node("Mul", [lead, units], "decode.scaled")
         top = write.constant("decode.top", np.array(MARGIN_TOP, np.float32))
-        known = self._where_whole(write.node("Min", [scaled, top], "decode.cut"), "decode.known")
-        self._arrange(write.node("Cast", [known], "decode.margins", to=TensorProto.UINT8), "margins", size)
+        # What a NaN becomes as a byte is anybody's guess, and is not looked at. Choosing among bytes is quick.
+        bytes_ = write.node(
+            "Cast", [write.node("Min", [scaled, top], "decode.cut")], "decode.bytes", to=TensorProto.UINT8
+        )
+        none = write.constant("decode.nothing", np.array(0, np.uint8))
+        self._arrange(write.node("Where", [self._whole, bytes_, none], "decode.margins"), "margins", size)
 
     def sums(self, pixels: int) -> None:
         write = self.write
-        self._sum(self._where_whole(self._best, "decode.whole"), "winning", (0, 2, 3), exact=True)
+        none = write.constant("decode.none", np.array(0, np.float32))
+        counting = write.node("Where", [self._whole, self._best, none], "decode.winning")
+        self._sum(counting, "winning", (0, 2, 3), exact=True)
         ones = write.node("Cast", [self._whole], "decode.ones", to=TensorProto.FLOAT)
         counted = write.node(
             "Cast", [self._sum(ones, "decode.counted", (0, 2, 3))], "decode.count", to=TensorProto.INT64
@@ -171,10 +177,6 @@ class _Decoding:
             return whole
         nan = write.node("IsNaN", [self._sum(self._logits, "decode.sum", (1,), keepdims=1)], "decode.nan")
         return write.node("And", [whole, write.node("Not", [nan], "decode.number")], "decode.good")
-
-    def _where_whole(self, source: str, name: str) -> str:
-        none = self.write.constant("decode.none", np.array(0, np.float32))
-        return self.write.node("Where", [self._whole, source, none], name)
 
     def _sum(self, source: str, name: str, axes: tuple[int, ...], *, exact: bool = False, keepdims: int = 0) -> str:
         write = self.write
