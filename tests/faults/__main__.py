@@ -47,6 +47,8 @@ def row(fault: Fault, watcher: Watcher) -> tuple[str, bool]:
     verdict = "**failed**: " + ", ".join(failed) if failed else "survived" if passed else "not tried here"
     count = f"{passed}" + (f" ({skipped} skipped)" if skipped else "")
     seen, lost = told.get("seen", "as it must be" if passed else "–"), told.get("lost", "nothing" if passed else "–")
+    if failed:
+        seen, lost = told.get("seen", "–"), "not known"
     text = f"| {fault.number} | {fault.what} | {fault.wanted} | {count} | {seen} | {lost} | {verdict} |"
     return text, bool(passed) and not failed
 
