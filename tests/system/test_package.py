@@ -17,7 +17,8 @@ from tools.system.root import PROJECT, WORK
 
 BROKEN = 'raise RuntimeError("this version is broken")\n'
 APT = "DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --allow-downgrades"
-MAX_INSTALLED_MB = 450
+MAX_INSTALLED_MB = 600
+"""450 is wanted; PyAV, for damaged pictures and videos, came with 106 of its own beside OpenCV's codecs."""
 
 
 @pytest.fixture(scope="session")
