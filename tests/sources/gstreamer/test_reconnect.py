@@ -81,6 +81,7 @@ def test_stopped_and_started_again(opener: Opener, caplog: pytest.LogCaptureFixt
 def test_stalled_with_the_connection_open(opener: Opener) -> None:
     with RtspCamera() as camera, watched(camera.url, opener, stall_after_s=0.5) as (supervisor, states):
         wait_until(lambda: runs(supervisor))
+        wait_until(lambda: supervisor.status().captured > 3)  # from here on its pace is known
         camera.stall()
         wait_until(lambda: not runs(supervisor))
         wait_until(lambda: len(states) >= 2)
