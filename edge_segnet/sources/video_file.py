@@ -152,7 +152,9 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     ]
     if not films:
         container.close()
-        raise InputError(f"{path}: has no video in it", hint=NOT_VIDEO)
+        if fault := video_fault(path):
+            raise InputError(f"{path}: not a video that can be decoded ({fault})", hint="copy or record it again")
+        raise InputError(f"{path}: not a video that can be decoded, it has no pictures", hint=NOT_VIDEO)
     return films[0]
 
 
