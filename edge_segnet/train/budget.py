@@ -26,6 +26,8 @@ class Budget:
     frame_s: float = 0.0
     """Of validating one picture; measured."""
     validated_s: float = 0.0
+    reached: float = 0.0
+    """A run does not go back when a validation was quicker than feared."""
 
     @property
     def seconds(self) -> float:
@@ -34,11 +36,13 @@ class Budget:
 
     def done(self, step: int, pictures: int) -> float:
         """Share of the training that is done, 0..1, if ``pictures`` are validated in the end."""
-        if self.minutes is None:
-            return min(step / self.steps, 1.0)
-        total = 60.0 * self.minutes
-        kept = min(EXPORT_S + self.frame_s * pictures, total / 2)
-        return min(self.seconds / (total - kept), 1.0)
+        share = step / self.steps
+        if self.minutes is not None:
+            total = 60.0 * self.minutes
+            kept = min(EXPORT_S + self.frame_s * pictures, total / 2)
+            share = self.seconds / (total - kept)
+        self.reached = max(self.reached, min(share, 1.0))
+        return self.reached
 
     def affords_validation(self, pictures: int) -> bool:
         """Whether there is time for one before the last."""

@@ -239,6 +239,7 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
             "position": (self.step, self.budget.seconds),
+            "finished": (self.plan.minutes or 0.0, self.budget.steps) if self.budget.reached >= 1.0 else None,
             "history": self.history,
             "best": (self.best_iou, self.best),
         }
@@ -253,6 +254,9 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         self._scaler.load_state_dict(state["scaler"])
         self.step, self.budget.earlier_s = state["position"]
+        finished = state["finished"]
+        if finished and (self.plan.minutes or 0.0) <= finished[0] and self.budget.steps <= finished[1]:
+            self.budget.reached = 1.0
         self.history = state["history"]
         self.best_iou, self.best = state["best"]
 
