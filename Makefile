@@ -79,4 +79,4 @@ $(VENV)/.release: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.check: pyproject.toml tools/typings.py | $(VENV)/bin/python
 	$(PIP) --editable '.[dev,train]'
 	$(BIN)/python -m tools.typings $(VENV)/typings
-	touch $@ $(VENV)/.core $(VENV)/.test
+	touch $@ $(VENV)/.core $(VENV)/.test $(VENV)/.release
