@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 import threading
 import time
@@ -24,8 +25,7 @@ NATIVE: Final[Mapping[str, str]] = {"bf16": "BF16", "fp16": "FP16"}
 """Quickest first; what OpenVINO calls a processor that computes in it (OPTIMIZATION_CAPABILITIES). x86 with bf16 has
 matrix units for it; where a processor has float16 alone, an Arm's, that is its quick one."""
 INSTALL: Final = "pip install 'edge-segnet[openvino]', or take --backend onnx"
-NO_JIT: Final = "can't protect"
-"""What its code generator says where memory must not be writable and executable at once."""
+NO_JIT: Final = "the unit forbids code made at run time (MemoryDenyWriteExecute=): docs/service.md names a drop-in"
 
 
 class OpenVinoBackend:
@@ -43,6 +43,7 @@ class OpenVinoBackend:
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration
+        _check_code_can_be_made()
         core = _core()
         self.precision = _chosen(core, precision)
         self.name = "openvino" if self.precision == "fp32" else f"openvino-{self.precision}"
@@ -104,6 +105,16 @@ def version() -> str:
     return of("openvino")
 
 
+def _check_code_can_be_made() -> None:
+    """Its code generator needs memory that is writable, then executable. Where a unit forbids that, OpenVINO does not
+    always say so: now and then its threads bring the process down.
+    """
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    except OSError as error:
+        raise ModelError("OpenVINO may not make machine code here", hint=NO_JIT) from error
+
+
 def _core() -> Any:
     # Its converter, which comes with the import, reports to its maker; without this module it knows it must not.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -155,6 +166,4 @@ def _compiled(core: Any, model: bytes, threads: int, precision: str) -> Any:
         return core.compile_model(core.read_model(model), "CPU", config).create_infer_request()
     except Exception as error:  # the runtime's border, as above
         hint = "export the model again, or take --backend onnx"
-        if NO_JIT in str(error):
-            hint = "the unit forbids code made at run time (MemoryDenyWriteExecute=): docs/service.md has a drop-in"
         raise ModelError(f"OpenVINO refuses the model ({first_line(error)})", hint=hint) from error

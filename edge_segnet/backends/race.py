@@ -60,6 +60,8 @@ def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision)
             return _open(kept.runtime, model, options, precision), kept.reason
         except ModelError as error:
             logger.warning("warning: %s, though it could before: racing again", error.message)
+    # Should OpenVINO bring the program down, the next start does not try it again.
+    _remember(key, Outcome("onnx", "OpenVINO brought the program down when it was tried"))
     backend, outcome = _race(model, options, precision)
     _remember(key, outcome)
     return backend, outcome.reason

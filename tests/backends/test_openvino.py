@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -111,3 +114,21 @@ def test_a_cache_that_cannot_be_written_is_none(monkeypatch: pytest.MonkeyPatch)
 def test_the_service_says_why(lite: OnnxModel) -> None:
     backend = open_backend(lite, "auto", BackendOptions(fallback=True))
     assert Loaded(lite.card, backend, 0.1, ()).note.startswith("backend auto: ")
+
+
+def test_a_runtime_that_ends_the_process_is_not_tried_again(lite: OnnxModel) -> None:
+    """As when native code crashes: the process is gone before the race has an outcome."""
+    code = (
+        "import os\n"
+        "from edge_segnet.backends import race\n"
+        "from edge_segnet.backends.model import read_model\n"
+        "from edge_segnet.backends.onnx import CpuOptions\n"
+        "class Falls:\n"
+        "    def __init__(self, *_): os.abort()\n"
+        "race.OpenVinoBackend = Falls\n"
+        f"race.open_quickest(read_model('segnet-lite', {SIZE}), CpuOptions(), 'auto')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGABRT, done.stderr
+    backend, reason = race.open_quickest(lite, CpuOptions(), "auto")
+    assert backend.name == "onnx" and "brought the program down" in reason
