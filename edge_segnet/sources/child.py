@@ -55,6 +55,7 @@ class ChildSource:
         self._format, self._memory_mb = frame_format, camera.memory_mb
         self.damaged = 0
         self._lock = threading.Lock()
+        """Guards the socket and the slots: ``resize`` comes from another thread than ``read``."""
         self._asked = self._closed = False
         self._generation = 0
         self._checked = 0.0

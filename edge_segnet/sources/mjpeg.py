@@ -60,6 +60,7 @@ class MjpegCamera:
         self._source, self._wish = source, wish
         self._pictures = JpegPictures(terms)
         self._news = threading.Condition()
+        """Guards the newest part and the end: left by the reading thread, taken by ``read``."""
         self._newest: _Part | None = None
         self._end: EdgeSegnetError | None = None
         self._response, self._boundary = _connect(source, terms.connect_s)

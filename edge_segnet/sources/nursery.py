@@ -43,6 +43,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        """Guards the socket: an order and its answer belong together."""
         self._process: subprocess.Popen[bytes] | None = None
         self._end: socket.socket | None = None
 

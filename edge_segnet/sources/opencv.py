@@ -64,6 +64,7 @@ class UsbSource:
         self.fps = fps if math.isfinite(fps) and 0.0 < fps <= MAX_FPS else DEFAULT_FPS
         self._compressed = gives_jpeg(self._capture)
         self._news = threading.Condition()
+        """Guards the capture and what was grabbed: one thread grabs, another takes the newest."""
         self._grabbed = self._taken = 0
         self._captured_ns = 0
         self._ended = self._closed = False

@@ -89,6 +89,7 @@ class Stream:
         self.factory.set_permissions(permissions)
         self.factory.connect("media-configure", self._configured)
         self._lock = threading.Lock()
+        """Guards the media, its size and the last key frame: GStreamer changes them, the fan-out pushes."""
         self._media: Any = None
         self._size = (0, 0)
         self._key_at = 0.0
@@ -155,6 +156,7 @@ class RtspServer:
         self._clients: dict[Any, float] = {}
         self._sessions: dict[Any, list[Any]] = {}
         self._lock = threading.Lock()
+        """Guards clients and sessions: GStreamer's thread adds and removes, the monitor counts and ends."""
         self._chain = ""
         self._source: Any = None
         self.encoder: str | None = None
