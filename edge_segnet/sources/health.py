@@ -39,9 +39,8 @@ _GRID: Final = 16
 class CameraStatus:
     """How a camera is. ``since_ns``: when that began (monotonic clock). ``message`` is one line without credentials.
 
-    ``captured``, ``dropped``, ``damaged``, ``bad`` count frames since the start: all that came, those that newer ones
-    replaced or that the source itself skipped, those that were not whole, those that could not be used.
-    ``reconnects``: how often the picture came back.
+    ``captured``, ``damaged``, ``bad`` count frames since the start: all that came, those that were not whole, those
+    that could not be used. ``reconnects``: how often the picture came back.
     """
 
     state: State
@@ -49,7 +48,6 @@ class CameraStatus:
     message: str
     reconnects: int
     captured: int
-    dropped: int
     damaged: int
     bad: int
     frames_per_second: float
@@ -159,7 +157,6 @@ class Tally:
 
     def __init__(self) -> None:
         self.captured = 0
-        self.skipped = 0
         self.bad = 0
         self.damaged = 0
         self._damaged_here = 0
@@ -179,11 +176,10 @@ class Tally:
         self._damaged_here = count
 
     def number(self, seq: int) -> int:
-        """Count a frame that the source calls ``seq``; its number over all openings. Gaps stay gaps, and count."""
+        """Count a frame that the source calls ``seq``; its number over all openings. Gaps stay gaps."""
         if self._offset is None or seq + self._offset <= self._last:
             self._offset = self._last + 1 - seq
         number = seq + self._offset
-        self.skipped += number - self._last - 1
         self._last = number
         self.captured += 1
         self._recent.append(time.monotonic_ns())

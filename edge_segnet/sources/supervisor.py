@@ -66,8 +66,7 @@ class _Capture:
 class Supervisor:
     """One camera. ``start`` it, ``read`` it from one thread, ask for its ``status`` from any, ``close`` it.
 
-    ``open`` makes a source of frames of a (width, height), and is called on the capture thread; ``on_change`` is
-    called at each change of state, on whatever thread saw it.
+    ``open`` makes a source of frames of a (width, height), and is called on the capture thread.
     """
 
     def __init__(
@@ -77,9 +76,8 @@ class Supervisor:
         size: tuple[int, int],
         camera: CameraConfig,
         fit: Fit = "stretch",
-        on_change: Callable[[CameraStatus], None] | None = None,
     ) -> None:
-        self._open, self._name, self._size, self._camera, self._on_change = open, name, size, camera, on_change
+        self._open, self._name, self._size, self._camera = open, name, size, camera
         self._fit = fit
         self._news = threading.Condition()
         """Guards slot, state, size and tally: the capture thread writes, the loop and the status read."""
@@ -88,7 +86,6 @@ class Supervisor:
         self._stuck: list[threads.Thread] = []
         self._slot: Frame | None = None
         self._tally = Tally()
-        self._overwritten = 0
         self._state: State = "starting"
         self._since_ns = time.monotonic_ns()
         self._message = "opening"
@@ -268,7 +265,6 @@ class Supervisor:
         with self._news:
             if capture is not self._capture:
                 return
-            self._overwritten += self._slot is not None
             # Damaged pictures have a number each, though nobody sees them.
             number, damaged = self._tally.number(frame.seq) + self._tally.damaged, self._tally.damaged + self._tally.bad
             self._slot = replace(frame, seq=number, camera=self._name, damaged=damaged)
@@ -305,12 +301,10 @@ class Supervisor:
                 return
             self._since_ns = time.monotonic_ns()
             self._reconnects += state == "running" and before in ("lost", "stalled", "frozen")
-            status = self._status()
+            message = self._message
             self._news.notify_all()
         well = state in ("running", "ended")
-        logger.log(logging.INFO if well else logging.WARNING, "camera %s: %s: %s", self._name, state, status.message)
-        if self._on_change is not None:
-            self._on_change(status)
+        logger.log(logging.INFO if well else logging.WARNING, "camera %s: %s: %s", self._name, state, message)
 
     def _status(self) -> CameraStatus:
         comes = self._state in ("running", "static")
@@ -320,7 +314,6 @@ class Supervisor:
             message=self._message,
             reconnects=self._reconnects,
             captured=self._tally.captured,
-            dropped=self._overwritten + self._tally.skipped,
             damaged=self._tally.damaged,
             bad=self._tally.bad,
             frames_per_second=self._tally.frames_per_second() if comes else 0.0,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -171,6 +172,9 @@ class Trainer:
         stream = Stream(self._train, drawing)
         order = _CountFrom(self.step * plan.batch)
         workers = 1 if self.device.type == "cpu" else 8
+        # OpenCV's pool of threads, which a validation has made, does not survive the fork: a worker that ends it waits
+        # for threads that it does not have. Ended here, there is none.
+        cv2.setNumThreads(1)
         return iter(DataLoader(stream, plan.batch, sampler=order, num_workers=workers, worker_init_fn=limit_threads))
 
     def _step(self, images: Tensor, labels: Tensor) -> float:

@@ -30,21 +30,18 @@ def test_frames_come_numbered_and_named() -> None:
         assert [change.state for change in changes] == ["running"]
 
 
-def test_the_newest_frame_wins_and_the_others_are_counted() -> None:
+def test_the_newest_frame_wins_and_its_number_tells_of_the_others() -> None:
     with supervised(lambda _: Script(frame)) as (supervisor, _):
         wait_until(lambda: supervisor.status().captured >= 50)
         first = supervisor.read(1.0)
         assert first is not None and first.seq >= 49
-        assert supervisor.status().dropped >= 49
 
 
-def test_gaps_in_the_sources_own_numbers_count_as_dropped() -> None:
+def test_gaps_in_the_sources_own_numbers_stay_gaps() -> None:
     with supervised(lambda _: Script(lambda seq: frame(10 * seq + 7), fps=20.0)) as (supervisor, _):
         frames = take(supervisor, 3)
-        status = supervisor.status()
         assert (frames[2].seq - frames[1].seq) % 10 == 0 and frames[0].seq % 10 == 0
-        assert status.captured + status.dropped - 1 >= frames[2].seq - 2
-        assert status.dropped >= frames[2].seq - 2
+        assert frames[2].seq > frames[1].seq > frames[0].seq
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["with the whole picture", "cut already"])

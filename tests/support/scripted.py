@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Frame
 from edge_segnet.settings.schema import CameraConfig
-from edge_segnet.sources.health import CameraStatus, State
+from edge_segnet.sources.health import State
 from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import Supervisor
 from tests.support.waiting import wait_until
@@ -59,17 +61,50 @@ def camera(**fields: float) -> CameraConfig:
     return CameraConfig.model_validate({"source": "rtsp://cam/1", "stall_after_s": 0.3, "backoff_max_s": 0.4} | fields)
 
 
+@dataclass(frozen=True)
+class Change:
+    """A change of a camera's state, as the log has it."""
+
+    state: str
+    message: str
+
+
+class _Changes(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.heard: list[Change] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == "camera %s: %s: %s" and isinstance(record.args, tuple):
+            _, state, message = record.args
+            self.heard.append(Change(str(state), str(message)))
+
+
+@contextmanager
+def changes_of_state() -> Iterator[list[Change]]:
+    """What supervisors say of their cameras meanwhile, in order."""
+    log, handler = logging.getLogger("edge_segnet.sources.supervisor"), _Changes()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield handler.heard
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
 @contextmanager
 def supervised(
     open_source: Callable[[tuple[int, int]], LiveSource], config: CameraConfig | None = None
-) -> Iterator[tuple[Supervisor, list[CameraStatus]]]:
-    changes: list[CameraStatus] = []
-    supervisor = Supervisor(open_source, "front", SIZE, config or camera(), on_change=changes.append)
-    supervisor.start()
-    try:
-        yield supervisor, changes
-    finally:
-        supervisor.close()
+) -> Iterator[tuple[Supervisor, list[Change]]]:
+    with changes_of_state() as changes:
+        supervisor = Supervisor(open_source, "front", SIZE, config or camera())
+        supervisor.start()
+        try:
+            yield supervisor, changes
+        finally:
+            supervisor.close()
 
 
 def state_of(supervisor: Supervisor) -> State:

@@ -396,3 +396,20 @@ def test_wrong_flags_are_one_line(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_opencvs_threads_do_not_stop_the_loader(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its pool does not survive a fork: a loader's process that ended it waited for ever."""
+    images, labels = map(str, folders)
+    flags = ["--images", images, "--labels", labels, "--val-images", images, "--val-labels", labels]
+    flags += ["--size", "96x64", "--epochs", "0.5", "--batch", "2", "-o", str(tmp_path / "x.onnx")]
+    code = (
+        "import sys, cv2, numpy as np\n"
+        "cv2.setNumThreads(8)\n"
+        "cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 0)\n"
+        f"sys.argv = ['edge-segnet', 'train', *{flags!r}]\n"
+        "from edge_segnet.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr

@@ -13,11 +13,11 @@ import pytest
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import gst, open_camera
 from edge_segnet.sources.child import ChildSource
-from edge_segnet.sources.health import CameraStatus
 from edge_segnet.sources.live import FrameFormat, LiveSource
 from edge_segnet.sources.supervisor import Supervisor
 from tests.sources.gstreamer.rtsp_camera import Picture, RtspCamera
 from tests.support.mjpeg_camera import MjpegCamera
+from tests.support.scripted import Change, changes_of_state
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.waiting import wait_until
 
@@ -37,20 +37,16 @@ def by_opencv(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
 
 
 @contextmanager
-def watched(url: str, opener: Opener = by_gstreamer, **fields: float) -> Iterator[tuple[Supervisor, list[str]]]:
+def watched(url: str, opener: Opener = by_gstreamer, **fields: float) -> Iterator[tuple[Supervisor, list[Change]]]:
     """A supervisor that runs already, and the states that it went through."""
-    states: list[str] = []
-
-    def note(status: CameraStatus) -> None:
-        states.append(status.state)
-
     camera = CameraConfig.model_validate({"source": url} | fields)
-    supervisor = Supervisor(lambda size: opener(camera, size), "front", SIZE, camera, on_change=note)
-    supervisor.start()
-    try:
-        yield supervisor, states
-    finally:
-        supervisor.close()
+    with changes_of_state() as changes:
+        supervisor = Supervisor(lambda size: opener(camera, size), "front", SIZE, camera)
+        supervisor.start()
+        try:
+            yield supervisor, changes
+        finally:
+            supervisor.close()
 
 
 def runs(supervisor: Supervisor) -> bool:
@@ -60,7 +56,7 @@ def runs(supervisor: Supervisor) -> bool:
 @pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
 def test_stopped_and_started_again(opener: Opener, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with RtspCamera(user="me", password="s3cret") as camera, watched(camera.url, opener) as (supervisor, states):
+    with RtspCamera(user="me", password="s3cret") as camera, watched(camera.url, opener) as (supervisor, changes):
         wait_until(lambda: runs(supervisor))
         before = supervisor.read(5.0)
         camera.stop()
@@ -70,8 +66,12 @@ def test_stopped_and_started_again(opener: Opener, caplog: pytest.LogCaptureFixt
         camera.start()
         wait_until(lambda: runs(supervisor))
         after = supervisor.read(5.0)
-        wait_until(lambda: len(states) >= 3)  # it is told a moment after it can be asked
-        assert states == ["running", "lost", "running"] and supervisor.status().reconnects == 1
+        wait_until(lambda: len(changes) >= 3)  # it is told a moment after it can be asked
+        assert [change.state for change in changes] == [
+            "running",
+            "lost",
+            "running",
+        ] and supervisor.status().reconnects == 1
         assert before is not None and after is not None and after.seq > before.seq
     assert "s3cret" not in caplog.text
     assert len([line for line in caplog.messages if re.match("camera front: (running|lost): ", line)]) == 3
@@ -79,13 +79,13 @@ def test_stopped_and_started_again(opener: Opener, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
 def test_stalled_with_the_connection_open(opener: Opener) -> None:
-    with RtspCamera() as camera, watched(camera.url, opener, stall_after_s=0.5) as (supervisor, states):
+    with RtspCamera() as camera, watched(camera.url, opener, stall_after_s=0.5) as (supervisor, changes):
         wait_until(lambda: runs(supervisor))
         wait_until(lambda: supervisor.status().captured > 3)  # from here on its pace is known
         camera.stall()
         wait_until(lambda: not runs(supervisor))
-        wait_until(lambda: len(states) >= 2)
-        assert states == ["running", "stalled"]
+        wait_until(lambda: len(changes) >= 2)
+        assert [change.state for change in changes] == ["running", "stalled"]
         assert supervisor.status().message.startswith("no frame for 0.")
         camera.resume()
         wait_until(lambda: runs(supervisor))
@@ -93,17 +93,17 @@ def test_stalled_with_the_connection_open(opener: Opener) -> None:
 
 def test_a_still_picture_is_static_and_goes_on() -> None:
     still = RtspCamera(Picture(pattern="red", codec="jpeg"))
-    with still as camera, watched(camera.url, static_after_s=0.5) as (supervisor, states):
-        wait_until(lambda: "static" in states)
+    with still as camera, watched(camera.url, static_after_s=0.5) as (supervisor, changes):
+        wait_until(lambda: any(change.state == "static" for change in changes))
         assert supervisor.read(5.0) is not None and supervisor.read(5.0) is not None
-        assert states == ["running", "static"] and supervisor.status().reconnects == 0
+        assert [change.state for change in changes] == ["running", "static"] and supervisor.status().reconnects == 0
 
 
 def test_a_network_that_swallows_everything_leaves_nothing_behind() -> None:
     process = psutil.Process()
     with RtspCamera() as camera, StallingProxy(camera.port) as proxy:
         url = f"rtsp://127.0.0.1:{proxy.port}/stream"
-        with watched(url, stall_after_s=0.15) as (supervisor, states):
+        with watched(url, stall_after_s=0.15) as (supervisor, changes):
             wait_until(lambda: runs(supervisor))
             sizes = []
             for _ in range(4):
@@ -113,7 +113,7 @@ def test_a_network_that_swallows_everything_leaves_nothing_behind() -> None:
                 wait_until(lambda: runs(supervisor))
                 sizes.append(process.num_threads())
             assert max(sizes) <= sizes[0] + 2
-            assert "stalled" in states
+            assert any(change.state == "stalled" for change in changes)
 
 
 def test_many_reconnects_leave_nothing_behind() -> None:
