@@ -7,6 +7,7 @@ An event can be read only once it is on disk, so that nobody sends one that a cr
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
@@ -260,6 +261,8 @@ def _readable(documents: list[dict[str, Any]]) -> list[Event]:
     events = []
     for document in documents:
         try:
+            # Half a surrogate can be read but never written: it would take every event after it along.
+            json.dumps(document, ensure_ascii=False).encode()
             events.append(from_document(document))
         except ValueError:
             logger.warning("the event log: an event that is none was left out")

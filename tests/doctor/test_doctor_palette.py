@@ -14,9 +14,18 @@ def faults(classes: ClassMap) -> str:
     return " | ".join(seen for seen, _ in lint(classes))
 
 
+PUBLISHED = {
+    "cityscapes-34": "unlabeled = ego vehicle #000000",
+    "pascal-21": "bus #008080 ~ motorbike #408080",
+    "sun-37": "ceiling #00c080 ~ whiteboard #40c080",
+}
+"""Their makers' colours, kept as they are: what doctor says of them is true."""
+
+
 @pytest.mark.parametrize("name", CLASS_MAPS)
 def test_the_shipped_maps_are_good(name: str) -> None:
-    assert faults(CLASS_MAPS[name]) == ""
+    found = faults(CLASS_MAPS[name])
+    assert PUBLISHED[name] in found if name in PUBLISHED else found == ""
 
 
 def test_a_map_of_ones_own_is_good() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def test_uvicorns_protocol_is_made_as_we_make_it() -> None:
         config = uvicorn.Config(_app, interface="asgi3", lifespan="off", ws="none", http="h11", log_config=None)
         return H11Protocol(config, ServerState(), {"connection": 1}, asyncio.get_running_loop())
 
-    protocol = asyncio.run(made())
+    with ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own: the browser's, in a whole run
+        protocol = pool.submit(asyncio.run, made()).result()
     assert protocol.app_state == {"connection": 1} and protocol.transport is None and protocol.cycle is None
     assert isinstance(protocol.conn, h11.Connection) and protocol.conn.trailing_data[0] == b""
     assert hasattr(protocol, "flow") and hasattr(protocol, "loop")
