@@ -112,7 +112,10 @@ def without_credentials(text: str) -> str:
 def _without_values(address: re.Match[str]) -> str:
     start, path, query = address.group("start", "path", "query")
     shown = "/".join("***" if _looks_drawn(part) else part for part in path.split("/"))
-    return start + shown + _VALUE.sub(r"\1=***", query or "")
+    query = query or ""
+    if "@" in query and "=" not in query.partition("@")[0]:  # it may be a password whose ? was not written as %3F
+        query = "?***"
+    return start + shown + _VALUE.sub(r"\1=***", query)
 
 
 def _looks_drawn(part: str) -> bool:
@@ -233,8 +236,8 @@ def _network(text: str, scheme: str, rest: str, kind: Literal["rtsp", "http"]) -
     info, at, place_only = place.rpartition("@")
     user, colon, password = info.partition(":")
     if fault := _fault(place_only):
-        # The text stays out of the message where an @ follows: then it may be the start of a password.
-        quoted = "" if "@" in rest else f" in {rest!r}"
+        # The text stays out of the message where it may hold a password: before an @, or where a port should be.
+        quoted = "" if "@" in rest or not re.fullmatch(r"[^:]*(:\d*)?|\[.*", place_only) else f" in {rest!r}"
         hint = f"for example {scheme}://192.168.1.20/stream; write / ? # and @ of a password as %2F %3F %23 %40"
         raise UsageError(f"{scheme}://: {fault}{quoted}", hint=hint)
     return SourceUri(
