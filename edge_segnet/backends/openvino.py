@@ -43,7 +43,8 @@ class OpenVinoBackend:
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration
-        _check_code_can_be_made()
+        if not code_can_be_made():
+            raise ModelError("OpenVINO may not make machine code here", hint=NO_JIT)
         core = _core()
         self.precision = _chosen(core, precision)
         self.name = "openvino" if self.precision == "fp32" else f"openvino-{self.precision}"
@@ -98,21 +99,15 @@ def installed() -> bool:
     return find_spec("openvino") is not None
 
 
-def version() -> str:
-    """Of the installed OpenVINO."""
-    from importlib.metadata import version as of
-
-    return of("openvino")
-
-
-def _check_code_can_be_made() -> None:
+def code_can_be_made() -> bool:
     """Its code generator needs memory that is writable, then executable. Where a unit forbids that, OpenVINO does not
     always say so: now and then its threads bring the process down.
     """
     try:
         mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-    except OSError as error:
-        raise ModelError("OpenVINO may not make machine code here", hint=NO_JIT) from error
+    except OSError:
+        return False
+    return True
 
 
 def _core() -> Any:

@@ -130,6 +130,7 @@ def _key(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> str:
         "threads": options.threads,
         "versions": [version(name) for name in ("edge-segnet", "onnxruntime", "openvino")],
         "processor": _processor(),
+        "machine code": openvino.code_can_be_made(),  # a drop-in may change that: then there is another race
     }
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.backends import openvino
-from edge_segnet.bench.report import Agreement, Distribution, Race, Racer, Report, distribution, read_report
+from edge_segnet.bench.report import Distribution, Race, Racer, Report, distribution, read_report
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.cuda.probe import find_gpu
 
@@ -97,13 +97,9 @@ def _measured(flags: Sequence[str], out: Path, seconds: float) -> Report:
 def _racers(reports: dict[Entrant, list[Report]]) -> Iterator[Racer]:
     for made in reports.values():
         if len(made) == TURNS:
-            yield Racer(backend=made[0].provenance.backend, network_ms=_network(made), agreement=_agreement(made))
+            yield Racer(backend=made[0].provenance.backend, network_ms=_network(made), agreement=made[0].agreement)
 
 
 def _network(reports: Sequence[Report]) -> Distribution:
     """Of the bare network, all turns together: the loop around it is the same for all."""
     return distribution([value for report in reports if report.bare is not None for value in report.bare.samples_ms])
-
-
-def _agreement(reports: Sequence[Report]) -> Agreement | None:
-    return reports[0].agreement
