@@ -79,7 +79,7 @@ def host(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchm
     for number in range(FRAMES):
         frame = frames[number % len(frames)]
         started = time.perf_counter()
-        backend.infer(frame)
+        backend.infer([frame])
         times.append(1e3 * (time.perf_counter() - started))
         if number in (SETTLED, FRAMES - 1):
             resident.append(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 1e6)

@@ -137,7 +137,7 @@ def _loop(backend: TensorRTBackend, what: str) -> list[Figure]:
     for number in range(LOOPS + 50):
         frame = frames[number % len(frames)]
         started = time.perf_counter()
-        backend.infer(frame)
+        backend.infer([frame])
         whole.append(1e3 * (time.perf_counter() - started))
         bare.append(backend.bare_ms(frame))
     took, alone = median(whole[50:]), median(bare[50:])

@@ -76,7 +76,7 @@ def _drive(model: str) -> tuple[Network, Drive]:
         frame = source.read()
         assert frame is not None
         frame = dataclasses.replace(frame, captured_ns=seq * 33_333_333)
-        drive.append((frame, backend.infer(frame), source.truth(frame.seq)))
+        drive.append((frame, backend.infer([frame])[0], source.truth(frame.seq)))
     backend.close()
     return Network(onnx_model.card.classes, SIZE, onnx_model.card.fit), drive
 

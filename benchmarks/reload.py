@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from benchmarks.figure import Figure
 from benchmarks.serving import MemoryCamera
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.types import Fit, Frame, Result, Segmentation, View
+from edge_segnet.core.types import Done, Fit, Frame, Result, Segmentation, View
 from edge_segnet.service.life import Daemon
 from edge_segnet.service.model import Setup
 from edge_segnet.service.reload import Origin
@@ -33,19 +34,24 @@ class OneAtATime:
     """A backend that takes its time for every frame, whoever asks."""
 
     name = "slow"
+    max_batch = 1
 
     def __init__(self, size: tuple[int, int], classes: ClassMap) -> None:
         self.input_size, self.classes = size, classes
         self._lock = threading.Lock()
 
-    def infer(self, frame: Frame) -> Segmentation:
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """Every pixel is of the first class."""
         with self._lock:
             time.sleep(INFER_S)
-        height, width = frame.image.shape[:2]
+        width, height = self.input_size
         labels = np.zeros((height, width), np.uint8)
         counts = np.bincount(labels.ravel(), minlength=len(self.classes) + 1).astype(np.int64)
-        return Segmentation(labels, counts, None, {"network": 1e3 * INFER_S}, classes=self.classes)
+        return [Segmentation(labels, counts, None, {"network": 1e3 * INFER_S}, classes=self.classes) for _ in frames]
+
+    def submit(self, frames: Sequence[Frame]) -> Done:
+        """At once."""
+        return Done(self.infer(frames))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -63,7 +63,7 @@ class Bench:
     def see(self, image: Image) -> tuple[Labels, Labels, float | None]:
         """Labels and margins at the picture's size, and how unfamiliar it is."""
         frame = Frame(fit_image(image, self.backend.input_size, self.fit), image, 0, 0, 0.0, "files")
-        found = self.backend.infer(frame)
+        found = self.backend.infer([frame])[0]
         size = frame.source_size
         assert found.margins is not None
         labels = unfit_labels(found.labels, size, len(self.classes), self.fit)

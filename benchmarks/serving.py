@@ -144,10 +144,10 @@ def bare_rate(model: str, images: Sequence[Image], seconds: float) -> float:
     """Frames per second of ``backend.infer`` alone, with the daemon's options."""
     backend = open_backend(cards.load(model), "onnx", BackendOptions())
     frames = [Frame(image, None, seq, 0, 0.0, "bare") for seq, image in enumerate(images)]
-    backend.infer(frames[0])
+    backend.infer([frames[0]])
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
-        backend.infer(frames[count % len(frames)])
+        backend.infer([frames[count % len(frames)]])
         count += 1
     rate = count / (time.perf_counter() - started)
     backend.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from edge_segnet.backends.decoded import from_head, segmentation
 from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
-from edge_segnet.core.types import Frame, Segmentation
+from edge_segnet.core.types import Done, Frame, Segmentation
 from edge_segnet.graph.head import DECODED
 
 MAX_REASON: Final = 240
@@ -62,6 +63,7 @@ class OnnxBackend:
     """The ``Backend`` of machines without a GPU."""
 
     name = "onnx"
+    max_batch = 1
 
     def __init__(self, model: CpuModel, options: CpuOptions | None = None) -> None:
         self.model_name = model.card.name
@@ -74,12 +76,19 @@ class OnnxBackend:
         self._lock = threading.Lock()
         """One frame at a time: a second would share the cores with the first, and both would be late."""
 
-    def infer(self, frame: Frame) -> Segmentation:
-        """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """Labels [H,W] and counts [C+1] of each ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
 
         Raises:
             ModelError: ONNX Runtime fails, for want of memory say.
         """
+        return [self._infer(frame) for frame in frames]
+
+    def submit(self, frames: Sequence[Frame]) -> Done:
+        """As ``infer``: the processor that would take the next frame has this one."""
+        return Done(self.infer(frames))
+
+    def _infer(self, frame: Frame) -> Segmentation:
         started = time.perf_counter()
         with self._lock:
             try:

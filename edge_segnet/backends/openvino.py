@@ -6,7 +6,7 @@ import mmap
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import cache_folder
-from edge_segnet.core.types import CpuPrecision, Frame, Segmentation
+from edge_segnet.core.types import CpuPrecision, Done, Frame, Segmentation
 from edge_segnet.graph.head import DECODED
 from edge_segnet.graph.view import first_line
 
@@ -30,6 +30,8 @@ NO_JIT: Final = "the unit forbids code made at run time (MemoryDenyWriteExecute=
 
 class OpenVinoBackend:
     """The ``Backend`` of CPUs that OpenVINO is quick on."""
+
+    max_batch = 1
 
     def __init__(self, model: CpuModel, threads: int = 0, precision: CpuPrecision = "auto") -> None:
         """Compiles for this processor; ``threads`` 0 means one per core.
@@ -53,12 +55,19 @@ class OpenVinoBackend:
         self._lock = threading.Lock()
         """Guards the request: it holds the inputs and outputs of one frame."""
 
-    def infer(self, frame: Frame) -> Segmentation:
-        """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """Labels [H,W] and counts [C+1] of each ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
 
         Raises:
             ModelError: OpenVINO fails, for want of memory say.
         """
+        return [self._infer(frame) for frame in frames]
+
+    def submit(self, frames: Sequence[Frame]) -> Done:
+        """As ``infer``: the processor that would take the next frame has this one."""
+        return Done(self.infer(frames))
+
+    def _infer(self, frame: Frame) -> Segmentation:
         started = time.perf_counter()
         with self._lock:
             try:

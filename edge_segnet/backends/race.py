@@ -77,7 +77,7 @@ def _race(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tupl
     """One after the other, and neither spins: idle threads of ONNX Runtime would slow OpenVINO by half."""
     onnx = OnnxBackend(model, CpuOptions(options.threads, spinning=False))
     image = golden_frame(model.card.size, model.card.fit)
-    seen = onnx.infer(_frame(image)).labels
+    seen = onnx.infer([_frame(image)])[0].labels
     onnx_ms = _lap_ms(onnx, image)
     if onnx_ms < WORTH_MS and precision == "auto":
         return _settled(onnx, options, model), Outcome("onnx", f"a frame takes {onnx_ms:.1f} ms, which is little")
@@ -86,7 +86,7 @@ def _race(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tupl
     except ModelError as error:
         return _settled(onnx, options, model), Outcome("onnx", f"OpenVINO can't: {error.message}")
     try:
-        alike = agreement(challenger.infer(_frame(image)).labels, seen)
+        alike = agreement(challenger.infer([_frame(image)])[0].labels, seen)
         other_ms = _lap_ms(challenger, image)
     except EdgeSegnetError as error:
         challenger.close()
@@ -113,7 +113,7 @@ def _lap_ms(backend: Backend, image: Image) -> float:
     times = []
     for _ in range(LAPS):
         started = time.perf_counter()
-        backend.infer(_frame(image))
+        backend.infer([_frame(image)])
         times.append(1e3 * (time.perf_counter() - started))
     return float(np.median(times))
 

@@ -74,7 +74,7 @@ class Segmenter:
         """
         image = fit_image(_checked(image_bgr), self.size, self._card.fit)
         self._seq += 1
-        return self._backend.infer(Frame(image, None, self._seq, time.monotonic_ns(), time.time(), "python"))
+        return self._backend.infer([Frame(image, None, self._seq, time.monotonic_ns(), time.time(), "python")])[0]
 
     def batch(self, images: Sequence[Image]) -> list[Segmentation]:
         """Segment several pictures, whatever their sizes, in their order; raises as a call does, before one runs."""

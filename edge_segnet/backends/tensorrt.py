@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,7 +19,7 @@ from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.core.margins import margin_scale
-from edge_segnet.core.types import Fit, Frame, Image, Labels, Segmentation
+from edge_segnet.core.types import Done, Fit, Frame, Image, Labels, Segmentation
 from edge_segnet.cuda.interface import Driver, Memory, MemoryKind
 from edge_segnet.engine import golden
 from edge_segnet.engine.library import find_library
@@ -97,6 +98,8 @@ class _Buffers:
 class TensorRTBackend:
     """The ``Backend`` of machines with a GPU."""
 
+    max_batch = 1
+
     def __init__(self, spec: Spec, network: Network, driver: Driver, cubin: bytes, memory: Memory = "auto") -> None:
         """Make every buffer. Takes ``network`` and ``driver`` over, and closes both.
 
@@ -139,13 +142,20 @@ class TensorRTBackend:
         self._shared_bytes = 4 * (BLOCK // 32) * (2 * classes + 4)
         self._network.bind(buffers.frame_address, buffers.logits.address)
 
-    def infer(self, frame: Frame) -> Segmentation:
-        """Labels [H,W] and counts [C+1] of ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """Labels [H,W] and counts [C+1] of each ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
 
         Raises:
             ModelError: the picture has another size.
             DeviceLost: the GPU failed; after a sticky failure every further call says so again.
         """
+        return [self._infer(frame) for frame in frames]
+
+    def submit(self, frames: Sequence[Frame]) -> Done:
+        """As ``infer``."""
+        return Done(self.infer(frames))
+
+    def _infer(self, frame: Frame) -> Segmentation:
         with self._lock:
             self._check(frame.image)
             try:
@@ -210,7 +220,7 @@ class TensorRTBackend:
             SelfTestFailed: below ``golden.LEAST_AGREEMENT``, or a logit is NaN.
         """
         image = golden.golden_frame(self.input_size, self._spec.fit)
-        found = self.infer(Frame(image, None, 0, 0, 0.0, "self-test"))
+        found = self.infer([Frame(image, None, 0, 0, 0.0, "self-test")])[0]
         agreed = golden.agreement(found.labels, labels)
         if void := int(found.counts[-1]):
             raise SelfTestFailed(

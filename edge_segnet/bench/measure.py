@@ -122,7 +122,7 @@ class Loop:
         started = time.perf_counter()
         frame = self._frames()
         captured = time.perf_counter()
-        segmentation = self._backend.infer(frame)
+        segmentation = self._backend.infer([frame])[0]
         inferred = time.perf_counter()
         self._publish(frame, segmentation)
         published = time.perf_counter()
@@ -189,5 +189,7 @@ def _overhead(overheads: Sequence[float], bare: Sequence[float], backend: str) -
 
 def agree(backend: Backend, reference: Backend, frames: Sequence[Frame]) -> Agreement:
     """Share of labels that ``backend`` and ``reference`` have in common."""
-    shares = [float((backend.infer(frame).labels == reference.infer(frame).labels).mean()) for frame in frames]
+    shares = [
+        float((backend.infer([frame])[0].labels == reference.infer([frame])[0].labels).mean()) for frame in frames
+    ]
     return Agreement(frames=len(shares), share=round(sum(shares) / len(shares), 5), worst_share=round(min(shares), 5))

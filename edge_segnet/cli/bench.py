@@ -149,7 +149,7 @@ def _measure(settings: Bench) -> Report:
     backend = opened.backend
     with contextlib.closing(backend), contextlib.closing(_Feed(settings.source, opened)) as feed:
         first = time.perf_counter()
-        require_valid(backend.infer(feed.sample[0]), backend.name)
+        require_valid(backend.infer([feed.sample[0]])[0], backend.name)
         answered = time.perf_counter()
         cold = ColdStart(
             imports_ms=round(imports_ms),

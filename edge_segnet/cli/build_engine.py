@@ -131,7 +131,7 @@ def _parse_capabilities(texts: list[str]) -> tuple[tuple[int, int], ...]:
 def _reference(model: OnnxModel, image: Image) -> Labels:
     """What the CPU sees in the stored frame."""
     backend = OnnxBackend(model)
-    labels = require_valid(backend.infer(Frame(image, None, 0, 0, 0.0, "golden")), model.card.name).labels
+    labels = require_valid(backend.infer([Frame(image, None, 0, 0, 0.0, "golden")])[0], model.card.name).labels
     backend.close()
     return labels
 

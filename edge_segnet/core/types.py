@@ -275,6 +275,25 @@ class Source(Protocol):
         ...
 
 
+class Ticket(Protocol):
+    """Frames that a backend has been given."""
+
+    def result(self) -> list[Segmentation]:
+        """Wait for them; raises what ``Backend.infer`` does. To be called once, in the order of the submissions."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """The ticket of a backend that works while it is given something."""
+
+    found: list[Segmentation]
+
+    def result(self) -> list[Segmentation]:
+        """What was found."""
+        return self.found
+
+
 @runtime_checkable
 class Backend(Protocol):
     """Runs one model; one thread at a time (a backend serialises its callers)."""
@@ -290,8 +309,17 @@ class Backend(Protocol):
     @property
     def classes(self) -> ClassMap: ...
 
-    def infer(self, frame: Frame) -> Segmentation:
-        """Segment ``frame.image``, uint8 [H,W,3] BGR at ``input_size``."""
+    @property
+    def max_batch(self) -> int:
+        """Frames that ``infer`` takes at once."""
+        ...
+
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """Segment 1..``max_batch`` frames, each ``image`` uint8 [H,W,3] BGR at ``input_size``; in their order."""
+        ...
+
+    def submit(self, frames: Sequence[Frame]) -> Ticket:
+        """As ``infer``, but it may come back before the frames are done: while one is on the GPU, another is taken."""
         ...
 
     def close(self) -> None: ...

@@ -63,9 +63,9 @@ def _run(model: Model, config: Config) -> Finding:
     frame = Frame(image, None, 0, time.monotonic_ns(), time.time(), "doctor")
     try:
         backend = open_backend(model, "onnx", BackendOptions(threads=config.threads))
-        backend.infer(frame)
+        backend.infer([frame])
         started = time.perf_counter()
-        result = require_valid(backend.infer(frame), model.card.name)
+        result = require_valid(backend.infer([frame])[0], model.card.name)
         took_ms = 1e3 * (time.perf_counter() - started)
         backend.close()
     except ModelError as error:

@@ -82,7 +82,7 @@ def evaluate(
         truth = alignment.truth[truth]
         frame = Frame(fit_image(image, backend.input_size, fit), image, seq, time.monotonic_ns(), time.time(), "files")
         started = time.perf_counter()
-        found = require_valid(backend.infer(frame), backend.name)
+        found = require_valid(backend.infer([frame])[0], backend.name)
         seconds += time.perf_counter() - started
         predicted = alignment.predicted[unfit_labels(found.labels, frame.source_size, classes, fit)]
         matrix += confusion(truth, predicted, classes)

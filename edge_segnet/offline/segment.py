@@ -127,7 +127,7 @@ def segment(
 
 
 def _infer(generation: Generation, frame: Frame, sound: Soundness) -> Result:
-    segmentation = require_valid(generation.backend.infer(frame), generation.model)
+    segmentation = require_valid(generation.backend.infer([frame])[0], generation.model)
     sound.look_for_one_class(frame, segmentation)
     age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
     return Result(frame, segmentation, generation.view, generation.backend.name, generation.model, age_ms)

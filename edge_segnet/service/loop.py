@@ -92,7 +92,7 @@ class Loop:
         now = self._now
         if frame.image.shape[1::-1] != now.backend.input_size:
             return  # captured before the network changed its size
-        segmentation = now.backend.infer(frame)
+        segmentation = now.backend.infer([frame])[0]
         if not self.soundness.takes(frame, segmentation):
             self._dropped(frame)  # counted there, not as dropped
             return

@@ -170,7 +170,7 @@ def self_test(backend: Backend) -> float:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     frame = Frame(image, None, 0, time.monotonic_ns(), time.time(), "self-test")
     started = time.perf_counter()
-    result = require_valid(backend.infer(frame), backend.name)
+    result = require_valid(backend.infer([frame])[0], backend.name)
     took_s = time.perf_counter() - started
     counted = np.bincount(result.labels.ravel(), minlength=len(backend.classes) + 1)
     if result.labels.shape != (height, width) or not np.array_equal(counted, result.counts):
@@ -229,6 +229,6 @@ def _measured_ms(backend: Backend) -> float:
     times = []
     for _ in range(TRIALS):
         started = time.perf_counter()
-        backend.infer(frame)
+        backend.infer([frame])
         times.append(1e3 * (time.perf_counter() - started))
     return float(np.median(times))

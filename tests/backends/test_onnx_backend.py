@@ -29,7 +29,7 @@ def test_labels_are_the_argmax_of_the_models_own_logits(seed: int) -> None:
     image = picture(64, 48, seed)
     session = onnxruntime.InferenceSession(made.proto.SerializeToString(), providers=["CPUExecutionProvider"])
     logits = session.run(["logits"], {"frame": image[np.newaxis]})[0][0]
-    result = OnnxBackend(made).infer(frame_of(image))
+    result = OnnxBackend(made).infer([frame_of(image)])[0]
     assert np.array_equal(result.labels, logits.argmax(axis=0))
     assert result.labels.dtype == np.uint8 and result.counts.dtype == np.int64
     assert np.array_equal(result.counts, np.bincount(logits.argmax(axis=0).ravel(), minlength=12))
@@ -40,15 +40,15 @@ def test_labels_are_the_argmax_of_the_models_own_logits(seed: int) -> None:
 
 def test_segnet_lite_at_an_odd_size() -> None:
     made = cards.attach(random_model("segnet-lite", (65, 49), classes=11), name="lite", classes=CAMVID_11)
-    result = OnnxBackend(made).infer(frame_of(picture(65, 49)))
+    result = OnnxBackend(made).infer([frame_of(picture(65, 49))])[0]
     assert result.labels.shape == (49, 65) and result.counts.sum() == 65 * 49
 
 
 def test_results_are_read_only_and_never_reused() -> None:
     backend = OnnxBackend(tiny_model())
-    first = backend.infer(frame_of(picture(64, 48, 1)))
+    first = backend.infer([frame_of(picture(64, 48, 1))])[0]
     kept = first.labels.copy()
-    backend.infer(frame_of(picture(64, 48, 2)))
+    backend.infer([frame_of(picture(64, 48, 2))])
     assert np.array_equal(first.labels, kept) and not first.labels.flags.writeable
 
 
@@ -56,7 +56,7 @@ def test_a_part_of_a_picture_is_taken_as_it_is() -> None:
     whole = picture(100, 90)
     part = whole[10:58, 20:84]
     backend = OnnxBackend(tiny_model())
-    assert np.array_equal(backend.infer(frame_of(part)).labels, backend.infer(frame_of(part.copy())).labels)
+    assert np.array_equal(backend.infer([frame_of(part)])[0].labels, backend.infer([frame_of(part.copy())])[0].labels)
 
 
 def test_it_is_a_backend() -> None:
@@ -72,5 +72,5 @@ def test_what_cannot_run_says_so(capfd: pytest.CaptureFixture[str]) -> None:
         make_session(b"nonsense", CpuOptions())
     assert "\n" not in str(caught.value) and "[ONNXRuntimeError]" not in str(caught.value)
     with pytest.raises(ModelError, match="tiny fails at 64x48"):
-        OnnxBackend(tiny_model()).infer(frame_of(picture(30, 30)))
+        OnnxBackend(tiny_model()).infer([frame_of(picture(30, 30))])
     assert capfd.readouterr().err == ""

@@ -45,7 +45,7 @@ def test_auto_warns_once_and_says_why(onnx_model: OnnxModel, caplog: pytest.LogC
     assert backend.name == "onnx"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.messages[0].startswith("warning: running on the CPU, not on TensorRT: no NVIDIA")
-    backend.infer(frame_of(picture(64, 48)))
+    backend.infer([frame_of(picture(64, 48))])
     assert len(caplog.records) == 1
 
 
@@ -114,7 +114,7 @@ def test_an_engine_file_as_the_model(onnx_model: OnnxModel, model: Path, tmp_pat
     assert described.card.classes == onnx_model.card.classes and described.card.size == (64, 48)
     frame = frame_of(picture(64, 48))
     served = open_backend(described, "onnx")  # from the model that it was built from
-    assert np.array_equal(served.infer(frame).labels, OnnxBackend(onnx_model).infer(frame).labels)
+    assert np.array_equal(served.infer([frame])[0].labels, OnnxBackend(onnx_model).infer([frame])[0].labels)
     with pytest.raises(ModelError):
         open_backend(described, "tensorrt")
 

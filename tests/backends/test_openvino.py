@@ -43,7 +43,7 @@ def lite() -> OnnxModel:
 
 def seen_by(backend: Backend) -> Segmentation:
     image = golden_frame(backend.input_size, "stretch")
-    return backend.infer(Frame(image, None, 0, time.monotonic_ns(), time.time(), "test"))
+    return backend.infer([Frame(image, None, 0, time.monotonic_ns(), time.time(), "test")])[0]
 
 
 def test_in_float32_it_sees_what_onnx_runtime_sees(lite: OnnxModel) -> None:
@@ -74,7 +74,7 @@ def test_labels_of_a_frame_are_not_written_by_the_next(lite: OnnxModel) -> None:
     first = seen_by(backend)
     kept = first.labels.copy()
     noise = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
-    backend.infer(Frame(noise, None, 1, time.monotonic_ns(), time.time(), "test"))
+    backend.infer([Frame(noise, None, 1, time.monotonic_ns(), time.time(), "test")])
     assert np.array_equal(first.labels, kept)
 
 

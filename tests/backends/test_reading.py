@@ -24,7 +24,7 @@ def test_it_is_the_model_that_is_read_here(tmp_path: Path, size: tuple[int, int]
     assert apart.card == here.card and apart.sha256 == here.sha256 and apart.path == here.path
     assert apart.graphs == {"onnxruntime": reading.graph_for(here, "onnxruntime")}
     frame = frame_of(7, size=here.card.size)
-    assert np.array_equal(OnnxBackend(apart).infer(frame).labels, OnnxBackend(here).infer(frame).labels)
+    assert np.array_equal(OnnxBackend(apart).infer([frame])[0].labels, OnnxBackend(here).infer([frame])[0].labels)
 
 
 def test_both_runtimes_may_be_asked_for(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_it_knows_a_street(lite: OnnxModel) -> None:
     for _ in range(8):
         frame = source.read(1.0)
         assert frame is not None
-        matrix += confusion(source.truth(frame.seq), backend.infer(frame).labels, 11)
+        matrix += confusion(source.truth(frame.seq), backend.infer([frame])[0].labels, 11)
     result = scores(matrix)
     assert result.global_accuracy > 0.85
     assert result.mean_iou > 0.4
@@ -64,14 +64,14 @@ def test_it_knows_when_it_does_not_know(lite: OnnxModel) -> None:
     backend = open_backend(lite, "onnx", BackendOptions())
     frame = SyntheticSource(size=lite.card.size, seed=3, paced=False).read(1.0)
     assert frame is not None
-    found = backend.infer(frame)
+    found = backend.infer([frame])[0]
     assert found.unfamiliar is not None and found.unfamiliar < 0.5 and found.valid
     assert found.uncertain is not None and found.margins is not None
     assert found.low_margin == found.uncertain.sum() / found.labels.size == (found.margins < 16).mean()
     noise = np.random.default_rng(0).integers(0, 256, frame.image.shape, np.uint8)
     strange = [np.zeros_like(frame.image), noise, np.ascontiguousarray(frame.image[::-1, ::-1])]
     for image in strange:
-        unfamiliar = backend.infer(replace(frame, image=image)).unfamiliar
+        unfamiliar = backend.infer([replace(frame, image=image)])[0].unfamiliar
         assert unfamiliar is not None and unfamiliar > 0.9
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edge_segnet.bench.compare import compare, differing_conditions
 from edge_segnet.bench.measure import Loop, replayed
 from edge_segnet.bench.report import Report, distribution, read_report
 from edge_segnet.core.errors import InputError, SettingsError
+from edge_segnet.core.types import Done, Frame, Segmentation
 from tests.backends.test_onnx_backend import frame_of
 from tests.conftest import picture
 from tests.cuda.network import fake_backend
@@ -219,11 +221,14 @@ class Slow:
         from edge_segnet.backends.onnx import OnnxBackend
 
         self._inner, self._sleep = OnnxBackend(made), time.sleep
-        self.name, self.input_size, self.classes = "onnx", made.card.size, made.card.classes
+        self.max_batch, self.name, self.input_size, self.classes = 1, "onnx", made.card.size, made.card.classes
 
-    def infer(self, frame: Any) -> Any:
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
         self._sleep(0.03)
-        return self._inner.infer(frame)
+        return self._inner.infer(frames)
+
+    def submit(self, frames: Sequence[Frame]) -> Done:
+        return Done(self.infer(frames))
 
     def close(self) -> None:
         self._inner.close()

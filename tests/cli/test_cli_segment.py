@@ -28,7 +28,7 @@ def expected_labels(model: Path, path: Path) -> Labels:
     backend = OnnxBackend(opened)
     image = read_image(path)
     frame = Frame(fit_image(image, opened.card.size), image, 0, 0, 0.0, "test")
-    return unfit_labels(backend.infer(frame).labels, frame.source_size, opened.card.classes.void)
+    return unfit_labels(backend.infer([frame])[0].labels, frame.source_size, opened.card.classes.void)
 
 
 def test_a_picture_becomes_a_picture(model: Path, photo: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def same(found: NDArray[Any] | None, wanted: NDArray[Any] | None) -> bool:
 
 
 def golden_labels(onnx_model: OnnxModel) -> Image:
-    return OnnxBackend(onnx_model).infer(frame_of(golden_frame(onnx_model.card.size, onnx_model.card.fit))).labels
+    return OnnxBackend(onnx_model).infer([frame_of(golden_frame(onnx_model.card.size, onnx_model.card.fit))])[0].labels
 
 
 @pytest.mark.parametrize("memory", ["pinned", "mapped"])
@@ -54,7 +54,7 @@ def test_labels_and_counts_are_the_cpus(memory: Memory, classes: ClassMap) -> No
     assert isinstance(backend, Backend)
     for seed in range(3):
         frame = frame_of(picture(64, 48, seed))
-        found, wanted = backend.infer(frame), cpu.infer(frame)
+        found, wanted = backend.infer([frame])[0], cpu.infer([frame])[0]
         assert np.array_equal(found.labels, wanted.labels) and np.array_equal(found.counts, wanted.counts)
         assert found.labels.dtype == np.uint8 and found.counts.dtype == np.int64
         assert same(found.uncertain, wanted.uncertain) and same(found.margins, wanted.margins)
@@ -68,8 +68,8 @@ def test_an_output_for_void_is_void_and_no_class() -> None:
     onnx_model = cards.attach(made.proto, name="tiny", classes=CAMVID_11, void_output=True)
     backend, _, _ = fake_backend(onnx_model)
     frame = frame_of(picture(64, 48, 1))
-    found, wanted = backend.infer(frame), OnnxBackend(onnx_model).infer(frame)
-    twelve = OnnxBackend(made).infer(frame)
+    found, wanted = backend.infer([frame])[0], OnnxBackend(onnx_model).infer([frame])[0]
+    twelve = OnnxBackend(made).infer([frame])[0]
     assert np.array_equal(found.labels, wanted.labels) and np.array_equal(found.labels, twelve.labels)
     assert np.array_equal(found.counts, wanted.counts) and len(found.counts) == 12
     assert found.counts[11] == twelve.counts[11] > 0 and found.valid and wanted.valid
@@ -81,7 +81,7 @@ def test_an_output_for_void_is_void_and_no_class() -> None:
 def test_an_odd_size_in_float16() -> None:
     onnx_model = cards.attach(random_model("segnet-lite", (65, 49), classes=11), name="lite", classes=CAMVID_11)
     backend, driver, network = fake_backend(onnx_model, "fp16")
-    found = backend.infer(frame_of(picture(65, 49)))
+    found = backend.infer([frame_of(picture(65, 49))])[0]
     logits = driver.at(network._logits).view(np.float16).reshape(11, 49, 65)
     wanted = decode(logits)
     assert np.array_equal(found.labels, wanted.labels) and same(found.margins, wanted.margins)
@@ -92,7 +92,7 @@ def test_an_odd_size_in_float16() -> None:
 def test_one_copy_one_wait_and_a_fixed_order() -> None:
     backend, driver, _ = fake_backend(tiny_model())
     driver.calls.clear()
-    backend.infer(frame_of(picture(64, 48)))
+    backend.infer([frame_of(picture(64, 48))])
     assert driver.calls == FRAME
 
 
@@ -100,7 +100,7 @@ def test_mapped_memory_is_not_copied() -> None:
     backend, driver, _ = fake_backend(tiny_model(), driver=FakeDriver(integrated=True))
     assert backend.memory == "mapped" and backend.provenance["memory"] == "mapped"
     driver.calls.clear()
-    backend.infer(frame_of(picture(64, 48)))
+    backend.infer([frame_of(picture(64, 48))])
     assert driver.calls.count("upload") == 0 and driver.calls.count("download") == 1  # the counts
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_allocated_in_the_loop() -> None:
     backend, driver, _ = fake_backend(tiny_model())
     made, host = driver.allocations, backend._buffers.frame.array
     for seed in range(20):
-        backend.infer(frame_of(picture(64, 48, seed)))
+        backend.infer([frame_of(picture(64, 48, seed))])
     assert driver.allocations == made and backend._buffers.frame.array is host
     with pytest.raises(AttributeError):
         backend._buffers.frame.array = host  # type: ignore[misc]  # rebinding would lose the page-locked memory
@@ -125,9 +125,9 @@ def test_nothing_is_allocated_in_the_loop() -> None:
 
 def test_results_are_read_only_and_never_reused() -> None:
     backend, _, _ = fake_backend(tiny_model(), memory="mapped")
-    first = backend.infer(frame_of(picture(64, 48, 1)))
+    first = backend.infer([frame_of(picture(64, 48, 1))])[0]
     kept, counted = first.labels.copy(), first.counts.copy()
-    backend.infer(frame_of(picture(64, 48, 2)))
+    backend.infer([frame_of(picture(64, 48, 2))])
     assert np.array_equal(first.labels, kept) and np.array_equal(first.counts, counted)
     assert not first.labels.flags.writeable
 
@@ -135,24 +135,24 @@ def test_results_are_read_only_and_never_reused() -> None:
 def test_a_part_of_a_picture_and_a_picture_of_another_size() -> None:
     backend, _, _ = fake_backend(tiny_model())
     part = picture(100, 90)[10:58, 20:84]
-    assert np.array_equal(backend.infer(frame_of(part)).labels, backend.infer(frame_of(part.copy())).labels)
+    assert np.array_equal(backend.infer([frame_of(part)])[0].labels, backend.infer([frame_of(part.copy())])[0].labels)
     for shape in ((48, 1, 3), (30, 30, 3), (1, 1, 3)):
         with pytest.raises(ModelError, match="tiny takes 64x48"):
-            backend.infer(frame_of(np.zeros(shape, np.uint8)))
+            backend.infer([frame_of(np.zeros(shape, np.uint8))])
 
 
 @pytest.mark.parametrize("call", sorted(set(FRAME)))
 def test_a_sticky_fault_is_final_and_said_again_without_the_gpu(call: str) -> None:
     backend, driver, _ = fake_backend(tiny_model())
-    backend.infer(frame_of(picture(64, 48)))
+    backend.infer([frame_of(picture(64, 48))])
     driver.fail[call] = 0, Fault(f"{call} failed: an illegal memory access was encountered", sticky=True)
     with pytest.raises(DeviceLost, match=f"{call} failed") as caught:
-        backend.infer(frame_of(picture(64, 48)))
+        backend.infer([frame_of(picture(64, 48))])
     assert caught.value.sticky and caught.value.exit_code == 6
     driver.calls.clear()
     for _ in range(2):
         with pytest.raises(DeviceLost, match=f"{call} failed"):
-            backend.infer(frame_of(picture(64, 48)))
+            backend.infer([frame_of(picture(64, 48))])
     assert driver.calls == []
     backend.close()
     assert driver.closed == 1
@@ -163,11 +163,11 @@ def test_after_a_fault_that_is_not_sticky_the_next_frame_is_right() -> None:
     backend, driver, _ = fake_backend(onnx_model)
     driver.fail["launch"] = 0, Fault("launch failed: invalid value", sticky=False)
     with pytest.raises(DeviceLost) as caught:
-        backend.infer(frame_of(picture(64, 48, 1)))
+        backend.infer([frame_of(picture(64, 48, 1))])
     assert not caught.value.sticky
     del driver.fail["launch"]
     frame = frame_of(picture(64, 48, 2))
-    assert np.array_equal(backend.infer(frame).labels, OnnxBackend(onnx_model).infer(frame).labels)
+    assert np.array_equal(backend.infer([frame])[0].labels, OnnxBackend(onnx_model).infer([frame])[0].labels)
 
 
 @pytest.mark.parametrize("call", ["device_buffer", "host_buffer", "stream", "event", "kernel"])
@@ -196,7 +196,7 @@ def test_an_output_that_nobody_writes_is_seen() -> None:
     backend, driver, network = fake_backend(onnx_model)
     driver.skip_kernel = True
     with pytest.raises(DeviceLost, match="counted 0 of 3072 pixels"):
-        backend.infer(frame_of(picture(64, 48)))
+        backend.infer([frame_of(picture(64, 48))])
     driver.skip_kernel, network.writes = False, False
     with pytest.raises(SelfTestFailed):
         backend.self_test(golden_labels(onnx_model))
@@ -206,7 +206,7 @@ def test_a_network_that_does_not_start() -> None:
     backend, _, network = fake_backend(tiny_model())
     network.refuses = True
     with pytest.raises(DeviceLost, match="could not be started"):
-        backend.infer(frame_of(picture(64, 48)))
+        backend.infer([frame_of(picture(64, 48))])
 
 
 def test_self_test() -> None:
@@ -233,7 +233,7 @@ def test_self_test_finds_nan() -> None:
     weight.ClearField("float_data")
     weight.raw_data = np.full(11, np.nan, np.float32).tobytes()
     backend, _, _ = fake_backend(onnx_model)
-    found = backend.infer(frame_of(picture(64, 48)))
+    found = backend.infer([frame_of(picture(64, 48))])[0]
     assert found.counts[-1] == 64 * 48 and (found.labels == 11).all()
     with pytest.raises(SelfTestFailed, match=r"3072 of 3072 pixels are NaN.*float16"):
         backend.self_test(np.zeros((48, 64), np.uint8))
@@ -244,11 +244,11 @@ def test_threads_take_turns() -> None:
     backend, _, _ = fake_backend(onnx_model)
     cpu = OnnxBackend(onnx_model)
     frames = [frame_of(picture(64, 48, seed)) for seed in range(4)]
-    wanted = [cpu.infer(frame).labels for frame in frames]
+    wanted = [cpu.infer([frame])[0].labels for frame in frames]
     wrong: list[int] = []
 
     def work(index: int) -> None:
-        found = [backend.infer(frames[index]).labels for _ in range(10)]
+        found = [backend.infer([frames[index]])[0].labels for _ in range(10)]
         wrong.extend(index for labels in found if not np.array_equal(labels, wanted[index]))
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
@@ -265,7 +265,7 @@ def test_closing_twice_and_using_it_after() -> None:
     backend.close()
     assert (driver.closed, network.closed) == (1, 1)
     with pytest.raises(DeviceLost, match="tiny is closed"):
-        backend.infer(frame_of(picture(64, 48)))
+        backend.infer([frame_of(picture(64, 48))])
 
 
 def test_the_bare_network_and_the_gpus_memory() -> None:
@@ -281,5 +281,5 @@ def test_a_flat_frame_does_not_overflow_float16(colour: int) -> None:
     """255 squared, three times, is past float16: local response normalisation has to stay float32."""
     onnx_model = cards.attach(random_model("segnet-basic", (64, 48), classes=11), name="basic", classes=CAMVID_11)
     backend, _, _ = fake_backend(onnx_model, "fp16")
-    found = backend.infer(frame_of(np.full((48, 64, 3), colour, np.uint8)))
+    found = backend.infer([frame_of(np.full((48, 64, 3), colour, np.uint8))])[0]
     assert found.counts[-1] == 0

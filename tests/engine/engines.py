@@ -42,7 +42,7 @@ def forge(
     """A set of engine files that are right in every formality; the plan is no plan."""
     onnx_model = cards.load(str(model))
     image = golden.golden_frame(onnx_model.card.size, onnx_model.card.fit)
-    labels = golden.encode_labels(OnnxBackend(onnx_model).infer(Frame(image, None, 0, 0, 0.0, "")).labels)
+    labels = golden.encode_labels(OnnxBackend(onnx_model).infer([Frame(image, None, 0, 0, 0.0, "")])[0].labels)
     plan, cubin = b"plan " + np.random.default_rng(0).bytes(2000), b"cubin"
     recipe = Recipe.model_validate(
         {

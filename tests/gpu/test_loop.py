@@ -46,7 +46,7 @@ def test_tensorrt(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise
     cpu = OnnxBackend(onnx_model)
     for image in street(onnx_model.card.size):
-        found, wanted = backend.infer(frame_of(image)), cpu.infer(frame_of(image))
+        found, wanted = backend.infer([frame_of(image)])[0], cpu.infer([frame_of(image)])[0]
         assert np.mean(found.labels == wanted.labels) >= 0.99
         assert found.counts.sum() == image.shape[0] * image.shape[1] and found.counts[-1] == 0
         assert min(found.stages_ms.values()) >= 0
@@ -66,6 +66,6 @@ def test_torch_in_the_place_of_tensorrt(memory: Memory, driver: PycudaDriver, cu
     spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, "fp16")
     backend, cpu = TensorRTBackend(spec, network, driver, cubin, memory), OnnxBackend(onnx_model)
     for image in street(onnx_model.card.size):
-        found, wanted = backend.infer(frame_of(image)), cpu.infer(frame_of(image))
+        found, wanted = backend.infer([frame_of(image)])[0], cpu.infer([frame_of(image)])[0]
         assert np.mean(found.labels == wanted.labels) >= 0.99 and found.counts[-1] == 0
     backend.close()

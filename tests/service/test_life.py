@@ -17,7 +17,7 @@ from edge_segnet.board.notify import Notifier
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import DeviceLost, EndOfStream, InputError, ModelError, SettingsError
-from edge_segnet.core.types import Fit, Frame, RuleShape, Segmentation
+from edge_segnet.core.types import Done, Fit, Frame, RuleShape, Segmentation
 from edge_segnet.scene.events import Event
 from edge_segnet.service.camera import Opener
 from edge_segnet.service.life import Daemon
@@ -309,10 +309,13 @@ def test_a_lost_device_ends_the_daemon(file: Path) -> None:
         lost = DeviceLost("the GPU fell off the bus")
 
         class Gone:
-            name, input_size, classes = "gone", (64, 48), CAMVID_11
+            name, input_size, classes, max_batch = "gone", (64, 48), CAMVID_11, 1
 
-            def infer(self, frame: Frame) -> Segmentation:  # noqa: ARG002 - nothing can be done with it
+            def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:  # noqa: ARG002 - nothing can be done with it
                 raise lost
+
+            def submit(self, frames: Sequence[Frame]) -> Done:
+                return Done(self.infer(frames))
 
             def close(self) -> None:
                 """Nothing is left."""

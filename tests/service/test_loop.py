@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,9 +59,9 @@ def test_skipped_is_what_the_rate_does_not_ask_for_and_late_what_the_network_mis
     assert results[-1].dropped.skipped >= 400 > 5 * results[-1].dropped.late
 
     class Slow(PlainBackend):
-        def infer(self, frame: Frame) -> Segmentation:
+        def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
             time.sleep(0.1)
-            return super().infer(frame)
+            return super().infer(frames)
 
     began = time.monotonic()
     ends = began + 0.6
@@ -201,8 +202,8 @@ def test_a_slow_rate_is_no_hang_and_another_is_taken_at_once() -> None:
 
 def test_a_backend_that_fails_ends_the_loop() -> None:
     class Failing(PlainBackend):
-        def infer(self, frame: Frame) -> Segmentation:
-            raise ModelError(f"no memory at {frame.seq}")
+        def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
+            raise ModelError(f"no memory at {frames[0].seq}")
 
     loop, _ = loop_of(ListSource([frame_of(3)]), Failing())
     with pytest.raises(ModelError, match="no memory at 3"):

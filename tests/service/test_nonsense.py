@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,8 +54,9 @@ def test_files_end_with_3_and_without_a_picture_of_nothing(tmp_path: Path, pictu
 
 def test_the_loop_publishes_none_of_it_and_counts_no_drop() -> None:
     class Sick(PlainBackend):
-        def infer(self, frame: Frame) -> Segmentation:
-            return replace(super().infer(frame), broken=frame.seq % 2)
+        def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
+            found = super().infer(frames)
+            return [replace(each, broken=frame.seq % 2) for each, frame in zip(found, frames, strict=True)]
 
     loop, results = loop_of(ListSource([frame_of(seq) for seq in range(6)]), Sick())
     loop.run()

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -45,11 +45,11 @@ class OneAtATime(PlainBackend):
         super().__init__(size)
         self._lock = threading.Lock()
 
-    def infer(self, frame: Frame) -> Segmentation:
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """Wait for the turn, then work."""
         with self._lock:
             time.sleep(INFER_S)
-            return super().infer(frame)
+            return super().infer(frames)
 
 
 class Heard:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import EndOfStream
-from edge_segnet.core.types import Drops, Frame, Origin, Result, Segmentation, View
+from edge_segnet.core.types import Done, Drops, Frame, Origin, Result, Segmentation, View
 
 SIZE = (32, 24)
 VIEW = View(CAMVID_11)
@@ -64,6 +65,7 @@ class PlainBackend:
     """Says ``seq % C`` for every pixel; ``gate`` closed keeps it inside ``infer``."""
 
     name = "double"
+    max_batch = 1
     classes = CAMVID_11
 
     def __init__(self, size: tuple[int, int] = SIZE) -> None:
@@ -73,11 +75,15 @@ class PlainBackend:
         self.seen: list[int] = []
         self.closed = False
 
-    def infer(self, frame: Frame) -> Segmentation:
+    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """As the class says."""
         self.gate.wait(20)
-        self.seen.append(frame.seq)
-        return segmentation_of(frame)
+        self.seen += [frame.seq for frame in frames]
+        return [segmentation_of(frame) for frame in frames]
+
+    def submit(self, frames: Sequence[Frame]) -> Done:
+        """At once."""
+        return Done(self.infer(frames))
 
     def close(self) -> None:
         """Remembered."""

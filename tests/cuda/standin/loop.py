@@ -57,7 +57,7 @@ class FreeNetwork(HostNetwork):
 def elsewhere(backend: TensorRTBackend, frame: Frame) -> Segmentation:
     """The same call from another thread."""
     found: list[Segmentation] = []
-    thread = threading.Thread(target=lambda: found.append(backend.infer(frame)))
+    thread = threading.Thread(target=lambda: found.append(backend.infer([frame])[0]))
     thread.start()
     thread.join()
     return found[0]
@@ -74,8 +74,8 @@ def main() -> None:
         backend = TensorRTBackend(spec, HostNetwork(onnx_model), PycudaDriver(), ELF, memory)
         for seed in range(5):
             frame = Frame(picture(64, 48, seed), None, seed, 0, 0.0, "test")
-            wanted = cpu.infer(frame)
-            for found in (backend.infer(frame), elsewhere(backend, frame)):
+            wanted = cpu.infer([frame])[0]
+            for found in (backend.infer([frame])[0], elsewhere(backend, frame)):
                 assert np.array_equal(found.labels, wanted.labels) and np.array_equal(found.counts, wanted.counts)
         closer = threading.Thread(target=backend.close)
         closer.start()
@@ -93,7 +93,7 @@ def host_ms() -> None:
     frame, times = Frame(picture(32, 32), None, 0, 0, 0.0, "test"), []
     for _ in range(5000):
         started = time.perf_counter()
-        backend.infer(frame)
+        backend.infer([frame])
         times.append(1e3 * (time.perf_counter() - started))
     print(sorted(times)[2500])  # noqa: T201
     backend.close()
