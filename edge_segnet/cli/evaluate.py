@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,11 +16,12 @@ import typer
 from rich.table import Table
 
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
+from edge_segnet.cli import comparison as comparing
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar, read_classes, renaming
 from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.errors import InputError, UsageError
+from edge_segnet.core.errors import BudgetMissed, InputError, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.data.dataset import CLASSES_FILE, find_classes
 from edge_segnet.data.labels import alignment as alignments
@@ -29,8 +31,12 @@ from edge_segnet.data.labels.survey import BANDS, band_counts
 from edge_segnet.data.masks import read_ids
 from edge_segnet.data.pairs import Pair, find_pairs
 from edge_segnet.graph import card as cards
+from edge_segnet.offline import compare as compares
 from edge_segnet.offline import evaluate as evaluating
+from edge_segnet.offline.compare import Contender
+from edge_segnet.offline.gate import check_names, judge, parse_gate
 from edge_segnet.offline.risk_curve import check_plotting, plot
+from edge_segnet.pictures.files import write_image
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +47,9 @@ class Evaluate:
     far its sureness can be trusted: calibration error, AUROC of wrong pixels by margin.
 
     Classes are matched by name: the labels' class map is --classes, or the data set's classes.yaml.
+
+    With --compare, two models on the same pictures: what changed, for which class, and whether it may be luck; exit
+    code 7 where NEW misses the --gate.
     """
 
     images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures.")]
@@ -70,11 +79,40 @@ class Evaluate:
         Path | None,
         typer.Option(metavar="ONNX", help="Write the model there, calibrated with pictures it has not learnt from."),
     ] = None
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="OLD NEW", help="Compare two models, in place of --model.")
+    ] = None
+    gate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="What NEW must reach, NEW - OLD in points: 'mean_iou >= -0.0; Pedestrian >= -0.5'."
+        ),
+    ] = None
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw the frames on which OLD and NEW differ most.")
+    ] = None
+    drives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="What names the drive in a file's name; the name without its number if left out.",
+        ),
+    ] = None
     json: Json = None
 
     def run(self) -> None:
-        """Score a model and print the scores; errors as ``evaluate.evaluate``."""
+        """Score a model and print the scores; errors as ``evaluate.evaluate`` and ``compare.compare``.
+
+        Raises:
+            UsageError: flags that don't go together, a gate that is none.
+            BudgetMissed: NEW misses the gate.
+        """
         kind = choose("--backend", self.backend, BackendKind)
+        if self.compare is not None:
+            self._compare(*self.compare, kind)
+            return
+        if self.gate is not None or self.sheet is not None or self.drives is not None:
+            raise UsageError("--gate, --sheet and --drives belong to --compare", hint="give --compare OLD NEW")
         if self.curve is not None:
             check_plotting()
         if self.calibrate is not None and self.calibrate.suffix != ".onnx":
@@ -82,10 +120,7 @@ class Evaluate:
         pairs = find_pairs(self.images, self.labels)
         opened = open_model(self.model, parse_optional(self.size), kind, BackendOptions(spinning=True))
         card, engine = opened.card, opened.backend
-        ids = Ids(self.classes, self.void, dict(map(renaming, self.merge or [])), self.drop or [])
-        alignment = _align(pairs, self.labels, card.classes, ids)
-        for note in alignment.notes:
-            logger.warning("note: %s", note)
+        alignment = self._align(pairs, card.classes)
         with progress_bar("evaluate", len(pairs)) as advance:
             evaluation = evaluating.evaluate(pairs, engine, card.fit, alignment, advance)
         engine.close()
@@ -98,6 +133,43 @@ class Evaluate:
         if self.json != "-":
             console(self.json).print(_table(evaluation, card.classes))
             console(self.json).print(_summary(evaluation, engine.name))
+
+    def _align(self, pairs: Sequence[Pair], model: ClassMap) -> Alignment:
+        ids = Ids(self.classes, self.void, dict(map(renaming, self.merge or [])), self.drop or [])
+        alignment = _align(pairs, self.labels, model, ids)
+        for note in alignment.notes:
+            logger.warning("note: %s", note)
+        return alignment
+
+    def _compare(self, old: str, new: str, kind: BackendKind) -> None:
+        if self.curve is not None or self.calibrate is not None:
+            raise UsageError("--curve and --calibrate are about one model", hint="leave --compare out")
+        bounds = [] if self.gate is None else parse_gate(self.gate)
+        pairs = find_pairs(self.images, self.labels)
+        with ExitStack() as opened:
+            models = []
+            for name in (old, new):
+                models.append(open_model(name, parse_optional(self.size), kind))
+                opened.callback(models[-1].backend.close)
+            classes = models[0].card.classes
+            alignment = self._align(pairs, classes)
+            alignments_of = (alignment, compares.as_old(alignment, models[1].card.classes, classes))
+            contenders = [
+                Contender(model.card, model.backend, model.sha256, each)
+                for model, each in zip(models, alignments_of, strict=True)
+            ]
+            check_names(bounds, compares.gate_names(classes))
+            with progress_bar("compare", len(pairs)) as advance:
+                comparison = compares.compare(pairs, contenders[0], contenders[1], self.drives, advance)
+        verdicts = judge(bounds, comparison.figures())
+        if self.sheet is not None:
+            write_image(self.sheet, comparison.sheet)
+        with json_lines(self.json) as emit:
+            emit(comparison.to_document() | {"gate": [each.to_dict() for each in verdicts]})
+        if self.json != "-":
+            comparing.show(comparison, verdicts, console(self.json))
+        if missed := [str(each) for each in verdicts if not each.met]:
+            raise BudgetMissed(f"{new} misses the gate: {'; '.join(missed)}", hint=f"keep {old}, or change --gate")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from edge_segnet.core.errors import InputError
 from edge_segnet.core.reliability import Tally, tally
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.stats import Scores, confusion, scores
-from edge_segnet.core.types import Backend, Fit, Frame
+from edge_segnet.core.types import Backend, Fit, Frame, Image, Labels
 from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import Pair
 from edge_segnet.graph.card import ModelCard
@@ -79,18 +79,44 @@ def evaluate(
     seconds = 0.0
     for seq, pair in enumerate(pairs):
         image, truth = pair.read(alignment.count, alignment.void)
-        truth = alignment.truth[truth]
-        frame = Frame(fit_image(image, backend.input_size, fit), image, seq, time.monotonic_ns(), time.time(), "files")
-        started = time.perf_counter()
-        found = require_valid(backend.infer([frame])[0], backend.name)
-        seconds += time.perf_counter() - started
-        predicted = alignment.predicted[unfit_labels(found.labels, frame.source_size, classes, fit)]
-        matrix += confusion(truth, predicted, classes)
-        if found.margins is not None:
-            sureness += tally(truth, predicted, unfit_labels(found.margins, frame.source_size, 0, fit), classes)
-        winning += [] if found.winning is None else [found.winning]
+        scored = score(image, truth, seq, backend, fit, alignment)
+        seconds += scored.seconds
+        matrix += scored.matrix
+        sureness += scored.sureness
+        winning += [] if scored.winning is None else [scored.winning]
         advance()
     return Evaluation(scores(matrix), matrix, sureness, np.array(winning), len(pairs), seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a model made of one picture: ``truth`` and ``labels`` uint8 [H,W] at label size, in the alignment's ids;
+    the rest as ``Evaluation`` sums it up.
+    """
+
+    truth: Labels
+    labels: Labels
+    matrix: NDArray[np.int64]
+    sureness: Tally
+    winning: float | None
+    seconds: float
+
+
+def score(image: Image, truth: Labels, seq: int, backend: Backend, fit: Fit, alignment: Alignment) -> Scored:
+    """Segment a picture uint8 [H,W,3] and hold it against its labels uint8 [H,W], as ``Pair.read`` gives both; raises
+    ModelError.
+    """
+    classes = len(backend.classes)
+    truth = alignment.truth[truth]
+    frame = Frame(fit_image(image, backend.input_size, fit), image, seq, time.monotonic_ns(), time.time(), "files")
+    started = time.perf_counter()
+    found = require_valid(backend.infer([frame])[0], backend.name)
+    seconds = time.perf_counter() - started
+    labels = alignment.predicted[unfit_labels(found.labels, frame.source_size, classes, fit)]
+    sureness = Tally(np.zeros((256, 2), np.int64))
+    if found.margins is not None:
+        sureness = tally(truth, labels, unfit_labels(found.margins, frame.source_size, 0, fit), classes)
+    return Scored(truth, labels, confusion(truth, labels, classes), sureness, found.winning, seconds)
 
 
 def calibrate(evaluation: Evaluation, card: ModelCard, weights: str, where: str) -> Calibration:
