@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -199,7 +199,7 @@ def _prepare(request: Train, classes: ClassMap, began: float) -> Trainer:
         filled = load_encoder(network, request.encoder_weights)
         logger.info("%d encoder convolutions from %s", filled, request.encoder_weights)
     if request.init is not None:
-        _start_from(network, request.init, classes, train, plan)
+        plan = replace(plan, start=_start_from(network, request.init, classes, train, plan))
     trainer = Trainer(network, (train, val), plan, _device(request.device), began)
     logger.info(
         "%s, %d classes, %d training and %d validation pairs, on %s",
@@ -241,7 +241,8 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, plan: Plan) -> None:
+def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, plan: Plan) -> float:
+    """Fill the network; gives where on the schedule of learning rates its training was broken off, else 0."""
     import torch
     from onnx import numpy_helper
 
@@ -256,7 +257,15 @@ def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, pla
     batches = sample_batches(train, plan.size, plan.batch, CALIBRATION_BATCHES)
     with torch.no_grad():
         unfold(network, arrays, batches)
-    logger.info("starting from %s", init)
+    position = _position(model.card.provenance.get("position"))
+    rest = f", at {100 * position:.0f} % of the schedule, where its training stopped" if position else ""
+    logger.info("starting from %s%s", init, rest)
+    return position
+
+
+def _position(recorded: Any) -> float:
+    """A finished schedule begins anew."""
+    return float(recorded) if isinstance(recorded, int | float) and 0.0 < recorded < 1.0 else 0.0
 
 
 def _report(progress: Progress, advance: Any) -> None:
@@ -287,6 +296,7 @@ def _export(request: Train, classes: ClassMap, trainer: Trainer) -> None:
         "init": request.init or "",
         "encoder_weights": request.encoder_weights.name if request.encoder_weights else "",
         "steps": best["step"],
+        "position": trainer.position_at(best["done"]),
         "batch": request.batch,
         "synthetic": request.synthetic,
         "rate": request.rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from edge_segnet.core.errors import OutputError
 from edge_segnet.core.types import Image, Labels
 from edge_segnet.data.pairs import Pair
 from edge_segnet.pictures.shape import fit_image
 from edge_segnet.street import Street
 from edge_segnet.train.augment import Recipe, View, paste, spoil, warp
+from edge_segnet.train.store import Store
 
-CACHE_BYTES = 2 << 30
-"""Decoded pairs are kept up to this size; CamVid needs 0.3 GB."""
-
+logger = logging.getLogger(__name__)
 
 STREETS = 8
 """Rendered streets to draw from; each costs its textures once per loader process."""
@@ -29,12 +30,11 @@ STREET_LENGTH = 100_000
 
 
 class Pairs:
-    """Labelled pictures of two folders, decoded once while they fit into the cache."""
+    """Labelled pictures of two folders."""
 
     def __init__(self, pairs: Sequence[Pair], classes: int, void: int) -> None:
         self._pairs, self._classes, self._void = pairs, classes, void
-        self._cache: dict[int, tuple[Image, Labels]] = {}
-        self._free = CACHE_BYTES
+        self._store: Store | None = None
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -44,15 +44,23 @@ class Pairs:
         """The files."""
         return self._pairs
 
+    def decode(self) -> None:
+        """Decode all files once, for every reader from here on, loader processes included. Where there is no room for
+        that (a warning says so), each is decoded whenever it is read.
+
+        Raises:
+            InputError: as ``Pair.read``.
+        """
+        try:
+            self._store = Store(pair.read(self._classes, self._void) for pair in self._pairs)
+        except OutputError as error:
+            logger.warning("warning: %s; they are decoded again and again", error)
+
     def read(self, index: int) -> tuple[Image, Labels]:
         """Picture and labels (void is id C) of pair ``index``; raises InputError as ``Pair.read``."""
-        if (known := self._cache.get(index)) is not None:
-            return known
-        image, labels = self._pairs[index].read(self._classes, self._void)
-        if image.nbytes + labels.nbytes <= self._free:
-            self._free -= image.nbytes + labels.nbytes
-            self._cache[index] = image, labels
-        return image, labels
+        if self._store is not None:
+            return self._store.read(index)
+        return self._pairs[index].read(self._classes, self._void)
 
 
 @dataclass(frozen=True)

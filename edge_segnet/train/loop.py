@@ -51,6 +51,8 @@ class Plan:
     average: float = 0.998
     synthetic: float = 0.0
     seed: int = 0
+    start: float = 0.0
+    """Where on the learning rate's schedule the run begins, 0..1: the start weights were taken from there."""
     validations: int = 25
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -93,6 +95,8 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(_groups(network, plan), lr=plan.rate)
         self._precision = _amp_dtype(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
+        for each in pairs:
+            each.decode()
         counted = count_classes(self._train, self.classes)
         self._rare = rare_classes(counted[0])
         self._weights = torch.from_numpy(class_weights(*counted, plan.balance)).to(device)
@@ -158,6 +162,12 @@ class Trainer:
         """Share of the plan that is done, 0..1."""
         return self.budget.done(self.step, len(self._val))
 
+    def position_at(self, done: float) -> float:
+        """Where on the schedule of learning rates the run stands when that share of it is done, 0..1: the model file
+        records it, so that ``--init`` goes on there.
+        """
+        return self.plan.start + (1.0 - self.plan.start) * done
+
     def _try_validation(self) -> None:
         """Two pictures, the second timed: what the last validation will take."""
         self.evaluate(self.average, 1)
@@ -180,7 +190,7 @@ class Trainer:
     def _step(self, images: Tensor, labels: Tensor) -> float:
         self.network.train()
         for group in self._optimiser.param_groups:
-            group["lr"] = group["peak"] * _schedule(self.done, self.plan.warmup)
+            group["lr"] = group["peak"] * _schedule(self.position_at(self.done), self.plan.warmup)
         images = images.to(self.device, memory_format=torch.channels_last)
         labels = labels.to(self.device)
         with self._autocast():

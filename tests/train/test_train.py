@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -173,6 +174,30 @@ def test_stream_is_random_access_and_reproducible(folders: tuple[Path, Path]) ->
         assert int(labels.max()) <= 11
 
 
+def test_decoded_pairs_are_one_file_in_memory(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs, plain = (Pairs(find_pairs(*folders), 11, 11) for _ in range(2))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pairs.decode()
+    for index in range(len(pairs)):
+        for decoded, read in zip(pairs.read(index), plain.read(index), strict=True):
+            assert np.array_equal(decoded, read)
+    mapped = pairs.read(0)[0]
+    assert not mapped.flags.owndata and not mapped.flags.writeable
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        plain.decode()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "decoded again and again" in caplog.text
+    assert np.array_equal(plain.read(1)[1], pairs.read(1)[1])
+
+
 def test_augmentation_keeps_picture_and_labels_together() -> None:
     labels = np.zeros((60, 80), np.uint8)
     labels[20:40, 30:60] = 3
@@ -309,8 +334,15 @@ def test_an_interrupted_run_says_how_to_go_on_and_can_be_finished(
     finish = _train(out, folders, "--epochs", "40", "--finish")
     done = subprocess.run(finish, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "finishing" in done.stderr and cards.load(str(out)).card.provenance["steps"] > 0
+    provenance = cards.load(str(out)).card.provenance
+    assert "finishing" in done.stderr and provenance["steps"] > 0
+    assert 0.0 < provenance["position"] < 1.0
     assert checkpoint.read_bytes() == before  # finishing takes no step
+    more = _train(tmp_path / "more.onnx", folders, "--epochs", "0.5", "--init", str(out))
+    done = subprocess.run(more, capture_output=True, text=True, check=False)
+    assert f"at {100 * provenance['position']:.0f} % of the schedule" in done.stderr
+    again = cards.load(str(tmp_path / "more.onnx")).card.provenance
+    assert again["position"] == pytest.approx(1.0)
     none = _train(tmp_path / "other.onnx", folders, "--epochs", "40", "--finish")
     done = subprocess.run(none, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "--finish: there is no" in done.stderr
