@@ -34,16 +34,23 @@ class Pair:
             raise InputError(
                 f"{self.image} and {self.labels} differ in size: {sizes}", hint="labels need their picture's size"
             )
-        present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-        unknown = [int(value) for value in present if value >= classes and value != void]
-        if unknown:
-            raise InputError(
-                f"{self.labels}: label value {_some(unknown)} is no class (0 to {classes - 1}) and not void ({void})",
-                hint="check --classes and --void",
-            )
-        if void != classes:
-            labels = np.where(labels == void, np.uint8(classes), labels)
-        return image, labels
+        return image, with_void(labels, classes, void, str(self.labels))
+
+
+def with_void(labels: Labels, classes: int, void: int, name: str) -> Labels:
+    """Labels uint8 [H,W] with void as id ``classes``; ``name`` stands for them in errors.
+
+    Raises:
+        InputError: a value is neither a class nor ``void``.
+    """
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    unknown = [int(value) for value in present if value >= classes and value != void]
+    if unknown:
+        raise InputError(
+            f"{name}: label value {_some(unknown)} is no class (0 to {classes - 1}) and not void ({void})",
+            hint="check --classes and --void",
+        )
+    return labels if void == classes else np.where(labels == void, np.uint8(classes), labels)
 
 
 @dataclass(frozen=True)

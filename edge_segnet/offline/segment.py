@@ -251,7 +251,7 @@ def _job(source: Input, out: Path, style: RenderStyle, single: bool) -> Job:
     needs = "" if single else "several inputs need"
     if source.kind == "images":
         needs = needs or ("a folder of pictures becomes" if is_folder else "several pictures need")
-    if source.kind in ("video", "camera", "synthetic") and style.visual in RAW:
+    if source.kind not in ("image", "images") and style.visual in RAW:
         needs = needs or "a video's label images, loss-free, become"
     if names_file and needs:
         raise UsageError(f"-o {out}: {needs} a folder", hint=f"use -o {out.with_suffix('')}")

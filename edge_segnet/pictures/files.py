@@ -49,8 +49,9 @@ def decode_labels(contents: bytes, path: Path) -> Labels:
     """Of a label PNG that was read already, uint8 [H,W] ids; of a palette PNG (CVAT, VOC) the palette's indices.
 
     Raises:
-        InputError: it holds colours where ids are expected; ``path`` names it.
+        InputError: it is not whole, or holds colours where ids are expected; ``path`` names it.
     """
+    _require_whole(path, contents)
     labels = _stored(contents, path)
     if labels.dtype != np.uint8 or labels.ndim != 2:
         kind = f"{labels.dtype} {'x'.join(map(str, labels.shape))}"
@@ -88,17 +89,26 @@ def _read(path: Path) -> bytes:
         data = read_file(path, MAX_BYTES)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    _require_whole(path, data)
+    return data
+
+
+def _require_whole(path: Path, data: bytes) -> None:
     if wrong := fault(data):
         raise InputError(f"{path}: {wrong}", hint="copy or download it again")
     width, height = size_of(data) or (0, 0)
     if width * height > MAX_PIXELS:
         words = f"{width}x{height} pixels are more than {MAX_PIXELS / 1e6:g} million"
         raise InputError(f"{path}: {words}", hint=f"shrink it, or raise the limit: {LIMIT}={width * height}")
-    return data
 
 
 def decode_image(contents: bytes, name: str) -> Image:
-    """A colour picture that was read already; ``name`` stands for it in errors. Raises InputError."""
+    """A colour picture that was read already, uint8 [H,W,3] BGR; ``name`` stands for it in errors.
+
+    Raises:
+        InputError: it is no picture, or not a whole one.
+    """
+    _require_whole(Path(name), contents)
     return np.ascontiguousarray(_decode(Path(name), contents, cv2.IMREAD_COLOR))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from edge_segnet.core import uris
 from edge_segnet.core.errors import InputError, UsageError
+from edge_segnet.core.files import open_file
 from edge_segnet.core.types import Fit
 from edge_segnet.core.uris import SourceUri
 from edge_segnet.pictures.listing import files_in, is_picture, sort_out
@@ -18,7 +20,9 @@ from edge_segnet.sources.live import FrameFormat, LiveSource, Terms
 if TYPE_CHECKING:
     from edge_segnet.settings.schema import CameraConfig
 
-Kind = Literal["image", "images", "video", "camera", "synthetic"]
+Kind = Literal["image", "images", "video", "recording", "camera", "synthetic"]
+MCAP: Final = b"\x89MCAP0\r\n"
+_TOPIC: Final = "?topic="
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,20 @@ class Input:
     usb: SourceUri | None = None
     fps: float = 30.0
     seed: int = 0
+    topic: str | None = None
+    """Of a recording; None: its only camera's."""
 
 
 def describe(uri: str) -> Input:
-    """Understand an INPUT: a picture, a folder or glob of pictures, a video file, a camera index, synthetic://drive.
+    """Understand an INPUT: a picture, a folder or glob of pictures, a video file, a recording (``drive.mcap``, or
+    ``drive.mcap?topic=/front/image``), a camera index, synthetic://drive.
 
     Raises:
         InputError: nothing is there, or the folder has no pictures.
         UsageError: an unknown scheme or parameter.
     """
-    path = Path(uri)
+    file, topic = split_topic(uri)
+    path = Path(file)
     source = uris.SourceUri(uri, "path", path=uri) if uri and is_there(path) else uris.parse(uri)
     match source.kind:
         case "v4l2":
@@ -60,7 +68,27 @@ def describe(uri: str) -> Input:
         if any(mark in uri for mark in "*?["):
             return _matches(uri)
         raise InputError(f"{uri}: no such file or folder")
+    if topic is not None or is_recording(path):
+        return Input(uri, "recording", files=(path,), topic=topic)
     return Input(uri, "image" if is_picture(path) else "video", files=(path,))
+
+
+def split_topic(uri: str) -> tuple[str, str | None]:
+    """``drive.mcap?topic=/front/image`` -> the file and the topic; a file of that very name is that file."""
+    file, mark, topic = uri.rpartition(_TOPIC)
+    return (file, topic) if mark and file and topic and not is_there(Path(uri)) else (uri, None)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file is an MCAP recording, by its first bytes, or by its name where it is too short or can't be read:
+    who reads it has the better words.
+    """
+    try:
+        with open_file(path) as file:
+            head = file.read(len(MCAP))
+    except OSError:
+        head = b""
+    return head == MCAP or (path.suffix.lower() == ".mcap" and MCAP.startswith(head))
 
 
 def is_there(path: Path) -> bool:
@@ -103,6 +131,8 @@ def open_source(
             from edge_segnet.sources.video_file import VideoFile
 
             return VideoFile(source.files[0], size, fit, camera)
+        case "recording":
+            return open_recording(source.files[0], source.topic, size, fit, camera)
         case "camera":
             from edge_segnet.sources.opencv import UsbSource
 
@@ -112,6 +142,22 @@ def open_source(
             from edge_segnet.sources.synthetic import SyntheticSource
 
             return SyntheticSource(size=size, fps=source.fps, seed=source.seed, paced=paced, camera=camera)
+
+
+def open_recording(
+    path: Path, topic: str | None, size: tuple[int, int], fit: Fit = "stretch", camera: str = "recording"
+) -> FiniteSource:
+    """Open a recording; raises InputError, or UsageError where the extra is not installed."""
+    require_mcap()
+    from edge_segnet.sources.recordings import RecordingSource
+
+    return RecordingSource(path, topic, size, fit, camera)
+
+
+def require_mcap() -> None:
+    """Raises UsageError where recordings can't be read."""
+    if find_spec("mcap") is None:
+        raise UsageError("recordings need mcap", hint="pip install 'edge-segnet[recording]'")
 
 
 def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit = "stretch") -> LiveSource:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from mcap.records import Channel, Chunk, Metadata, Schema
 from mcap.records import Message as Record
-from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC, Writer
 
 from edge_segnet.core.files import written_beside
 from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.messages import Message, Topic
+from edge_segnet.sources.mcap_records import records, unpack
 
 logger = logging.getLogger(__name__)
 CHUNK: Final = 1 << 20
 """Bytes, uncompressed; a chunk also ends with every ``flush``."""
-MAX_RECORD: Final = 256 << 20
-"""Bytes: a chunk has ``CHUNK`` and one message more, the largest of which is a camera's picture."""
 
 
 class McapFile:
@@ -143,33 +141,23 @@ def _copy(file: Any, writer: Any) -> int:
     count = 0
     writer.start(profile="", library="edge-segnet")
     try:
-        for record in _records(file):
-            match record:
-                case Schema():
-                    schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
-                case Channel():
-                    schema = schemas[record.schema_id]
-                    channels[record.id] = writer.register_channel(record.topic, record.message_encoding, schema)
-                case Record():
-                    channel = channels[record.channel_id]
-                    writer.add_message(channel, record.log_time, record.data, record.publish_time, record.sequence)
-                    count += 1
-                case Metadata():
-                    writer.add_metadata(record.name, record.metadata)
+        for outer in records(file):
+            for record in unpack(outer) if isinstance(outer, Chunk) else (outer,):
+                match record:
+                    case Schema():
+                        schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
+                    case Channel():
+                        schema = schemas[record.schema_id]
+                        channels[record.id] = writer.register_channel(record.topic, record.message_encoding, schema)
+                    case Record():
+                        channel = channels[record.channel_id]
+                        writer.add_message(channel, record.log_time, record.data, record.publish_time, record.sequence)
+                        count += 1
+                    case Metadata():
+                        writer.add_metadata(record.name, record.metadata)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - the reader raises whatever damaged bytes make of it
         logger.debug("the recording breaks off: %s", error)
     writer.finish()
     return count
-
-
-def _records(file: Any) -> Iterator[Any]:
-    """As the reader gives them, but without believing what the file says of its sizes."""
-    for record in StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=MAX_RECORD).records:
-        if not isinstance(record, Chunk):
-            yield record
-        elif record.compression != "zstd" or record.uncompressed_size > MAX_RECORD:
-            raise ValueError(f"a chunk of {record.uncompressed_size} bytes ({record.compression}) is none of ours")
-        else:
-            yield from breakup_chunk(record, validate_crc=True)

@@ -1,0 +1,99 @@
+"""A recording's pictures with their labels: label images in a folder, or another recording's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
+from edge_segnet.core.types import Frame, Image, Labels
+from edge_segnet.data.masks import read_ids
+from edge_segnet.data.pairs import with_void
+from edge_segnet.pictures.listing import pictures_in
+from edge_segnet.sources import FiniteSource, Input, open_source, require_mcap, split_topic
+
+_SIZE = (16, 16)
+"""(width, height) of the small picture that nobody looks at."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedPair:
+    """A picture uint8 [H,W,3] BGR and its labels uint8 [h,w], maybe of another size."""
+
+    image: Image
+    labels: Labels
+    name: str
+
+    def read(self, classes: int, void: int) -> tuple[Image, Labels]:
+        """As ``pairs.Pair.read``, but the sizes may differ."""
+        return self.image, with_void(self.labels, classes, void, self.name)
+
+
+def recorded_pairs(images: Input, labels: Path) -> Iterator[RecordedPair]:
+    """Pairs in the recording's order, pictures without labels left out.
+
+    ``labels``: a folder of label images called by the pictures' numbers (``000012.png``, as ``segment`` and ``label``
+    write them), or a recording, whose labels are matched by time, to half the pictures' period.
+
+    Raises:
+        InputError: something can't be read, or not one picture has labels.
+    """
+    count = 0
+    with closing(open_source(images, _SIZE)) as source:
+        labelled = _Numbered(labels) if labels.is_dir() else _Timed(labels, 0.5 / source.fps)
+        while (frame := _next(source)) is not None:
+            found = labelled.of(frame)
+            if found is not None:
+                count += 1
+                assert frame.original is not None
+                yield RecordedPair(frame.original, found, f"{labels}: the labels of picture {frame.seq}")
+    if not count:
+        hint = "labels are called by the pictures' numbers, 000012.png, or have the pictures' times"
+        raise InputError(f"{labels}: no labels of any picture of {images.uri}", hint=hint)
+
+
+def _next(source: FiniteSource) -> Frame | None:
+    """None: that was the last one."""
+    try:
+        return source.read()
+    except EndOfStream:
+        return None
+    except BadFrame as error:
+        raise InputError(error.message, hint=error.hint) from error
+
+
+class _Numbered:
+    """Label images in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {int(path.stem): path for path in pictures_in(folder) if path.stem.isdecimal()}
+
+    def of(self, frame: Frame) -> Labels | None:
+        """A picture's labels, by its number."""
+        path = self._files.get(frame.seq)
+        return None if path is None else read_ids(path)
+
+
+class _Timed:
+    """Labels of a recording."""
+
+    def __init__(self, uri: Path, apart_s: float) -> None:
+        """``apart_s``: how far apart a picture and its labels may be."""
+        require_mcap()
+        from edge_segnet.sources.recordings import label_images
+
+        file, topic = split_topic(str(uri))
+        self._coming = label_images(Path(file), topic)
+        self._apart_s = apart_s
+        self._waiting: tuple[int, Labels] | None = next(self._coming, None)
+
+    def of(self, frame: Frame) -> Labels | None:
+        """A picture's labels, by its time."""
+        while self._waiting is not None and self._waiting[0] / 1e9 < frame.captured_at - self._apart_s:
+            self._waiting = next(self._coming, None)
+        if self._waiting is None or self._waiting[0] / 1e9 > frame.captured_at + self._apart_s:
+            return None
+        found, self._waiting = self._waiting[1], next(self._coming, None)
+        return found

@@ -1,0 +1,211 @@
+"""What is in a recording: its topics with pictures, how many, and where in the file. By its index where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
+from mcap.reader import SeekingReader
+from mcap.records import Channel, Chunk, ChunkIndex, Header, Message, MessageIndex, Schema
+
+from edge_segnet.core.errors import InputError
+from edge_segnet.core.files import open_file
+from edge_segnet.sources.image_messages import is_image
+from edge_segnet.sources.mcap_records import MAX_RECORD, BadChunk, records, unpack
+
+OURS: Final = "edge-segnet"
+LABELS: Final = ("labels", "mask")
+MADE: Final = ("overlay", "snapshot", *LABELS)
+"""Last words of topics in our own files that are no camera's."""
+
+
+@dataclass(frozen=True)
+class ImageTopic:
+    """A stream of pictures. ``channels``: its ids in the file. ``camera``: what a camera saw, nothing drawn by us."""
+
+    name: str
+    schema: str
+    encoding: str
+    channels: frozenset[int]
+    count: int
+    camera: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """``chunks``: where messages stand, in the file's order; None without an index, then a reader begins at the
+    beginning. ``definitions``: schemas and channels of the index. ``seconds`` from the first message to the last.
+    """
+
+    path: Path
+    topics: tuple[ImageTopic, ...]
+    chunks: tuple[ChunkIndex, ...] | None = None
+    definitions: tuple[Schema | Channel, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def cameras(self) -> tuple[ImageTopic, ...]:
+        """Topics that are worth to be segmented."""
+        return tuple(topic for topic in self.topics if topic.camera)
+
+    def labels_topic(self, name: str | None) -> ImageTopic:
+        """The one of that name; None: the only one with class ids, by the last word of its name, or the only one at
+        all. Raises InputError as ``topic``.
+        """
+        found = [topic for word in LABELS for topic in self.topics if topic.name.rpartition("/")[2] == word]
+        if name is None and found and len({topic.name.rpartition("/")[0] for topic in found}) == 1:
+            return found[0]
+        return self.topics[0] if name is None and len(self.topics) == 1 else self.topic(name)
+
+    def topic(self, name: str | None) -> ImageTopic:
+        """The one of that name; None: the only camera's.
+
+        Raises:
+            InputError: there is none, or more than one.
+        """
+        names = ", ".join(topic.name for topic in self.topics) or "none"
+        if name is None:
+            if len(self.cameras) == 1:
+                return self.cameras[0]
+            if not self.cameras:
+                hint = "pictures are foxglove.CompressedImage, CompressedVideo, RawImage, sensor_msgs/Image"
+                raise InputError(f"{self.path}: no topic with a camera's pictures", hint=hint)
+            first = self.cameras[0].name
+            what = f"{self.path}: {len(self.cameras)} cameras ({names})"
+            raise InputError(what, hint=f"name one: '{self.path}?topic={first}'")
+        found = next((topic for topic in self.topics if topic.name == name), None)
+        if found is None:
+            raise InputError(f"{self.path}: no pictures on a topic {name}", hint=f"topics with pictures: {names}")
+        return found
+
+
+def read_outline(path: Path) -> Outline:
+    """Look at a recording.
+
+    Raises:
+        InputError: it can't be read, is no MCAP file, or is empty.
+    """
+    try:
+        with open_file(path) as file:
+            head = file.read(8)
+            if not head:
+                raise InputError(f"{path}: the file is empty", hint="copy or record it again")
+            found = _indexed(file) or _scanned(file, path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", hint="check the file and its rights") from error
+    return found.outline(path)
+
+
+@dataclass
+class _Found:
+    ours: bool = False
+    schemas: dict[int, Schema] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    chunks: tuple[ChunkIndex, ...] | None = None
+    times: tuple[int, int] | None = None
+
+    def take(self, record: Any) -> None:
+        """A record of any kind."""
+        match record:
+            case Header():
+                self.ours = record.library == OURS
+            case Schema():
+                self.schemas[record.id] = record
+            case Channel():
+                self.channels[record.id] = record
+            case Message():
+                self.counts[record.channel_id] = self.counts.get(record.channel_id, 0) + 1
+                first, last = self.times or (record.log_time, record.log_time)
+                self.times = min(first, record.log_time), max(last, record.log_time)
+
+    def outline(self, path: Path) -> Outline:
+        """Channels of the same topic are one."""
+        ids: dict[tuple[str, str, str], set[int]] = {}
+        for number, channel in self.channels.items():
+            schema = self.schemas.get(channel.schema_id)
+            if schema is not None and is_image(schema.name):
+                ids.setdefault((channel.topic, schema.name, channel.message_encoding), set()).add(number)
+        topics = [
+            ImageTopic(*key, frozenset(found), sum(self.counts.get(n, 0) for n in found), self._is_camera(key[0]))
+            for key, found in ids.items()
+        ]
+        start, end = self.times or (0, 0)
+        definitions = (*self.schemas.values(), *self.channels.values())
+        return Outline(path, tuple(topics), self.chunks, definitions, (end - start) / 1e9)
+
+    def _is_camera(self, topic: str) -> bool:
+        return not (self.ours and topic.rpartition("/")[2] in MADE)
+
+
+def _indexed(file: BinaryIO) -> _Found | None:
+    """By the index at the end; None: there is none, or not the whole of it."""
+    file.seek(0)
+    try:
+        reader = SeekingReader(file, record_size_limit=MAX_RECORD)
+        summary, head = reader.get_summary(), reader.get_header()
+    except Exception:  # noqa: BLE001 - the reader raises what damaged bytes make of it; a disk fails again
+        return None
+    if summary is None or summary.statistics is None or not summary.channels:
+        return None
+    told = summary.statistics
+    chunks = tuple(sorted(summary.chunk_indexes, key=lambda chunk: chunk.chunk_start_offset))
+    complete = len(chunks) == told.chunk_count > 0 and all(chunk.message_index_offsets for chunk in chunks)
+    times = (told.message_start_time, told.message_end_time)
+    counts = dict(told.channel_message_counts)
+    index = chunks if complete else None
+    return _Found(head.library == OURS, summary.schemas, summary.channels, counts, index, times)
+
+
+def _scanned(file: BinaryIO, path: Path) -> _Found:
+    """By reading it to where it breaks off."""
+    found, seen = _Found(), 0
+    file.seek(0)
+    try:
+        for record in records(file):
+            seen += 1
+            for inner in _inside(record):
+                found.take(inner)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        if not seen:
+            raise InputError(f"{path}: not an MCAP file that can be read", hint="copy or record it again") from error
+    return found
+
+
+def _inside(record: Any) -> list[Any]:
+    if not isinstance(record, Chunk):
+        return [record]
+    try:
+        return unpack(record)
+    except BadChunk:
+        return []
+
+
+def times_in(file: BinaryIO, chunk: ChunkIndex, topic: ImageTopic) -> list[int]:
+    """Nanoseconds of a topic's messages in a chunk, in their order there, by the message index; raises OSError.
+
+    Raises:
+        InputError: the index is damaged.
+    """
+    found: list[tuple[int, int]] = []
+    for channel in topic.channels:
+        offset = chunk.message_index_offsets.get(channel)
+        if offset is None:
+            continue
+        file.seek(offset)
+        stream = ReadDataStream(file)
+        try:
+            code, length = stream.read1(), stream.read8()
+            if code != Opcode.MESSAGE_INDEX or length > MAX_RECORD:
+                raise ValueError("no message index")
+            found += [(at, time) for time, at in MessageIndex.read(stream).records]
+        except OSError:
+            raise
+        except Exception as error:
+            raise InputError(f"the index of the recording is damaged ({error})") from error
+    return [time for _, time in sorted(found)]
