@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -28,8 +28,8 @@ from edge_segnet.data.labels import alignment as alignments
 from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.labels.shift import find_shift
 from edge_segnet.data.labels.survey import BANDS, band_counts
-from edge_segnet.data.masks import read_ids
-from edge_segnet.data.pairs import Pair, find_pairs
+from edge_segnet.data.pairs import find_pairs
+from edge_segnet.data.recorded import Truth, find_truth, of_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.offline import compare as compares
 from edge_segnet.offline import evaluate as evaluating
@@ -52,8 +52,10 @@ class Evaluate:
     code 7 where NEW misses the --gate.
     """
 
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures.")]
-    labels: Annotated[Path, typer.Option(metavar="DIR", help="Folder of label PNGs of the same names.")]
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures, or a recording (drive.mcap).")]
+    labels: Annotated[
+        Path, typer.Option(metavar="DIR", help="Label PNGs of the same names or numbers, or a recording with labels.")
+    ]
     model: Model = "segnet-lite"
     backend: BackendName = "auto"
     size: Size = None
@@ -117,12 +119,12 @@ class Evaluate:
             check_plotting()
         if self.calibrate is not None and self.calibrate.suffix != ".onnx":
             raise UsageError(f"--calibrate {self.calibrate}: a model file ends in .onnx")
-        pairs = find_pairs(self.images, self.labels)
+        truth = find_truth(self.images, self.labels)
         opened = open_model(self.model, parse_optional(self.size), kind, BackendOptions(spinning=True))
         card, engine = opened.card, opened.backend
-        alignment = self._align(pairs, card.classes)
-        with progress_bar("evaluate", len(pairs)) as advance:
-            evaluation = evaluating.evaluate(pairs, engine, card.fit, alignment, advance)
+        alignment = self._align(truth, card.classes)
+        with progress_bar("evaluate", truth.count) as advance:
+            evaluation = evaluating.evaluate(truth.pairs(), engine, card.fit, alignment, advance)
         engine.close()
         if self.curve is not None:
             plot(evaluation.sureness, self.curve, f"{card.name} on {self.images.name}")
@@ -134,9 +136,9 @@ class Evaluate:
             console(self.json).print(_table(evaluation, card.classes))
             console(self.json).print(_summary(evaluation, engine.name))
 
-    def _align(self, pairs: Sequence[Pair], model: ClassMap) -> Alignment:
+    def _align(self, truth: Truth, model: ClassMap) -> Alignment:
         ids = Ids(self.classes, self.void, dict(map(renaming, self.merge or [])), self.drop or [])
-        alignment = _align(pairs, self.labels, model, ids)
+        alignment = _align(truth, self.labels, model, ids)
         for note in alignment.notes:
             logger.warning("note: %s", note)
         return alignment
@@ -152,7 +154,7 @@ class Evaluate:
                 models.append(open_model(name, parse_optional(self.size), kind))
                 opened.callback(models[-1].backend.close)
             classes = models[0].card.classes
-            alignment = self._align(pairs, classes)
+            alignment = self._align(of_pairs(pairs), classes)
             alignments_of = (alignment, compares.as_old(alignment, models[1].card.classes, classes))
             contenders = [
                 Contender(model.card, model.backend, model.sha256, each)
@@ -182,7 +184,7 @@ class Ids:
     drop: Sequence[str]
 
 
-def _align(pairs: Sequence[Pair], labels: Path, model: ClassMap, ids: Ids) -> Alignment:
+def _align(truth: Truth, labels: Path, model: ClassMap, ids: Ids) -> Alignment:
     """By the class map that was given, or the data set's own; else the labels are taken for the model's ids, unless
     they look like others.
 
@@ -194,7 +196,7 @@ def _align(pairs: Sequence[Pair], labels: Path, model: ClassMap, ids: Ids) -> Al
     if ids.classes is None and own is None:
         if ids.merge or ids.drop:
             raise UsageError("--merge and --drop: which classes do the labels have?", hint="give --classes")
-        _check_shift(pairs, model, ids.void)
+        _check_shift(truth, labels, model, ids.void)
         logger.info("%s: no class map given, and no %s: its ids are taken for %s", labels, CLASSES_FILE, model.name)
         return alignments.same(model, ids.void)
     given = read_classes(ids.classes if ids.classes is not None else str(own))
@@ -203,20 +205,15 @@ def _align(pairs: Sequence[Pair], labels: Path, model: ClassMap, ids: Ids) -> Al
     return alignments.align(given, model, void=ids.void, merge=ids.merge, drop=ids.drop)
 
 
-_LOOKED_AT: Final = 50
-"""Label images, taken evenly from all, by which numberings are compared."""
-
-
-def _check_shift(pairs: Sequence[Pair], model: ClassMap, void: int | None) -> None:
-    step = max(1, len(pairs) // _LOOKED_AT)
-    bands = sum((band_counts(read_ids(pair.labels)) for pair in pairs[::step]), np.zeros((BANDS, 256), np.int64))
+def _check_shift(truth: Truth, labels: Path, model: ClassMap, void: int | None) -> None:
+    bands = sum(map(band_counts, truth.samples()), np.zeros((BANDS, 256), np.int64))
     ignored = model.void if void is None else void
     if ignored != model.void:
         bands[:, model.void] += bands[:, ignored]
         bands[:, ignored] = 0
     shift = find_shift(bands, model)
     if shift is not None:
-        what = f"{pairs[0].labels.parent}: by class shares and positions {shift.meaning}"
+        what = f"{labels}: by class shares and positions {shift.meaning}"
         raise InputError(what, hint="say which class map the labels have: --classes MAP")
 
 

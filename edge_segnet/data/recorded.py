@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.data.masks import read_ids
-from edge_segnet.data.pairs import with_void
+from edge_segnet.data.pairs import Pair, find_pairs, with_void
 from edge_segnet.pictures.listing import pictures_in
-from edge_segnet.sources import FiniteSource, Input, open_source, require_mcap, split_topic
+from edge_segnet.sources import FiniteSource, Input, describe, is_recording, open_source, require_mcap, split_topic
 
 _SIZE = (16, 16)
 """(width, height) of the small picture that nobody looks at."""
+
+
+LOOKED_AT: Final = 50
+"""Label images by which numberings are compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Labelled pictures. ``pairs`` begins anew with every call; ``samples``: a few of the labels, uint8 [H,W].
+    ``count``: of pictures, an estimate of a recording's.
+    """
+
+    pairs: Callable[[], Iterable[Pair | RecordedPair]]
+    samples: Callable[[], Iterable[Labels]]
+    count: int | None
+
+
+def of_pairs(pairs: Sequence[Pair]) -> Truth:
+    """Files; the samples are taken evenly from all."""
+    step = max(1, len(pairs) // LOOKED_AT)
+    return Truth(lambda: pairs, lambda: (read_ids(pair.labels) for pair in pairs[::step]), len(pairs))
+
+
+def find_truth(images: Path, labels: Path) -> Truth:
+    """What ``evaluate`` scores by: folders of files with the same names, or a recording (``recorded_pairs``).
+
+    Raises:
+        InputError: a folder or file is missing or empty, or a picture or label has no partner.
+    """
+    if not is_recording(Path(split_topic(str(images))[0])):
+        return of_pairs(find_pairs(images, labels))
+    found = describe(str(images))
+    with closing(open_source(found, _SIZE)) as source:
+        count = source.length
+    return Truth(
+        lambda: recorded_pairs(found, labels),
+        lambda: (pair.labels for pair in islice(recorded_pairs(found, labels), LOOKED_AT)),
+        count,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.stats import Scores, confusion, scores
 from edge_segnet.core.types import Backend, Fit, Frame, Image, Labels
 from edge_segnet.data.labels.alignment import Alignment
-from edge_segnet.data.pairs import Pair
 from edge_segnet.graph.card import ModelCard
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 
@@ -53,12 +52,20 @@ class Evaluation:
         }
 
 
+class Labelled(Protocol):
+    """A picture and its labels."""
+
+    def read(self, classes: int, void: int) -> tuple[Image, Labels]:
+        """As ``data.pairs.Pair.read``; raises InputError."""
+        ...
+
+
 def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 5)
 
 
 def evaluate(
-    pairs: Sequence[Pair],
+    pairs: Iterable[Labelled],
     backend: Backend,
     fit: Fit,
     alignment: Alignment,
@@ -72,7 +79,7 @@ def evaluate(
     Raises:
         InputError: a pair is broken, differs in size, or has an unknown label value.
     """
-    classes = len(backend.classes)
+    classes, frames = len(backend.classes), 0
     matrix = np.zeros((classes, classes + 1), np.int64)
     sureness = Tally(np.zeros((256, 2), np.int64))
     winning: list[float] = []
@@ -84,8 +91,9 @@ def evaluate(
         matrix += scored.matrix
         sureness += scored.sureness
         winning += [] if scored.winning is None else [scored.winning]
+        frames += 1
         advance()
-    return Evaluation(scores(matrix), matrix, sureness, np.array(winning), len(pairs), seconds)
+    return Evaluation(scores(matrix), matrix, sureness, np.array(winning), frames, seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +120,11 @@ def score(image: Image, truth: Labels, seq: int, backend: Backend, fit: Fit, ali
     started = time.perf_counter()
     found = require_valid(backend.infer([frame])[0], backend.name)
     seconds = time.perf_counter() - started
-    labels = alignment.predicted[unfit_labels(found.labels, frame.source_size, classes, fit)]
+    size = (truth.shape[1], truth.shape[0])
+    labels = alignment.predicted[unfit_labels(found.labels, size, classes, fit)]
     sureness = Tally(np.zeros((256, 2), np.int64))
     if found.margins is not None:
-        sureness = tally(truth, labels, unfit_labels(found.margins, frame.source_size, 0, fit), classes)
+        sureness = tally(truth, labels, unfit_labels(found.margins, size, 0, fit), classes)
     return Scored(truth, labels, confusion(truth, labels, classes), sureness, found.winning, seconds)
 
 

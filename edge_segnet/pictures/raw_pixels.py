@@ -65,7 +65,8 @@ def to_bgr(raw: RawPixels, name: str) -> Image:
         grey = rows.view(">u2" if raw.big_endian else "<u2")[..., 0]
         return np.asarray(cv2.cvtColor((grey >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
     if known[1] is None:
-        return rows.copy()
+        copy: Image = rows.copy()
+        return copy
     try:
         flat = rows[..., 0] if known[0] == 1 else rows
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(flat), known[1]), np.uint8)
@@ -78,7 +79,8 @@ def grey(raw: RawPixels, name: str) -> Labels:
     """uint8 [H,W] as it is: class ids. Raises InputError: it has not one byte a pixel."""
     if raw.encoding not in ("mono8", "8UC1"):
         raise InputError(f"{name}: pixels of encoding {raw.encoding!r} are no class ids", hint="mono8 is")
-    return _rows(raw, 1, name)[..., 0]
+    ids: Labels = _rows(raw, 1, name)[..., 0]
+    return ids
 
 
 def _rows(raw: RawPixels, channels: int, name: str) -> NDArray[np.uint8]:

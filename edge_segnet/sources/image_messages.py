@@ -118,8 +118,8 @@ def _from_json(name: str, data: bytes) -> Picture:
     found = json.loads(data)
     contents = base64.b64decode(found["data"], validate=True)
     if name == "RawImage":
-        sizes = [int(found[key]) for key in ("width", "height", "step")]
-        return RawPixels(*sizes, str(found["encoding"]), contents)
+        width, height, step = (int(found[key]) for key in ("width", "height", "step"))
+        return RawPixels(width, height, step, str(found["encoding"]), contents)
     return Encoded(str(found["format"]).lower(), contents)
 
 

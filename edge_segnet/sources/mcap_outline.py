@@ -134,8 +134,8 @@ class _Found:
             for key, found in ids.items()
         ]
         start, end = self.times or (0, 0)
-        definitions = (*self.schemas.values(), *self.channels.values())
-        return Outline(path, tuple(topics), self.chunks, definitions, (end - start) / 1e9)
+        definitions: list[Schema | Channel] = [*self.schemas.values(), *self.channels.values()]
+        return Outline(path, tuple(topics), self.chunks, tuple(definitions), (end - start) / 1e9)
 
     def _is_camera(self, topic: str) -> bool:
         return not (self.ours and topic.rpartition("/")[2] in MADE)
@@ -171,7 +171,7 @@ def _scanned(file: BinaryIO, path: Path) -> _Found:
                 found.take(inner)
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         if not seen:
             raise InputError(f"{path}: not an MCAP file that can be read", hint="copy or record it again") from error
     return found

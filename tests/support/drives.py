@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,8 @@ from tests.conftest import picture
 START_NS: Final = 1_700_000_000_000_000_000
 PERIOD_NS: Final = 100_000_000
 SIZE: Final = (80, 60)
+Told = tuple[str, str, bytes, str, list[bytes]]
+"""A topic: schema, its encoding, its data, the messages' encoding, the messages."""
 
 
 def pictures(count: int, size: tuple[int, int] = SIZE, first: int = 0) -> list[Image]:
@@ -37,12 +39,12 @@ def png(image: Image) -> bytes:
 
 def write_mcap(
     path: Path,
-    topics: dict[str, tuple[str, str, bytes, str, Sequence[bytes]]],
+    topics: Mapping[str, Told],
     *,
     times: Iterable[int] | None = None,
     **writer: Any,
 ) -> Path:
-    """``topics``: name -> (schema, its encoding, its data, the messages' encoding, messages); all at the same times."""
+    """All topics have messages at the same times."""
     with path.open("wb") as file:
         out = Writer(file, **{"chunk_size": 16 << 10, "compression": CompressionType.ZSTD, **writer})
         out.start(profile="", library="test")
@@ -58,7 +60,7 @@ def write_mcap(
     return path
 
 
-def foxglove_topic(kind: str, make: Callable[[Any], bytes], values: Iterable[Any]) -> tuple[str, str, bytes, str, list[bytes]]:
+def foxglove_topic(kind: str, make: Callable[[Any], bytes], values: Iterable[Any]) -> Told:
     """Protobuf messages of the SDK."""
     import foxglove.messages
 
@@ -66,15 +68,17 @@ def foxglove_topic(kind: str, make: Callable[[Any], bytes], values: Iterable[Any
     return schema.name, schema.encoding, schema.data, "protobuf", [make(value) for value in values]
 
 
-def compressed(images: Sequence[Image], form: str = "jpeg") -> tuple[str, str, bytes, str, list[bytes]]:
+def compressed(images: Sequence[Image], form: str = "jpeg") -> Told:
     """foxglove.CompressedImage in protobuf."""
     from foxglove.messages import CompressedImage
 
     encode = jpeg if form == "jpeg" else png
-    return foxglove_topic("CompressedImage", lambda one: CompressedImage(data=encode(one), format=form).encode(), images)
+    return foxglove_topic(
+        "CompressedImage", lambda one: CompressedImage(data=encode(one), format=form).encode(), images
+    )
 
 
-def raw(images: Sequence[Image], encoding: str = "bgr8") -> tuple[str, str, bytes, str, list[bytes]]:
+def raw(images: Sequence[Image], encoding: str = "bgr8") -> Told:
     """foxglove.RawImage in protobuf."""
     from foxglove.messages import RawImage
 
@@ -88,7 +92,7 @@ def raw(images: Sequence[Image], encoding: str = "bgr8") -> tuple[str, str, byte
     return foxglove_topic("RawImage", make, images)
 
 
-def compressed_json(images: Sequence[Image]) -> tuple[str, str, bytes, str, list[bytes]]:
+def compressed_json(images: Sequence[Image]) -> Told:
     """foxglove.CompressedImage in JSON."""
     messages = [{"format": "png", "data": base64.b64encode(png(one)).decode()} for one in images]
     told = [json.dumps(message).encode() for message in messages]
@@ -100,7 +104,12 @@ def h264_packets(images: Sequence[Image], every: int = 5) -> list[bytes]:
     codec = av.CodecContext.create("libx264", "w")
     codec.width, codec.height, codec.pix_fmt = images[0].shape[1], images[0].shape[0], "yuv420p"
     codec.time_base, codec.framerate = Fraction(1, 10), Fraction(10)
-    codec.options = {"g": str(every), "bf": "0", "tune": "zerolatency", "x264-params": "repeat-headers=1:annexb=1:scenecut=0"}
+    codec.options = {
+        "g": str(every),
+        "bf": "0",
+        "tune": "zerolatency",
+        "x264-params": "repeat-headers=1:annexb=1:scenecut=0",
+    }
     found = []
     for number, image in enumerate(images):
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
@@ -109,7 +118,7 @@ def h264_packets(images: Sequence[Image], every: int = 5) -> list[bytes]:
     return found + [bytes(packet) for packet in codec.encode(None)]
 
 
-def video(packets: Sequence[bytes]) -> tuple[str, str, bytes, str, list[bytes]]:
+def video(packets: Sequence[bytes]) -> Told:
     """foxglove.CompressedVideo in protobuf."""
     from foxglove.messages import CompressedVideo
 
