@@ -34,18 +34,20 @@ MB = 1e6
 
 def child(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
     """The same pipeline here and in a process of its own, in turn: CPU time and age of its frames."""
-    extra_ms, late_ms, latest_ms, shares = [], [], [], []
+    extra_ms, middle_ms, late_ms, latest_ms, shares = [], [], [], [], []
     for _ in range(ROUNDS):
         cost_here, ages_here, _ = _taken(lambda: open_pipeline(PIPELINE, Opening(None, Terms(), _format())))
         cost_there, ages_there, share = _taken(lambda: ChildSource(CameraConfig(pipeline=PIPELINE), _format()))
         extra_ms.append(cost_there - cost_here)
         late_ms.append(_share(ages_there, 0.99) - _share(ages_here, 0.99))
-        latest_ms.append(median(ages_there) - median(ages_here))
+        latest_ms.append(max(ages_there) - max(ages_here))
+        middle_ms.append(median(ages_there) - median(ages_here))
         shares.append(share)
     return [
         Figure("a camera in a process of its own: CPU time more per 480x360 frame", median(extra_ms), "ms", 1.0),
-        Figure("a camera in a process of its own: frames older by, median", median(latest_ms), "ms", 5.0),
+        Figure("a camera in a process of its own: frames older by, median", median(middle_ms), "ms", 5.0),
         Figure("a camera in a process of its own: frames older by, p99", median(late_ms), "ms", 5.0),
+        Figure("a camera in a process of its own: the latest frame of 300, later by", median(latest_ms), "ms", 5.0),
         Figure("a camera in a process of its own: proportional memory", median(shares), "MB", 38.0),
     ]
 

@@ -66,11 +66,20 @@ def open_model(
 ) -> OpenModel:
     """Open a model for work: ``read_model`` and ``open_backend`` in one; raises as they do."""
     started = time.perf_counter()
-    model = read_model(name, size, colours)
+    model = read_guarded(name, size, colours, kind)
     read = time.perf_counter()
     backend = open_backend(model, kind, options)
     sha256 = model.sha256 if isinstance(model, (OnnxModel, LoweredModel)) else model.manifest.files.engine
     return OpenModel(model.card, backend, sha256, 1e3 * (read - started), 1e3 * (time.perf_counter() - read))
+
+
+def read_guarded(
+    name: str, size: tuple[int, int] | None = None, colours: Path | None = None, kind: BackendKind = "auto"
+) -> Model:
+    """As ``read_model``, for ``kind``; what did not come with this program is read by ``read_apart`` alone."""
+    if name.endswith(ENGINE_SUFFIX) or not reading.foreign(name):
+        return read_model(name, size, colours)
+    return read_apart(name, size, colours, kind)
 
 
 def read_apart(
@@ -91,7 +100,8 @@ def read_apart(
 
 def read_model(name: str, size: tuple[int, int] | None = None, colours: Path | None = None) -> Model:
     """A shipped NAME, an .onnx or an .engine file, at another network size (width, height) and in the colours of a
-    palette if asked; says its licence in one log line.
+    palette if asked; says its licence in one log line. A file that did not come with this program is looked at by a
+    process with bounds first.
 
     Raises:
         ModelError: it is missing, damaged or can't have that size.
@@ -117,6 +127,7 @@ def _told(model: Model) -> Model:
 
 def _read(name: str) -> Model:
     if not name.endswith(ENGINE_SUFFIX):
+        reading.look(name)
         return cards.load(name)
     from edge_segnet.engine.load import describe_engine
 
@@ -183,6 +194,7 @@ def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backe
     if not isinstance(model, (OnnxModel, LoweredModel)):
         from edge_segnet.engine.load import load_source
 
+        reading.look(model.manifest.source)
         model = load_source(model)
     cpu = CpuOptions(options.threads, options.spinning)
     if kind == "openvino":

@@ -28,6 +28,7 @@ from edge_segnet.core.errors import EdgeSegnetError, ModelError, UsageError
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import CpuTarget, LoweredModel, ModelCard, OnnxModel
 from edge_segnet.graph.head import Decode
+from edge_segnet.graph.load import read_file
 
 CpuModel = OnnxModel | LoweredModel
 HEADER: Final = struct.Struct("<I")
@@ -99,6 +100,10 @@ class Reading:
             ModelError: damaged, it can't have that size, or reading it takes too much memory or time.
             UsageError: its class map is wrong.
         """
+        return _model(*self.wait(), self._path)
+
+    def wait(self) -> tuple[dict[str, Any], bytes]:
+        """The facts, and the graphs one after the other; raises as ``result``."""
         try:
             told, _ = self._process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -111,7 +116,12 @@ class Reading:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             hint = "is there memory enough? is the file whole?"
             raise ModelError(f"{self._path}: the process that read it ended by itself ({how})", hint=hint)
-        return _model(told, self._path)
+        (length,) = HEADER.unpack_from(told)
+        place = HEADER.size + length
+        facts = json.loads(told[HEADER.size : place])
+        if "error" in facts:
+            raise _ERRORS.get(facts["error"], ModelError)(facts["message"], hint=facts["hint"])
+        return facts, told[place:]
 
     def close(self) -> None:
         """End the other process; may be called twice."""
@@ -123,17 +133,27 @@ class Reading:
                     pipe.close()
 
 
-def _model(told: bytes, path: Path) -> LoweredModel:
-    (length,) = HEADER.unpack_from(told)
-    place = HEADER.size + length
-    facts = json.loads(told[HEADER.size : place])
-    if "error" in facts:
-        raise _ERRORS.get(facts["error"], ModelError)(facts["message"], hint=facts["hint"])
-    graphs = {}
+def _model(facts: dict[str, Any], data: bytes, path: Path) -> LoweredModel:
+    graphs, place = {}, 0
     for target, size in facts["graphs"].items():
-        graphs[target] = told[place : place + size]
+        graphs[target] = data[place : place + size]
         place += size
     return LoweredModel(_card(facts["card"], str(path)), path, facts["sha256"], graphs)
+
+
+def foreign(name: str) -> bool:
+    """Whether an ONNX file did not come with this package; raises ModelError where there is none."""
+    return not cards.ships(cards.find_model(name))
+
+
+def look(name: str) -> None:
+    """Have a foreign file read, and its shapes inferred, in bounds: if that works, this process may read it as well.
+
+    Raises:
+        ModelError: missing, damaged, or reading it takes too much memory or time.
+    """
+    if foreign(name):
+        Reading(name, None, ()).wait()
 
 
 def read(name: str, size: tuple[int, int] | None, wanted: tuple[CpuTarget, ...]) -> LoweredModel:
@@ -163,7 +183,10 @@ def _card(told: dict[str, Any], where: str) -> ModelCard:
 
 
 def _lowered(wish: _Wish) -> tuple[dict[str, Any], list[bytes]]:
-    """The facts and the graphs."""
+    """The facts and the graphs; for no target: whether it can be read at all."""
+    if not wish.targets:
+        read_file(cards.find_model(wish.name))
+        return {}, []
     model = cards.load(wish.name)
     if wish.size is not None:
         model = cards.resized(model, wish.size)

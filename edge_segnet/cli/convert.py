@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import onnx
 import typer
 
+from edge_segnet.backends import reading
 from edge_segnet.backends.trial import readers, try_targets
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, read_classes
@@ -62,6 +63,7 @@ class Convert:
         """
         _check(self.target, self.precision, self.head, self.size, self.spec)
         wanted = parse_size(self.size) if self.size else None
+        reading.look(str(self.model))
         model = read_file(cards.find_model(str(self.model))).proto
         report: list[str] = []
         if self.spec is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from edge_segnet.backends import reading
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
 from edge_segnet.cli.options import Json
@@ -249,6 +250,7 @@ def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, pla
     from edge_segnet.train.data import sample_batches
     from edge_segnet.train.weights import unfold
 
+    reading.look(init)
     model = cards.load(init)
     if model.card.classes.names != classes.names:
         names = ", ".join(model.card.classes.names)

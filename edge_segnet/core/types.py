@@ -37,8 +37,8 @@ class Frame:
     ``captured_ns`` is on the monotonic clock, ``captured_at`` is seconds since the epoch. ``scaled_from`` is the
     camera's (width, height) where the picture was scaled before it came here, on a Jetson by the video converter.
     ``damaged``: pictures of this camera so far that were not whole and never came here; they have a ``seq`` each.
-    ``whole``: false for a picture of which parts were lost on the way (only with ``on_damage: flag``). ``media_s``: of
-    a video file, when this frame is shown, in seconds after the first one.
+    ``whole``: false for a picture of which parts were lost on the way, or a black one (only with ``on_damage: flag``).
+    ``media_s``: of a video file, when this frame is shown, in seconds after the first one.
     """
 
     image: Image

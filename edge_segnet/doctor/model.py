@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_model
+from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_guarded
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, SettingsError
 from edge_segnet.core.soundness import require_valid
@@ -30,7 +30,7 @@ def check(context: Context) -> Iterator[Finding]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of colours: the lint says it better
-            model = read_model(config.model, config.network_size)
+            model = read_guarded(config.model, config.network_size, kind="onnx")
     except EdgeSegnetError as error:
         yield red("model", MODEL, error.message, error.hint)
         return

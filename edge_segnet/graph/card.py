@@ -237,6 +237,11 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
 
 
+def ships(path: Path) -> bool:
+    """Whether a model came with this package."""
+    return path in shipped_models().values()
+
+
 def find_model(model: str) -> Path:
     """The file of a shipped NAME or of a path; raises ModelError."""
     path = Path(model)

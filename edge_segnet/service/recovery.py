@@ -10,7 +10,7 @@ from typing import Final
 
 from edge_segnet.board import recover
 from edge_segnet.core import threads, uris
-from edge_segnet.service.camera import WORKING, Camera
+from edge_segnet.service.camera import Camera
 from edge_segnet.settings.recover import RecoverConfig
 from edge_segnet.sources import usb
 
@@ -19,6 +19,8 @@ PATIENCE_S: Final = 30.0
 """A camera that opening again brings back needs no more than this."""
 AGAIN_S: Final = 120.0
 """After one help, before the next."""
+AWAY: Final = ("missing", "lost", "stalled", "frozen")
+"""No port and no daemon is to blame for a covered lens (black), or for a network that computes no numbers."""
 Ask = Callable[[recover.Action, int, str], str]
 
 
@@ -34,7 +36,7 @@ class Recovery:
         """Ask for what ``config`` allows, for cameras that are away for too long."""
         now_s = self._clock()
         for name, camera in cameras.items():
-            if config is None or camera.state.state in (*WORKING, "starting", "ended"):
+            if config is None or camera.state.state not in AWAY:
                 self._away_s.pop(name, None)
                 continue
             away_s = self._away_s.setdefault(name, now_s)

@@ -19,12 +19,14 @@ from edge_segnet.sources import gst, gst_plan, usb
 from edge_segnet.sources.gst_damage import DamageWatch
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
-from edge_segnet.sources.reach import why_unreachable
+from edge_segnet.sources.reach import too_slow, why_unreachable
 
 Place = Callable[[tuple[int, int]], Image | None]
 """Where a picture of (width, height) shall be put; None: anywhere."""
 REFUSED: Final = "transport protocols"
 """Of GStreamer's words for a server that wants none of those that were offered; it has no code of its own."""
+TIMEOUT: Final = "imeout"
+"""Of its words for one that does not answer a request in time."""
 BELIEVED_S: Final = 10.0
 """A timestamp that makes a frame older than this is taken for nonsense; the frame then counts from its arrival."""
 
@@ -62,7 +64,7 @@ class GStreamerSource:
         self._wish, self._source, self._place, self._kind = opening.wish, opening.source, opening.place, kind
         self._shown = "pipeline" if opening.source is None else opening.source.shown
         self._jpegs = JpegPictures(opening.terms)
-        self._transport = opening.terms.transport
+        self._transport, self._connect_s = opening.terms.transport, opening.terms.connect_s
         self._seq = 0
         self._stamp: tuple[int, int] | None = None
         self._pipeline = self._gst.Pipeline.new(None)
@@ -220,7 +222,7 @@ class GStreamerSource:
             if message.type == kinds.ERROR and self._by_other_means(words):
                 return
             if message.type == kinds.ERROR:
-                raise SourceLost(f"{self._shown}: {self._unreachable() or words}")
+                raise SourceLost(f"{self._shown}: {self._unreachable(words) or words}")
             if message.parse_warning()[0].matches(self._gst.StreamError.quark(), self._gst.StreamError.DECODE):
                 raise BadFrame(f"{self._shown}: {words}")
 
@@ -245,9 +247,11 @@ class GStreamerSource:
     def _ended(self) -> SourceLost:
         return SourceLost(f"{self._shown}: the stream ended")
 
-    def _unreachable(self) -> str:
+    def _unreachable(self, words: str) -> str:
         source = self._source
-        return why_unreachable(source) if source is not None and source.kind == "rtsp" else ""
+        if source is None or source.kind != "rtsp":
+            return ""
+        return why_unreachable(source) or (too_slow(self._connect_s) if TIMEOUT in words else "")
 
 
 def usable(source: SourceUri, terms: Terms) -> bool:

@@ -2,6 +2,7 @@
 
 starting --first frame--> running <--new bytes-- static
     |                      |  |   --same bytes for ``static_after_s``-->  (goes on as it is)
+    |                      |  |-- nothing to see --> black  --a picture--> running
     |                      |  `-- same stamps --> frozen  --+
     |                      |---- no frame ------> stalled --+--opened again--> running
     |                      `---- it broke ------> lost    --+
@@ -20,10 +21,13 @@ import numpy as np
 from edge_segnet.core.errors import BadFrame
 from edge_segnet.core.types import Frame, Image
 
-State = Literal["starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended", "output_invalid"]
+State = Literal[
+    "starting", "running", "missing", "lost", "stalled", "frozen", "static", "black", "ended", "output_invalid"
+]
 """missing: not one frame yet; lost: it broke; stalled: it sends nothing; frozen: it sends the same frame again and
-again; static: new frames with the same bytes, which may be a lens cap or a very still scene; output_invalid:
-frames come well, but what the network makes of them is no numbers."""
+again; static: new frames with the same bytes, which may be a very still scene; black: frames in which there is nothing
+to see, a covered lens or a dead sensor; output_invalid: frames come well, but what the network makes of them is no
+numbers."""
 
 FIRST_FRAME_S: Final = 10.0
 """A stream starts at a key frame, and some cameras send one every ten seconds."""
@@ -33,6 +37,10 @@ INTERVALS: Final = 4
 SLOWEST_S: Final = 60.0
 RATE_WINDOW_S: Final = 5.0
 _GRID: Final = 16
+DARK: Final = 24
+"""Grey levels. Video's black is 16 where nobody stretched it to 0, and a dark sensor adds some noise."""
+FEW_LIGHT: Final = 200
+"""One bright pixel in so many is no picture: hot pixels, a time stamp that the camera draws."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class CameraStatus:
     """How a camera is. ``since_ns``: when that began (monotonic clock). ``message`` is one line without credentials.
 
     ``captured``, ``damaged``, ``bad`` count frames since the start: all that came, those that were not whole, those
-    that could not be used. ``reconnects``: how often the picture came back.
+    that could not be used, black ones among them. ``reconnects``: how often the picture came back.
     """
 
     state: State
@@ -71,6 +79,8 @@ class Health:
         self._bad = ""
         self._damaged = 0
         self._damaged_ns = 0
+        self._seen_ns = self._fresh_ns
+        """When a frame last showed something."""
 
     @property
     def patience_s(self) -> float:
@@ -120,6 +130,18 @@ class Health:
         self._fresh_ns, self._stamp, self._repeats, self._image, self._bad = now, frame.captured_ns, 0, image, ""
         return True
 
+    def shows(self, frame: Frame) -> bool:
+        """Whether there is anything to see in a new frame of a camera; files are taken as they are."""
+        if self._live and empty(frame.image):
+            return False
+        self._seen_ns = time.monotonic_ns()
+        return True
+
+    def black_s(self) -> float:
+        """For how long there has been nothing to see; 0 while that is not worth a word."""
+        dark_s = (self._fresh_ns - self._seen_ns) / 1e9
+        return dark_s if dark_s >= self._stall_s else 0.0
+
     def note_bad(self, message: str) -> None:
         """A frame could not be used."""
         self._bad = message
@@ -144,6 +166,17 @@ class Health:
         """For how long every frame has had the same bytes; 0 while that is not worth a word."""
         same_s = (self._fresh_ns - self._same_since_ns) / 1e9
         return same_s if self._live and self._stamp is not None and same_s >= self._static_s else 0.0
+
+
+def empty(image: Image) -> bool:
+    """Whether a picture, uint8 [H,W,3] BGR, is black; or green all over, which is what zeros become on the way from a
+    decoder that failed, or a driver that filled nothing in.
+    """
+    sample = image[::4, ::4]
+    if int(np.count_nonzero(sample >= DARK)) * FEW_LIGHT < sample.size:
+        return True
+    blue, green, red = sample[0, 0].tolist()
+    return max(blue, red) < DARK <= green and bool((image == image[0, 0]).all())
 
 
 def _same(image: Image, other: Image) -> bool:

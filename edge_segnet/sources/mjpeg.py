@@ -22,7 +22,7 @@ from edge_segnet.core.uris import SourceUri
 from edge_segnet.pictures.files import read_only
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
-from edge_segnet.sources.reach import why_unreachable
+from edge_segnet.sources.reach import too_slow, why_unreachable
 
 FRAME_BYTES: Final = 16 << 20
 """No camera needs more for one compressed picture."""
@@ -250,7 +250,8 @@ def _connect(source: SourceUri, connect_s: float) -> tuple[Any, bytes]:
         raise InputError(f"{source.shown}: {_refusal(error)}", hint="are address, user and password right?") from error
     except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         reason = str(getattr(error, "reason", error)).encode("ascii", "replace").decode()[:80]
-        why = why_unreachable(source) or f"it answers, but gives no video ({reason})"
+        late = isinstance(getattr(error, "reason", error), TimeoutError)
+        why = why_unreachable(source) or (too_slow(connect_s) if late else f"it answers, but gives no video ({reason})")
         raise InputError(
             f"{source.shown}: {why}", hint="are address, user and password right, and is it on?"
         ) from error

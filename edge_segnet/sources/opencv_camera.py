@@ -24,7 +24,7 @@ from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.opencv import Capture, frame_type, open_stream, stamp_ns
-from edge_segnet.sources.reach import why_unreachable
+from edge_segnet.sources.reach import too_slow, why_unreachable
 from edge_segnet.sources.usb import gives_jpeg, open_usb
 
 READ_MS: Final = 5000
@@ -169,6 +169,7 @@ def _open_stream(source: SourceUri, terms: Terms, murmur: Murmur | None) -> Capt
     connect_ms = int(1e3 * terms.connect_s)
     ways = ("tcp", "udp") if terms.transport == "auto" else (terms.transport,)
     for transport in ways:
+        began = time.monotonic()
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _options(source, terms, transport)
         capture = open_stream(_address(source), connect_ms, READ_MS)
         said = murmur.take() if murmur is not None else ""
@@ -179,7 +180,8 @@ def _open_stream(source: SourceUri, terms: Terms, murmur: Murmur | None) -> Capt
         if not refused:
             break
     # OpenCV does not tell.
-    why = why_unreachable(source) or "it answers, but gives no video"
+    slow = time.monotonic() - began >= terms.connect_s
+    why = why_unreachable(source) or (too_slow(terms.connect_s) if slow else "it answers, but gives no video")
     if refused and terms.transport != "auto":
         why = f"it does not offer {terms.transport.upper()}: leave transport out, or give the other"
     raise InputError(f"{source.shown}: {why}", hint="are address, user and password right, and is it on?")

@@ -25,6 +25,11 @@ def why_unreachable(source: SourceUri) -> str:
     return found[0] if found else f"nobody answers at {host}:{port} within {LIMIT_S:g} s"
 
 
+def too_slow(connect_s: float) -> str:
+    """Why a camera counts as absent whose port answers."""
+    return f"it takes longer than {connect_s:g} s to answer: some cameras need a larger connect_s"
+
+
 def _try(host: str, port: int, secure: bool, found: list[str]) -> None:
     try:
         with socket.create_connection((host, port), LIMIT_S) as connection:

@@ -250,7 +250,7 @@ class Supervisor:
                 self._tally.note_damaged(source.damaged)
                 health.note_damaged(source.damaged)
                 if frame is not None and health.is_new(frame):
-                    self._publish(capture, frame, health)
+                    self._judge(capture, frame, health)
             except BadFrame as error:
                 self._tally.bad += 1
                 health.note_bad(str(error))
@@ -260,6 +260,17 @@ class Supervisor:
             if words := health.healing():
                 self._set("stalled", words, capture)
             time.sleep(max(0.0, began + SHORTEST_PERIOD_S - time.monotonic()))
+
+    def _judge(self, capture: _Capture, frame: Frame, health: Health) -> None:
+        """A black frame is no picture: it is counted, and not shown as good."""
+        if health.shows(frame):
+            self._publish(capture, frame, health)
+            return
+        self._tally.bad += 1
+        if self._camera.on_damage == "flag":
+            self._publish(capture, replace(frame, whole=False), health)
+        if black_s := health.black_s():
+            self._set("black", f"there is nothing to see for {black_s:.1f} s", capture)
 
     def _publish(self, capture: _Capture, frame: Frame, health: Health) -> None:
         with self._news:
@@ -271,6 +282,8 @@ class Supervisor:
             self._source_size, self._synthetic = frame.source_size, frame.synthetic
             self._news.notify_all()
         width, height = frame.source_size
+        if health.black_s():
+            return
         if same_s := health.static_s():
             self._set("static", f"the same picture for {same_s:.0f} s", capture)
         else:

@@ -75,13 +75,30 @@ def _doctor(model: Path, _folder: Path) -> None:
 
 
 @pytest.mark.parametrize("opener", [_segment, _evaluate, _bench, _run, _doctor])
-def test_every_command_reads_checks_and_infers_once(opener: Callable[[Path, Path], None], tmp_path: Path) -> None:
+def test_every_command_reads_checks_and_infers_once(
+    opener: Callable[[Path, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that came with this program."""
+    monkeypatch.setattr(cards, "ships", lambda _path: True)
     model = save_tiny(tmp_path / "tiny.onnx")
     write_image(tmp_path / "images/a.png", np.zeros((48, 64, 3), np.uint8))
     write_image(tmp_path / "labels/a.png", np.zeros((48, 64), np.uint8))
     with counted(model) as seen:
         opener(model, tmp_path)
     assert dict(seen) == {"read": 1, "checked": 1, "inferred": 1}
+
+
+@pytest.mark.parametrize("opener", [_segment, _evaluate, _bench, _doctor])
+def test_a_foreign_model_is_read_checked_and_inferred_elsewhere(
+    opener: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    """Once, by the process of ``_run``."""
+    model = save_tiny(tmp_path / "tiny.onnx")
+    write_image(tmp_path / "images/a.png", np.zeros((48, 64, 3), np.uint8))
+    write_image(tmp_path / "labels/a.png", np.zeros((48, 64), np.uint8))
+    with counted(model) as seen:
+        opener(model, tmp_path)
+    assert +seen == Counter()
 
 
 def test_the_service_itself_reads_checks_and_infers_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,15 @@ import pytest
 from edge_segnet.backends import reading
 from edge_segnet.backends.model import read_apart, read_model
 from edge_segnet.backends.onnx import OnnxBackend
+from edge_segnet.backends.segmenter import load
+from edge_segnet.cli.bench import Bench
+from edge_segnet.cli.build_engine import BuildEngine
+from edge_segnet.cli.convert import Convert
+from edge_segnet.cli.evaluate import Evaluate
+from edge_segnet.cli.segment import Segment
 from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.card import LoweredModel, OnnxModel
+from edge_segnet.pictures.files import write_image
 from tests.support.models import save_tiny
 from tests.support.results import frame_of
 
@@ -50,3 +58,24 @@ def test_a_process_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # no interpreter can start
     with pytest.raises(ModelError, match=r"the process that read it ended by itself \(exit code \d+\)"):
         read_apart(str(path))
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "python": lambda path: load(str(path)),
+    "read_model": lambda path: read_model(str(path)),
+    "segment": lambda path: Segment([str(path.parent)], model=str(path), counts=True).run(),
+    "bench": lambda path: Bench(model=str(path)).run(),
+    "evaluate": lambda path: Evaluate(images=path.parent, labels=path.parent, model=str(path)).run(),
+    "build-engine": lambda path: BuildEngine(model=str(path)).run(),
+    "convert": lambda path: Convert(path, path.with_name("out.onnx"), target="openvino").run(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_nobody_reads_a_foreign_file_by_itself(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the process that may not take gigabytes nothing is read at all."""
+    path = save_tiny(tmp_path / "tiny.onnx")
+    write_image(tmp_path / "a.png", np.zeros((48, 64, 3), np.uint8))
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))
+    with pytest.raises(ModelError, match="the process that read it ended by itself"):
+        READERS[name](path)

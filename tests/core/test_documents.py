@@ -52,6 +52,15 @@ def make_result(low_margin: float | None = 0.02149) -> Result:
     )
 
 
+def test_a_damaged_picture_is_marked() -> None:
+    """As ``on_damage: flag`` delivers it; and what is read back is what was written."""
+    result = make_result()
+    document = result_document(replace(result, frame=replace(result.frame, whole=False)))
+    assert document.to_dict()["damaged"] is True and b'"damaged":true' in document.to_json()
+    assert ResultDocument.model_validate_json(document.to_json()).damaged
+    assert "damaged" not in result_document(result).to_dict()
+
+
 def test_the_document_is_the_contracts() -> None:
     document = result_document(make_result()).to_dict()
     absent = {
@@ -123,7 +132,7 @@ def test_the_document_is_what_its_schemas_say() -> None:
     assert ResultDocument.model_validate_json(document.to_json()) == document
     assert "regions" not in ResultDocument.model_json_schema()["required"]
     told = result_schema(CAMVID_11)
-    assert told["properties"].keys() == document.to_dict().keys()
+    assert told["properties"].keys() == document.to_dict().keys() | {"damaged"}
     assert "$ref" not in json.dumps(told) and "anyOf" not in json.dumps(told)
     for schema in (told, viewer_schema(StatusDocument, "s"), viewer_schema(EventDocument, "e")):
         assert all("type" in each for each in schema["properties"].values()), schema["title"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -37,8 +38,8 @@ def of(fault: Fault, names: list[str]) -> list[str]:
     return [name for name in names if any(name.startswith(start) for start in fault.tests)]
 
 
-def row(fault: Fault, watcher: Watcher) -> tuple[str, bool]:
-    """A line of the table, and whether all is well."""
+def row(fault: Fault, watcher: Watcher) -> str:
+    """A line of the table."""
     names = of(fault, list(watcher.outcomes))
     outcomes = [watcher.outcomes[name] for name in names]
     failed = [name.rpartition("::")[2] for name in names if watcher.outcomes[name] == "failed"]
@@ -49,8 +50,7 @@ def row(fault: Fault, watcher: Watcher) -> tuple[str, bool]:
     seen, lost = told.get("seen", "as it must be" if passed else "–"), told.get("lost", "nothing" if passed else "–")
     if failed:
         seen, lost = told.get("seen", "–"), "not known"
-    text = f"| {fault.number} | {fault.what} | {fault.wanted} | {count} | {seen} | {lost} | {verdict} |"
-    return text, bool(passed) and not failed
+    return f"| {fault.number} | {fault.what} | {fault.wanted} | {count} | {seen} | {lost} | {verdict} |"
 
 
 def main() -> int:
@@ -64,16 +64,25 @@ def main() -> int:
     watcher = Watcher()
     chosen = Chosen([start for fault in wanted for start in fault.tests])
     pytest.main(["-q", "-p", "no:cacheprovider", "--no-header", *files], plugins=[watcher, chosen])
-    rows = [row(fault, watcher) for fault in wanted]
-    good = sum(well for _, well in rows)
-    table = HEAD + "\n".join(text for text, _ in rows) + f"\n\n{good} of {len(rows)} survived.\n"
-    print(f"\n{table}")  # noqa: T201
+    rows = {fault.number: row(fault, watcher) for fault in wanted}
+    print(f"\n{HEAD}" + "\n".join(rows.values()))  # noqa: T201
     if options.write is not None:
-        page = options.write.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        after = rest.partition(END)[2]
-        options.write.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{after}", encoding="utf-8")
-    return 0 if good == len(rows) else 1
+        write(options.write, rows)
+    return 0 if all(survived(text) for text in rows.values()) else 1
+
+
+def write(page: Path, rows: dict[int, str]) -> None:
+    """Put rows into a page's table; those that were not tried now stay."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    old, _, after = rest.partition(END)
+    kept = {int(match[1]): match[0] for match in re.finditer(r"(?m)^\| (\d+) \|.*$", old)}
+    lines = [text for _, text in sorted((kept | rows).items())]
+    table = HEAD + "\n".join(lines) + f"\n\n{sum(map(survived, lines))} of {len(lines)} survived.\n"
+    page.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def survived(line: str) -> bool:
+    return line.endswith("| survived |")
 
 
 class Chosen:

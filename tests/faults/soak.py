@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ import httpx
 import numpy as np
 import psutil
 
+from edge_segnet.sinks.http.server import WORKERS
 from tests.support.models import save_tiny
 from tests.support.program import Program, program
 
@@ -87,6 +89,13 @@ def _sample(service: Program, process: psutil.Process) -> list[float]:
     return [memory, float(threads), float(files), max(ages, default=0.0)]
 
 
+def _fill_workers(service: Program) -> None:
+    """The web server has its worker threads one by one, when questions overlap; all of them are there from here on."""
+    url = f"{service.url}/metrics"
+    with ThreadPoolExecutor(4 * WORKERS) as clients:
+        list(clients.map(lambda _: httpx.get(url, timeout=20), range(40 * WORKERS)))
+
+
 def soak(folder: Path, model: Path, seconds: float) -> list[Slope]:
     """Run a service for so long, with two cameras, a dashboard's questions and every file open."""
     path = folder / "soak.yaml"
@@ -95,6 +104,7 @@ def soak(folder: Path, model: Path, seconds: float) -> list[Slope]:
     rows: list[list[float]] = []
     with program("--config", path, environment={"STATE_DIRECTORY": str(folder / "state")}) as service:
         service.wait_ready()
+        _fill_workers(service)
         process, began = psutil.Process(service.process.pid), time.monotonic()
         while (now_s := time.monotonic() - began) < seconds:
             for place in ("/frame/overlay.jpg?camera=one", "/metrics", "/api/events"):

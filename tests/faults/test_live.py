@@ -68,26 +68,27 @@ def test_fifty_kills(tmp_path: Path, model: Path, record_property: Property) -> 
         wait_until(lambda: not list(tmp_path.glob("**/*.part*")))
         kept = {event["id"] for event in service.get("/api/events?limit=1000").json()["events"]}
         service.end()
-    unreadable = [file.name for file in _files(tmp_path) if not _readable(file)]
+    unreadable = [file.name for file in files_of(tmp_path) if not items(file)]
     assert shown and not shown - kept and not unreadable, (len(shown - kept), unreadable)
     record_property("seen", f"{KILLS} kills; READY after {max(ready_s):.1f} s at most")
-    record_property("lost", f"0 of {len(shown)} events, 0 of {len(_files(tmp_path))} files")
+    record_property("lost", f"0 of {len(shown)} events, 0 of {len(files_of(tmp_path))} files")
 
 
-def _files(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("edge-segnet-*") if path.suffix in (".jsonl", ".mkv", ".mcap")]
 
 
-def _readable(path: Path) -> bool:
+def items(path: Path) -> int:
+    """Lines, messages or pictures that a reader finds in a file."""
     if path.suffix == ".jsonl":
-        return bool([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+        return len([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
     if path.suffix == ".mcap":
         with path.open("rb") as file:
-            return sum(1 for _ in make_reader(file).iter_messages()) > 0
+            return sum(1 for _ in make_reader(file).iter_messages())
     import av
 
     with av.open(str(path)) as container:
-        return sum(1 for _ in container.decode(video=0)) > 0
+        return sum(1 for _ in container.decode(video=0))
 
 
 JUMPING = """

@@ -41,6 +41,8 @@ def test_a_camera_that_stays_away_gets_help(clock: list[float]) -> None:
         "gone": camera("7", "missing"),
         "well": camera("0", "running"),
         "net": camera("rtsp://cam/1", "lost"),
+        "dark": camera("0", "black"),
+        "nonsense": camera("0", "output_invalid"),
     }
     for _ in range(29):
         one.look(cameras, ALLOWED)

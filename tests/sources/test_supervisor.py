@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLost, UsageError
 from edge_segnet.core.types import Frame
 from edge_segnet.pictures.shape import fit_image
+from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import Supervisor
 from tests.support.scripted import SIZE, File, Script, camera, frame, state_of, supervised, take
@@ -176,7 +178,7 @@ def test_the_same_timestamp_again_and_again_is_frozen() -> None:
 
 def test_the_same_bytes_under_new_timestamps_are_static_and_still_delivered() -> None:
     moving = threading.Event()
-    source = Script(lambda seq: frame(seq, value=None if moving.is_set() else 7))
+    source = Script(lambda seq: frame(seq, value=None if moving.is_set() else 70))
     with supervised(lambda _: source, camera(static_after_s=0.2)) as (supervisor, changes):
         wait_until(lambda: state_of(supervisor) == "static")
         assert len(take(supervisor, 3)) == 3 and not source.closed.is_set()
@@ -185,6 +187,43 @@ def test_the_same_bytes_under_new_timestamps_are_static_and_still_delivered() ->
         wait_until(lambda: state_of(supervisor) == "running")
         assert [change.state for change in changes] == ["running", "static", "running"]
         assert supervisor.status().reconnects == 0
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (18, 16, 17), (0, 135, 0)], ids=["black", "video black", "zeros"])
+def test_a_black_picture_is_none(colour: tuple[int, int, int]) -> None:
+    """A covered lens: at once nothing more is delivered, then it is said, and a picture ends it; nothing is opened."""
+    covered = threading.Event()
+
+    def act(seq: int) -> Frame:
+        if not covered.is_set():
+            return frame(seq)
+        return replace(frame(seq), image=np.full((SIZE[1], SIZE[0], 3), colour, np.uint8))
+
+    source = Script(act)
+    with supervised(lambda _: source) as (supervisor, changes):
+        take(supervisor, 2)
+        covered.set()
+        wait_until(lambda: state_of(supervisor) == "black")
+        assert supervisor.read(0.0) is None or supervisor.read(0.0) is None  # one good one may have been left
+        assert supervisor.status().message.startswith("there is nothing to see for ") and supervisor.status().bad > 10
+        covered.clear()
+        last = take(supervisor, 1)[0]
+        assert last.image.max() >= 40 and last.damaged >= supervisor.status().bad
+        assert [change.state for change in changes] == ["running", "black", "running"]
+        assert not source.closed.is_set() and supervisor.status().reconnects == 0
+
+
+def test_a_black_picture_is_marked_where_that_is_asked_for() -> None:
+    config = CameraConfig(source="rtsp://cam/1", stall_after_s=0.1, on_damage="flag")
+    with supervised(lambda _: Script(lambda seq: frame(seq, value=0)), config) as (supervisor, _):
+        wait_until(lambda: state_of(supervisor) == "black")
+        assert not any(one.whole for one in take(supervisor, 3)) and state_of(supervisor) == "black"
+
+
+def test_black_files_are_taken_as_they_are() -> None:
+    config = camera(stall_after_s=0.05, static_after_s=0.05)
+    with supervised(lambda _: File(lambda seq: frame(seq, value=0)), config) as (supervisor, changes):
+        assert all(one.whole for one in take(supervisor, 20)) and [change.state for change in changes] == ["running"]
 
 
 def test_files_neither_stall_nor_freeze_and_end() -> None:

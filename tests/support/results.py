@@ -19,8 +19,8 @@ VIEW = View(CAMVID_11)
 
 
 def frame_of(seq: int, camera: str = "front", size: tuple[int, int] = SIZE, age_ms: float = 0.0) -> Frame:
-    """A grey frame whose brightness is its number."""
-    image = np.full((size[1], size[0], 3), seq % 256, np.uint8)
+    """A grey frame, another one for each number, and none is black."""
+    image = np.full((size[1], size[0], 3), 40 + seq % 200, np.uint8)
     captured_ns = time.monotonic_ns() - int(age_ms * 1e6)
     return Frame(image, None, seq, captured_ns, time.time(), camera)
 

@@ -52,7 +52,7 @@ class File(Script):
 
 
 def frame(seq: int, *, value: int | None = None, captured_ns: int | None = None) -> Frame:
-    image = np.full((SIZE[1], SIZE[0], 3), seq % 251 if value is None else value, np.uint8)
+    image = np.full((SIZE[1], SIZE[0], 3), 40 + seq % 200 if value is None else value, np.uint8)
     return Frame(image, None, seq, time.monotonic_ns() if captured_ns is None else captured_ns, time.time(), "double")
 
 

@@ -50,11 +50,14 @@ class TcpProxy:
     def _forward(self, end: socket.socket) -> None:
         try:
             data = end.recv(1 << 16)
-            self._peer[end].sendall(data)
+            self._send(self._peer[end], data)
         except OSError:
             data = b""
         if not data:
             self._drop(end)
+
+    def _send(self, end: socket.socket, data: bytes) -> None:
+        end.sendall(data)
 
     def _drop(self, end: socket.socket) -> None:
         for one in (end, self._peer.pop(end)):

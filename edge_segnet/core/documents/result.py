@@ -62,6 +62,7 @@ class ResultDocument(Versioned):
     age_ms: Annotated[float, Field(description="from capture until now")]
     stale: Annotated[bool, Field(description="too old to be acted on, or its camera is gone")]
     synthetic: bool
+    damaged: Annotated[bool, Field(description="not to be believed (``on_damage: flag``); left out if false")] = False
     source: Annotated[str, Field(description="without credentials")]
     model: str
     backend: str
@@ -82,7 +83,8 @@ class ResultDocument(Versioned):
 
     def _left_out(self) -> set[str] | None:
         # Parquet has no empty structs.
-        return None if self.regions else {"regions", "region_details"}
+        absent = set() if self.regions else {"regions", "region_details"}
+        return absent if self.damaged else {*absent, "damaged"}
 
 
 def result_document(result: Result) -> ResultDocument:
@@ -96,6 +98,7 @@ def result_document(result: Result) -> ResultDocument:
         age_ms=round(result.age_now_ms, 1),
         stale=result.stale,
         synthetic=frame.synthetic,
+        damaged=not frame.whole,
         source=result.origin.shown,
         model=result.model,
         backend=result.backend,

@@ -11,7 +11,7 @@ from edge_segnet.core.telemetry import Ages
 from edge_segnet.core.types import Fit
 
 CameraState = Literal[
-    "starting", "running", "missing", "lost", "stalled", "frozen", "static", "ended", "output_invalid"
+    "starting", "running", "missing", "lost", "stalled", "frozen", "static", "black", "ended", "output_invalid"
 ]
 
 

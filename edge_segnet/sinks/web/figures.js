@@ -1,13 +1,14 @@
 // The figures beside the picture, and what is wrong in words.
 
 const $ = (id) => document.getElementById(id);
-export const LEVELS = { running: "good", starting: "wait", static: "warn", ended: "warn", missing: "bad", lost: "bad", stalled: "bad", frozen: "bad" };
+export const LEVELS = { running: "good", starting: "wait", static: "warn", black: "bad", ended: "warn", missing: "bad", lost: "bad", stalled: "bad", frozen: "bad" };
 const WORDS = {
   missing: "The camera is not there",
   lost: "The camera is lost",
   stalled: "The camera gives no frames",
   frozen: "The camera repeats one frame",
   static: "The picture does not change",
+  black: "The camera sees nothing",
   ended: "The recording has ended",
 };
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,6 +21,7 @@ from tests.sources.gstreamer.rtsp_camera import Picture, RtspCamera
 from tests.support.mjpeg_camera import MjpegCamera
 from tests.support.scripted import Change, changes_of_state
 from tests.support.stalling_proxy import StallingProxy
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import wait_until
 
 if not (gst.has("rtspsrc") and gst.has("avdec_h264")):
@@ -36,6 +39,19 @@ def by_opencv(camera: CameraConfig, size: tuple[int, int]) -> LiveSource:
     return ChildSource(camera, FrameFormat(size, "stretch", "none", "front"), gstreamer=False)
 
 
+class SlowToDescribe(TcpProxy):
+    """A camera that takes its time for the answer to DESCRIBE, and is quick otherwise."""
+
+    def __init__(self, target: int, delay_s: float) -> None:
+        self._delay_s = delay_s
+        super().__init__(target)
+
+    def _send(self, end: socket.socket, data: bytes) -> None:
+        if data.startswith(b"DESCRIBE"):
+            time.sleep(self._delay_s)
+        super()._send(end, data)
+
+
 @contextmanager
 def watched(url: str, opener: Opener = by_gstreamer, **fields: float) -> Iterator[tuple[Supervisor, list[Change]]]:
     """A supervisor that runs already, and the states that it went through."""
@@ -51,6 +67,18 @@ def watched(url: str, opener: Opener = by_gstreamer, **fields: float) -> Iterato
 
 def runs(supervisor: Supervisor) -> bool:
     return supervisor.status().state == "running"
+
+
+@pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
+def test_a_camera_that_takes_long_to_describe_itself(opener: Opener) -> None:
+    with RtspCamera() as camera, SlowToDescribe(camera.port, 1.5) as slow:
+        url = camera.url.replace(f":{camera.port}", f":{slow.port}")
+        with watched(url, opener, connect_s=0.5) as (supervisor, _):
+            wait_until(lambda: supervisor.status().state == "missing")
+            assert "connect_s" in supervisor.status().message
+        with watched(url, opener, connect_s=8.0) as (supervisor, changes):
+            wait_until(lambda: runs(supervisor))
+            assert [change.state for change in changes] == ["running"]
 
 
 @pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
