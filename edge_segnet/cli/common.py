@@ -19,6 +19,7 @@ from edge_segnet.core import yaml
 from edge_segnet.core.classes import CLASS_MAPS, ClassMap
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.files import output_error, written_beside
+from edge_segnet.data.cvat import LABELMAP, read_labelmap
 from edge_segnet.pictures.files import read_lut
 from edge_segnet.pictures.listing import is_picture
 
@@ -43,7 +44,7 @@ def choose(flag: str, value: str, choices: Any) -> Any:
 
 
 def read_classes(text: str, folder: Path | None = None, flag: str = "--classes ") -> ClassMap:
-    """A class map by name, from a YAML file or from a palette PNG; raises UsageError or InputError.
+    """A class map by name, from a YAML file, a palette PNG or CVAT's labelmap.txt; raises UsageError or InputError.
 
     ``folder``: where a relative path starts; ``flag``: where the text stands, for messages.
     """
@@ -51,6 +52,8 @@ def read_classes(text: str, folder: Path | None = None, flag: str = "--classes "
     there = path.is_file()
     if text in CLASS_MAPS and not there:
         return CLASS_MAPS[text]
+    if path.name == LABELMAP and there:
+        return read_labelmap(path)
     if path.suffix.lower() == ".png" or (there and is_picture(path)):
         return class_maps.from_lut(read_lut(path), None, path.stem)
     if path.suffix.lower() not in {".yaml", ".yml"} and not there:

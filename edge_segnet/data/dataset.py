@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.files import output_error
+from edge_segnet.data.cvat import LABELMAP
 from edge_segnet.pictures.files import write_image
 from edge_segnet.street import Street
 
@@ -23,9 +25,38 @@ CLASSES_FILE: Final = "classes.yaml"
 
 
 def find_classes(folder: Path) -> Path | None:
-    """The class map file of the data set that a folder of labels is in: there, or up to two folders above it."""
+    """The class map file of the data set that a folder of labels is in, ours or CVAT's: there, or up to two folders
+    above it.
+    """
     here = folder.absolute()
-    return next((place / CLASSES_FILE for place in (here, *here.parents[:2]) if (place / CLASSES_FILE).is_file()), None)
+    places = [place / name for place in (here, *here.parents[:2]) for name in (CLASSES_FILE, LABELMAP)]
+    return next((path for path in places if path.is_file()), None)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Gives a folder to fill, which becomes ``folder`` when the block ends well, and is removed otherwise.
+
+    Raises:
+        OutputError: the folder exists and is not empty, or can't be written.
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError(f"{folder}: there is something already", hint="name a new folder")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name[:32]}.", dir=folder.parent))
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield beside
+        beside.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def init(
@@ -49,31 +80,20 @@ def init(
     Raises:
         OutputError: the folder exists and is not empty, or can't be written.
     """
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise OutputError(f"{folder}: there is something already", hint="name a new folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name[:32]}.", dir=folder.parent))
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
-        count = _fill(beside, classes, rendered, size, advance)
-        beside.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        beside.rename(folder)
-    except OSError as error:
-        raise output_error(folder, error) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return count
+    with new_folder(folder) as beside:
+        return _fill(beside, classes, rendered, size, advance)
 
 
-def _fill(root: Path, classes: ClassMap, rendered: int, size: tuple[int, int], advance: Callable[[], None]) -> int:
+def lay_out(root: Path, classes: ClassMap) -> None:
+    """The folders and the class map; raises OSError."""
     for split in SPLITS:
         for kind in ("images", "labels"):
             (root / split / kind).mkdir(parents=True)
     (root / CLASSES_FILE).write_text(classes_yaml(classes), encoding="utf-8")
+
+
+def _fill(root: Path, classes: ClassMap, rendered: int, size: tuple[int, int], advance: Callable[[], None]) -> int:
+    lay_out(root, classes)
     counts = {"train": rendered, "val": max(1, rendered // VAL_SHARE) if rendered else 0}
     for seed, split in enumerate(SPLITS, start=1):
         street = Street(size, seed) if counts[split] else None

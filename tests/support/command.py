@@ -27,6 +27,7 @@ PRELOAD = (
     "edge_segnet.cli.labels_lint",
     "edge_segnet.cli.labels_colourise",
     "edge_segnet.cli.dataset",
+    "edge_segnet.cli.pick",
     "edge_segnet.cli.build_engine",
     "edge_segnet.cli.bench",
     "edge_segnet.backends.onnx",

@@ -9,12 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_segnet.core.selection import NEAR, normalised
 from edge_segnet.data.labels.survey import Facts
 
-NEAR: Final = 0.97
-"""Correlation of two 32x24 grey thumbnails. CamVid's labelled frames, a second apart in one film, reach 0.997; between
-its training and validation frames, from other stretches of the films, nothing exceeds 0.91.
-"""
 _ROWS: Final = 2048
 """Pictures compared at once: 2048 x 20,000 correlations take 160 MB."""
 
@@ -58,7 +55,4 @@ def _between(first: list[Facts], second: list[Facts]) -> list[Leak]:
 
 
 def _normalised(facts: list[Facts]) -> NDArray[np.float32]:
-    """Thumbnails as rows of mean 0 and length 1; a picture of one colour is like none."""
-    rows = np.stack([one.thumb for one in facts if one.thumb is not None]).reshape(len(facts), -1).astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3), np.float32)
+    return normalised(np.stack([one.thumb for one in facts if one.thumb is not None]))
