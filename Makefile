@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # On a Jetson the environment must see JetPack's own tensorrt and gi.
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
+# Tests mostly wait: for cameras, brokers, browsers.
+WORKERS ?= $(shell expr 3 '*' $$(nproc))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: run test test-bare check bench fuzz faults soak wheels system deb sbom floor aarch64 clean
@@ -12,10 +14,11 @@ run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at 
 	$(BIN)/edge-segnet run
 
 test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \
+	    $(BIN)/python -m pytest -m alone && exit $$many
 
 test-bare: $(VENV)/.test  ## the tests that call other programs, where there are none but Python, make, a shell and coreutils
-	$(BIN)/python -m tools.bare
+	$(BIN)/python -m tools.bare -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom, and whether the house is as drawn
 	$(BIN)/ruff check .
@@ -41,7 +44,7 @@ wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and
 	$(BIN)/python -m tools.jetson_wheels
 
 system: $(VENV)/.test $(VENV)/.release  ## as root: systemd as PID 1, from a wheel and a .deb to a running service and away again
-	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q --durations=10 tests/system
+	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=10 tests/system
 
 floor: $(VENV)/.core  ## the oldest versions that pyproject.toml allows, on Python 3.10, run the tests
 	$(BIN)/python -m tools.floor out/floor

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each of several workers wants one processor; BLAS's and torch's threads would wait for work by spinning on all.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import cv2
 import numpy as np
@@ -12,10 +18,45 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from tests.support import calls
 from tests.support.models import save_tiny
 
 settings.register_profile("calm", deadline=None)  # a busy machine is no failure
 settings.load_profile("calm")
+# Every program that a test starts would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+calls.watch()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What pytest itself called before is no test's."""
+    calls.taken()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """What a test called goes with its last report, over to the process that collects reports."""
+    try:
+        yield
+    finally:
+        if called := calls.taken():
+            item.user_properties.append((calls.KEY, ",".join(called)))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--calling", action="store_true", help="only tests that called other programs when they ran last")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("calling"):
+        calls.only_calling(config, items)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that collects the reports of all keeps notes, and not where programs are missing."""
+    if not hasattr(config, "workerinput") and not config.getoption("calling"):
+        config.pluginmanager.register(calls.Notes(config), "calls")
 
 
 def picture(width: int = 80, height: int = 60, seed: int = 0) -> NDArray[np.uint8]:
@@ -57,8 +98,9 @@ def left_in(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Services that tests run keep their state in a folder of this run."""
-    os.environ["STATE_DIRECTORY"] = str(tmp_path_factory.mktemp("state"))
+    """Services that tests run keep state and caches in folders of this run, and of this worker of it."""
+    for name in ("STATE_DIRECTORY", "CACHE_DIRECTORY"):
+        os.environ[name] = str(tmp_path_factory.mktemp(name.partition("_")[0].lower()))
 
 
 @pytest.fixture(scope="session")

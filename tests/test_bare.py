@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
 
-from tools.bare import bare_path, calling
+from tests.support import calls
+from tests.support.command import edge_segnet
+from tools.bare import bare_path
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+TESTS = """import shutil, subprocess, sys, pytest
+
+def test_starts(): subprocess.run(["true"], check=True)
+
+def test_looks(): assert shutil.which("env")
+
+@pytest.fixture
+def tool(): return shutil.which("env")
+
+def test_through_a_fixture(tool): assert tool
+
+def test_our_own(): subprocess.run([sys.executable, "-c", "pass", "doctor"], check=True)
+
+def test_python(): subprocess.run([sys.executable, "-c", "pass"], check=True)
+
+def test_nothing(): pass
+"""
+CALLING = ["test_looks", "test_our_own", "test_starts", "test_through_a_fixture"]
 
 
 def test_the_bare_path_has_a_shell_and_no_broker(tmp_path: Path) -> None:
@@ -19,9 +41,27 @@ def test_the_bare_path_has_a_shell_and_no_broker(tmp_path: Path) -> None:
     )
 
 
-def test_tests_that_call_programs_are_found_through_their_helpers() -> None:
-    # In a thread of its own: after the browser's greenlets Python 3.11's parser miscounts its depth (SystemError).
-    with ThreadPoolExecutor(1) as pool:
-        found = {path.relative_to(TESTS).as_posix() for path in pool.submit(calling, TESTS).result()}
-    assert {"sinks/mqtt/test_mqtt.py", "sinks/test_http_access.py", "deployment/test_systemd.py"} <= found
-    assert not found & {"core/test_stats.py", "settings/test_yaml.py"}
+def run(folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "tests.conftest", "-v", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_called_a_program_is_run_again_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT}\nmarkers = alone\n")
+    (tmp_path / "test_six.py").write_text(TESTS)
+    assert "6 passed" in run(tmp_path, "--calling", "-n", "2")  # nothing is known yet, and nothing is noted
+    assert "6 passed" in run(tmp_path)
+    noted = json.loads((tmp_path / ".pytest_cache" / "v" / calls.KEY).read_text())
+    assert [name.partition("::")[2] for name in noted] == CALLING
+    run(tmp_path, "-n", "1", "-k", "nothing")
+    assert "4 passed, 2 deselected" in run(tmp_path, "--calling")
+
+
+def test_commands_of_ours_that_call_programs_are_noted() -> None:
+    calls.taken()
+    edge_segnet("doctor", "--help")
+    assert calls.taken() == ["doctor"]
+    edge_segnet("segment", "--help")
+    assert calls.taken() == []

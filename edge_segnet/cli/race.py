@@ -62,18 +62,18 @@ def run(arguments: Sequence[str], seconds: float) -> Race:
         ModelError: none of them could run the model.
     """
     reports: dict[Entrant, list[Report]] = {entrant: [] for entrant in entrants()}
-    failed: dict[str, str] = {}
+    failed: dict[Entrant, str] = {}
     with tempfile.TemporaryDirectory(prefix="edge-segnet-race.") as folder:
         for turn in range(TURNS):
-            for number, entrant in enumerate(reports):
+            for number, entrant in enumerate(one for one in reports if one not in failed):
                 out = Path(folder) / f"{turn}-{number}.json"
                 flags = [*arguments, *entrant.flags, "--seconds", str(seconds / TURNS), "--json", str(out)]
                 try:
                     reports[entrant].append(_measured(flags, out, seconds))
                 except EdgeSegnetError as error:
-                    failed[" ".join(entrant.flags)] = error.message
-    for flags_of, reason in failed.items():
-        logger.warning("warning: left out: %s: %s", flags_of, reason)
+                    failed[entrant] = error.message
+    for entrant, reason in failed.items():
+        logger.warning("warning: left out: %s: %s", " ".join(entrant.flags), reason)
     racers = tuple(_racers(reports))
     if not racers:
         raise ModelError(f"no runtime here runs the model ({next(iter(failed.values()))})")

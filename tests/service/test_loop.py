@@ -137,6 +137,7 @@ def test_the_pace_is_kept_and_late_turns_are_not_caught_up() -> None:
     assert took_s >= 19 / 100.0 - 0.01
 
 
+@pytest.mark.alone
 def test_a_swap_takes_effect_between_frames() -> None:
     old, new = PlainBackend(), PlainBackend()
     new.name = "new"

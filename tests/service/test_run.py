@@ -25,6 +25,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.alone
 def test_without_arguments_it_serves_the_street_and_says_where() -> None:
     with program() as service:
         service.wait_ready()
@@ -114,6 +115,7 @@ def test_reload_says_how_it_ended(model: Path, tmp_path: Path) -> None:
     assert reload(tmp_path, "--wait").returncode == 2
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("moment", ["beginning", "loading", "frame"])
 def test_the_end_comes_within_two_seconds_whatever_works(moment: str, tmp_path: Path) -> None:
     arguments = ("--source", "synthetic://drive", "--set", "size=1280x960", "--set", "backend=onnx")

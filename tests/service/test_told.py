@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge_segnet.board.notify import Notifier
 from edge_segnet.scene.events import EventLog
 from edge_segnet.service.life import Daemon
@@ -32,6 +34,7 @@ class Mute(ListSink):
         return {}
 
 
+@pytest.mark.alone
 def test_a_sink_that_does_not_tell_its_status_holds_up_nobody(tmp_path: Path, model: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text(settings(model))

@@ -104,6 +104,7 @@ class Exclusive(ListSink):
             self.holders.remove(self)
 
 
+@pytest.mark.alone
 def test_a_new_one_takes_the_place_once_the_old_one_is_closed() -> None:
     old, new = Exclusive(), Exclusive()
     fanout = Fanout({})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -43,11 +44,15 @@ def test_the_sdks_own_server_is_not_where_a_page_would_look_for_it() -> None:
     """It knows no Origin; only who knows its address reaches it."""
     me = psutil.Process()
     places = set()
+
+    def listening() -> set[Any]:
+        return {place.laddr for place in me.net_connections("tcp") if place.status == psutil.CONN_LISTEN}
+
     for _ in range(3):
+        before = listening()
         with serving(StreetService()) as sink:
             gate = int(str(sink.url).rpartition(":")[2])
-            own = {place.laddr for place in me.net_connections("tcp") if place.status == psutil.CONN_LISTEN}
-            (inner,) = [place for place in own if place.port != gate and place.ip.startswith("127.")]
+            (inner,) = [place for place in listening() - before if place.port != gate and place.ip.startswith("127.")]
             places.add(inner.ip)
             with pytest.raises(OSError), socket.create_connection(("127.0.0.1", inner.port), timeout=5):
                 pass
@@ -81,6 +86,7 @@ def test_clients_are_limited_before_they_cost_anything(caplog: pytest.LogCapture
     assert [record.message for record in caplog.records].count("foxglove: a client was refused: too many clients") == 1
 
 
+@pytest.mark.alone
 def test_clients_that_mean_harm_slow_nobody() -> None:
     with serving(StreetService()) as sink, driving(sink), opened(sink) as stuck, opened(sink) as flood:
         Viewer(stuck).subscribe("/front/camera", "/front/mask", "/front/overlay")  # and never reads again

@@ -242,6 +242,7 @@ def test_a_busy_port_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     assert len(complaints) == 1, "said once, not at every try"
 
 
+@pytest.mark.alone
 def test_it_closes_at_once_whoever_is_there(service: StreetService, street: list[Result]) -> None:
     threads = threading.active_count()
     with driving(service, street), serving(service) as sink, ExitStack() as stack:

@@ -58,6 +58,7 @@ def test_a_looped_video_starts_again_and_numbers_go_on(tmp_path: Path) -> None:
         assert np.array_equal(frames[0].image, frames[3].image) and not np.array_equal(frames[0].image, frames[1].image)
 
 
+@pytest.mark.alone
 def test_pictures_come_one_a_second(frames: Path) -> None:
     with closing(opened(frames)) as source:
         assert source.read(0.0) is not None

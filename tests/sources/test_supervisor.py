@@ -287,6 +287,7 @@ def test_a_new_size_holds_from_the_next_read_on() -> None:
         wait_until(lambda: source.size == (16, 12))
 
 
+@pytest.mark.alone
 def test_close_is_quick_and_may_be_repeated() -> None:
     source = Script(frame)
     supervisor = Supervisor(lambda _: source, "front", SIZE, camera())

@@ -7,6 +7,7 @@ import threading
 import time
 
 import psutil
+import pytest
 
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Frame
@@ -87,6 +88,7 @@ def test_threads_that_nothing_frees_do_not_pile_up() -> None:
         wait_until(lambda: supervisor.read(0.02) is not None and state_of(supervisor) == "running")
 
 
+@pytest.mark.alone
 def test_an_open_that_never_returns_is_no_reason_to_wait_at_the_end() -> None:
     release = threading.Event()
 

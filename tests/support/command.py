@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import calls
+
 PRELOAD = (
     "tests.support.command",
     "tests.support.warm",
@@ -87,6 +89,7 @@ def edge_segnet(
     """Run ``edge-segnet ARGUMENTS`` in ``folder``, standard output going to the file ``out`` if that is given;
     ``prepare`` (importable) is called first, in the new process.
     """
+    calls.note(arguments)
     with tempfile.TemporaryDirectory() as place:
         logs = [Path(place) / name for name in ("out", "err")]
         for log in logs:

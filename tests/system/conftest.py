@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -13,10 +16,30 @@ from tests.system.robot import Robot
 from tools.system import layers, root
 from tools.system.layers import Built
 from tools.system.machine import Layer, boot
+from tools.system.root import WORK
 
 SECRETS = ("hunter2-of-the-camera", "0123456789abcdef-of-the-token", "fedcba9876543210-rotated")
 """No journal may hold one."""
 Boot = Callable[..., "contextlib.AbstractContextManager[Robot]"]
+
+T = TypeVar("T")
+
+
+def once(name: str, make: Callable[[], T]) -> T:
+    """Made by the first worker of this run that asks for it; the others wait, and get the same."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = WORK / "once"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = folder / f"{name}-{run}.pickle"
+        if not made.exists():
+            for former in folder.glob(f"{name}-*.pickle"):
+                former.unlink()
+            result = make()
+            made.write_bytes(pickle.dumps(result))
+        found: T = pickle.loads(made.read_bytes())
+        return found
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +48,7 @@ def built() -> Built:
         pytest.skip("make system runs these, as root, in machines of their own")
     if why := root.missing():
         pytest.skip(why)
-    return layers.build()
+    return once("built", layers.build)
 
 
 @contextlib.contextmanager
@@ -47,6 +70,10 @@ def booted(*below: Path, name: str, binds: Sequence[tuple[Path, str]] = ()) -> I
 @pytest.fixture(scope="session")
 def installed(built: Built) -> Path:
     """The layer of a machine where the service was installed from the wheel, and which was then switched off."""
+    return once("installed", lambda: _install(built))
+
+
+def _install(built: Built) -> Path:
     layer = Layer.above(*built.below, name="installed")
     machine = boot(layer)
     try:

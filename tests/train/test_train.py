@@ -393,6 +393,7 @@ def test_a_budget_that_is_over_before_the_first_step(tmp_path: Path, folders: tu
     assert cards.load(str(out)).card.provenance["steps"] == 0
 
 
+@pytest.mark.alone
 def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     """Loading, validation and export included; a busy machine may be a little late."""
     out = tmp_path / "model.onnx"

@@ -12,13 +12,12 @@ from typing import Final
 
 from edge_segnet.install.program import SCRIPT
 from tools.deb import scripts
+from tools.deb.slim import slim
 from tools.system import wheels
 from tools.system.root import PROJECT, WORK
 
 MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 HOME: Final = "opt/edge-segnet"
-NOT_NEEDED: Final = ("onnx/backend/test", "**/tests", "numpy/_core/include", "**/*.pyi", "**/*.h", "bin")
-"""Below site-packages: tests and headers of libraries."""
 DEPENDS: Final = (
     "python3 (>= {0}), python3 (<< {1}), libc6 (>= 2.31), libstdc++6, systemd, python3-gi, "
     "gir1.2-gst-plugins-base-1.0, gstreamer1.0-plugins-base, gstreamer1.0-plugins-good"
@@ -75,12 +74,7 @@ def _environment(home: Path, wanted: Wanted, files: list[Path]) -> None:
     site = home / f"lib/python{wanted.python}/site-packages"
     site.mkdir(parents=True)
     wheels.unpack(files, site, wanted.python, MACHINES[wanted.arch])
-    for pattern in NOT_NEEDED:
-        for path in sorted(site.glob(pattern)):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    slim(site)
     (home / "bin").mkdir()
     for name in ("python", "python3", f"python{wanted.python}"):
         (home / "bin" / name).symlink_to(f"/usr/bin/python{wanted.python}")
@@ -98,6 +92,8 @@ def _files(tree: Path, site: Path) -> None:
     for name, folder in (
         ("edge-segnet.service", "systemd/system"),
         ("edge-segnet-engine.service", "systemd/system"),
+        ("edge-segnet-recover.socket", "systemd/system"),
+        ("edge-segnet-recover@.service", "systemd/system"),
         ("sysusers.d/edge-segnet.conf", "sysusers.d"),
         ("tmpfiles.d/edge-segnet.conf", "tmpfiles.d"),
     ):

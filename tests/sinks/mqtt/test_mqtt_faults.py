@@ -36,6 +36,7 @@ def test_a_broker_that_comes_later(folder: Path, service: StreetService) -> None
             assert sink.status()["error"] is None
 
 
+@pytest.mark.alone
 def test_a_name_that_nobody_knows(service: StreetService) -> None:
     sink = MqttSink(config(1, url="mqtt://broker.invalid"), service)
     sink.start()
@@ -140,6 +141,7 @@ def test_secrets_that_cannot_be_used(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.alone
 def test_a_frozen_broker_costs_nobody_else_anything(
     broker: Mosquitto, service: StreetService, street: list[Result]
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_frozen_broker_costs_nobody_else_anything(
         wait_until(lambda: receiver.states()[-1] == "running")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("deed", DEEDS)
 def test_hostile_brokers(
     deed: str, service: StreetService, street: list[Result], caplog: pytest.LogCaptureFixture

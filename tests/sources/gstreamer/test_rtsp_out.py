@@ -157,6 +157,7 @@ def test_a_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     assert [f"127.0.0.1:{port}" in record.message for record in caplog.records] == [True]
 
 
+@pytest.mark.alone
 def test_it_closes_at_once_and_frees_its_port() -> None:
     with street() as (service, sink), Viewer(sink.urls[0]) as viewer:
         assert viewer.picture() is not None
