@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,17 @@ def test_a_package_that_hands_names_on_is_no_circle(tmp_path: Path) -> None:
     back = {"rooms/__init__.py": FACE, "rooms/hall.py": "from edge_segnet import rooms\n"}
     assert faults(build(tmp_path, back)) == []
     assert faults(build(tmp_path, {"pictures/files.py": "import cv2\n"})) == []
+
+
+OPENERS = {"backends/model.py", "backends/race.py", "backends/reading.py", "engine/load.py"}
+"""The opener, its race, its process apart; and the model that an engine was built from, for which a lower room can't
+ask it."""
+
+
+def test_nobody_but_the_opener_opens_a_model() -> None:
+    package = ROOT / "edge_segnet"
+    calls = re.compile(r"\bcards\.load\(|\bOnnxBackend\(|\bOpenVinoBackend\(|card import .*\bload\b")
+    found = {
+        path.relative_to(package).as_posix() for path in package.rglob("*.py") if calls.search(path.read_text("utf-8"))
+    }
+    assert found == OPENERS

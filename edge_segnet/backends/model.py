@@ -113,6 +113,14 @@ def read_model(name: str, size: tuple[int, int] | None = None, colours: Path | N
     return _told(_coloured(model, colours))
 
 
+def read_onnx(name: str, size: tuple[int, int] | None = None) -> OnnxModel:
+    """As ``read_model``, for who needs the network itself, its weights say; raises UsageError for an engine."""
+    model = read_model(name, size)
+    if not isinstance(model, OnnxModel):
+        raise UsageError(f"{name}: an engine already", hint="give a shipped model's name or an .onnx file")
+    return model
+
+
 def _coloured(model: Model, colours: Path | None) -> Model:
     if colours is None:
         return model

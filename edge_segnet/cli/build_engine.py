@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from edge_segnet.backends.model import read_model
-from edge_segnet.backends.onnx import OnnxBackend
+from edge_segnet.backends.model import open_backend, read_onnx
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar
 from edge_segnet.cli.options import Json, Size
@@ -80,9 +79,7 @@ class BuildEngine:
         )
         if self.out is not None:
             check_suffix(self.out)
-        source = read_model(self.model, parse_optional(self.size))
-        if not isinstance(source, OnnxModel):
-            raise UsageError(f"{self.model}: an engine already", hint="give a shipped model's name or an .onnx file")
+        source = read_onnx(self.model, parse_optional(self.size))
         try:
             outcome = _build(source, self.out, request)
         except MemoryError as error:
@@ -130,7 +127,7 @@ def _parse_capabilities(texts: list[str]) -> tuple[tuple[int, int], ...]:
 
 def _reference(model: OnnxModel, image: Image) -> Labels:
     """What the CPU sees in the stored frame."""
-    backend = OnnxBackend(model)
+    backend = open_backend(model, "onnx")
     labels = require_valid(backend.infer([Frame(image, None, 0, 0, 0.0, "golden")])[0], model.card.name).labels
     backend.close()
     return labels

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
+from edge_segnet.backends.model import BackendKind, BackendOptions, open_model, read_onnx
 from edge_segnet.cli import comparison as comparing
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar, read_classes, renaming
@@ -218,7 +218,7 @@ def _check_shift(truth: Truth, labels: Path, model: ClassMap, void: int | None) 
 
 
 def _calibrate(evaluation: evaluating.Evaluation, model: str, images: Path, out: Path) -> None:
-    loaded = cards.load(model)
+    loaded = read_onnx(model)
     weights = cards.fingerprint(loaded.proto)
     calibration = evaluating.calibrate(evaluation, loaded.card, weights, str(images.name))
     cards.save(cards.calibrated(loaded, calibration), out)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edge_segnet.backends import reading
+from edge_segnet.backends.model import read_onnx
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
 from edge_segnet.cli.options import Json
@@ -250,8 +250,7 @@ def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, pla
     from edge_segnet.train.data import sample_batches
     from edge_segnet.train.weights import unfold
 
-    reading.look(init)
-    model = cards.load(init)
+    model = read_onnx(init)
     if model.card.classes.names != classes.names:
         names = ", ".join(model.card.classes.names)
         raise ModelError(f"--init {init}: its classes are {names}", hint="check --classes")

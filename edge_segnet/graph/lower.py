@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import onnx
 
@@ -20,6 +20,8 @@ from edge_segnet.graph.view import View, first_line, infer
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
 Precision = Literal["fp32", "fp16"]
+_CHECKS_ITSELF: Final = ("onnxruntime", "openvino")
+"""Runtimes that check a graph and infer its shapes when they read it, in the same process."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +56,8 @@ def lower(
             first class winning a tie. "decode" puts ``head.DECODED`` there: labels, margins, and two sums.
         decode: what that head must know; by default no temperature, and void behind the last class.
         size: (width, height) that a canonical model is re-derived for first (see ``resize``).
-        view: of ``model``, where it was checked and its shapes inferred a moment ago: for "onnxruntime", which does
-            both itself, neither is then done again.
+        view: of ``model``, where it was checked and its shapes inferred a moment ago: for "onnxruntime" and "openvino",
+            which do both themselves, neither is then done again.
 
     Returns:
         The checked model; names of inputs and outputs and the metadata are those of ``model`` (but for ``labels``).
@@ -72,20 +74,30 @@ def lower(
     work, pooling = rewrite(view.model, "native" if target == "onnxruntime" else "operators", view)
     counts = {"pools": pooling.pools, "unpools": pooling.unpools, "padded": pooling.padded}
     lines += _describe_pooling(target, counts)
+    work, done, more = _finish(work, view, target, precision, head, decode)
+    lines, counts = lines + done, counts | more
+    if not known or target not in _CHECKS_ITSELF:
+        _check(work)
+    return Lowered(work, target, tuple(lines), counts)
+
+
+def _finish(
+    work: onnx.ModelProto, view: View, target: Target, precision: Precision, head: Head, decode: Decode | None
+) -> tuple[onnx.ModelProto, list[str], dict[str, int]]:
+    """Head and precision: the graph, what was done to it, and its counts. ``view`` knows the shape of the logits."""
+    lines, counts = [], {}
     if head == "labels":
         append_labels(work, view)
         lines.append("argmax over the classes appended: output 'labels' uint8")
     if precision == "fp16":
         work, half = to_half(work)
-        counts |= {"fp16_constants": half.constants, "fp16_values": half.values, "fp16_saturated": half.saturated}
+        counts = {"fp16_constants": half.constants, "fp16_values": half.values, "fp16_saturated": half.saturated}
         lines += _describe_half(half)
     if head == "decode":
         append_decode(work, view, decode or Decode(), max_keeps_nan=target == "onnxruntime")
         lines.append("decode appended: outputs 'labels' and 'margins' uint8, 'winning' and 'broken'")
     drop_unread(work.graph)
-    if not (known and target == "onnxruntime"):
-        _check(work)
-    return Lowered(work, target, tuple(lines), counts)
+    return work, lines, counts
 
 
 def _prepared(model: onnx.ModelProto) -> tuple[View, list[str]]:
@@ -101,14 +113,6 @@ def _describe_half(half: HalfCounts) -> list[str]:
         kept = ", ".join(f"{count} {kind}" for kind, count in sorted(half.islands.items()))
         lines.append(f"kept in float32: {kept}")
     return lines
-
-
-def _viewed(model: onnx.ModelProto) -> tuple[View, list[str]]:
-    """The model in the words that are understood, and what had to be said otherwise."""
-    work = prepared(model)
-    folded = fold_foreign(work)
-    lines = [f"{folded} unpoolings written as scattering were recognised"] if folded else []
-    return View(work), lines
 
 
 def _describe_pooling(target: Target, counts: Mapping[str, int]) -> list[str]:

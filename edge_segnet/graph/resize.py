@@ -14,7 +14,7 @@ from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import Writer, drop_unread, install, rename
 from edge_segnet.graph.pairing import find_pairings
-from edge_segnet.graph.view import View, label
+from edge_segnet.graph.view import View, infer, label
 
 # fmt: off
 _ANY_SIZE: Final = frozenset((
@@ -58,12 +58,13 @@ def resize(old: View, size: tuple[int, int]) -> View:
     install(work.graph, edit.write)
     work.graph.input[0].CopyFrom(helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, height, width, 3]))
     work.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, None))
-    _restore_unpooling(work, edit.pooled_from, edit.write)
-    _cut_logits(work, (height, width))
+    inferred = infer(work, edit.pooled_from)
+    _restore_unpooling(work, inferred, edit)
+    _cut_logits(work, inferred, (height, width))
     work.graph.output[0].CopyFrom(
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, logits[1], height, width])
     )
-    return View(work)
+    return View(work, inferred)
 
 
 def _interface(view: View) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -155,44 +156,36 @@ class _Resizing:
         self.write.nodes.append(changed)
 
 
-def _restore_unpooling(model: onnx.ModelProto, pooled_from: dict[str, str], write: Writer) -> None:
-    """Give every MaxUnpool in ``pooled_from`` the new size of the map that was pooled.
-
-    A shape that is not derived yet stands among the graph's inputs, so that inference takes it for unknown. One round
-    settles every map before the first unpooling; nets that pool again after it take more.
-    """
-    graph = model.graph
-    unpools = {node.output[0]: node for node in graph.node if node.op_type == "MaxUnpool"}
-    waiting = dict(pooled_from)
-    for name in waiting:
-        shape = unpools[name].input[2] = write.fresh(f"{name}.shape")
-        graph.input.append(helper.make_tensor_value_info(shape, TensorProto.INT64, [4]))
-    drop_unread(graph)
-    while waiting:
-        view = View(model)
-        ready = [name for name, source in waiting.items() if _is_static(view.dims(source))]
-        if not ready:
-            raise ModelError(f"the size that MaxUnpool '{next(iter(waiting))}' restores can't be derived")
-        for name in ready:
-            restored = np.array(view.shape(waiting.pop(name)), np.int64)
-            graph.initializer.append(numpy_helper.from_array(restored, unpools[name].input[2]))
-        settled = {unpools[name].input[2] for name in ready}
-        for index in reversed(range(len(graph.input))):
-            if graph.input[index].name in settled:
-                del graph.input[index]
+def _restore_unpooling(model: onnx.ModelProto, inferred: onnx.GraphProto, edit: _Resizing) -> None:
+    """Give every MaxUnpool the new size of the map that was pooled."""
+    shapes = {value.name: _static(value) for value in (*inferred.input, *inferred.value_info)}
+    for node in model.graph.node:
+        name = next(iter(node.output), "")
+        if name not in edit.pooled_from:
+            continue
+        restored = shapes.get(edit.pooled_from[name])
+        if restored is None:
+            raise ModelError(f"the size that MaxUnpool '{name}' restores can't be derived")
+        node.input[2] = edit.write.fresh(f"{name}.shape")
+        model.graph.initializer.append(numpy_helper.from_array(np.array(restored, np.int64), node.input[2]))
+    drop_unread(model.graph)
 
 
-def _is_static(dims: list[int | str] | None) -> bool:
-    return dims is not None and all(isinstance(dim, int) for dim in dims)
+def _static(value: onnx.ValueInfoProto) -> list[int] | None:
+    dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    return dims if dims and all(dims) else None
 
 
-def _cut_logits(model: onnx.ModelProto, size: tuple[int, int]) -> None:
-    """Cut sub-pixel logits that came out a row or column too large, as odd sizes make them."""
-    view = View(model)
-    actual = view.shape("logits")[2:]
+def _cut_logits(model: onnx.ModelProto, inferred: onnx.GraphProto, size: tuple[int, int]) -> None:
+    """Cut sub-pixel logits that came out a row or column too large, as odd sizes make them; ``inferred`` follows."""
+    made = inferred.output[0]
+    whole = _static(made)
+    if whole is None or len(whole) != 4:
+        raise ModelError("the size of the logits can't be derived", hint="export the model with static shapes")
+    actual = (whole[2], whole[3])
     if actual == size:
         return
-    last = view.producer["logits"]
+    last = next(node for node in model.graph.node if "logits" in node.output)
     if last.op_type != "DepthToSpace" or any(
         have - want not in (0, 1) for have, want in zip(actual, size, strict=True)
     ):
@@ -200,10 +193,12 @@ def _cut_logits(model: onnx.ModelProto, size: tuple[int, int]) -> None:
             f"at {size[1]}x{size[0]} this network's logits come out {actual[1]}x{actual[0]}",
             hint="choose a size that is a multiple of the network's stride, or export it again",
         )
-    write = Writer(view)
-    last.name = "logits.full"
     rename(model.graph, "logits", "logits.full")
-    model.graph.output[0].name = "logits"
+    last.name, model.graph.output[0].name = "logits.full", "logits"
+    inferred.value_info.add().CopyFrom(made)
+    inferred.value_info[-1].name = "logits.full"
+    made.type.CopyFrom(helper.make_tensor_type_proto(TensorProto.FLOAT, [*whole[:2], *size]))
+    write = Writer(View(model, inferred))
     inputs = [write.integers(f"logits.{key}", value) for key, value in (("starts", (0, 0)), ("ends", size))]
     write.node("Slice", ["logits.full", *inputs, write.integers("logits.axes", (2, 3))], "logits", exact=True)
     model.graph.node.extend(write.nodes)

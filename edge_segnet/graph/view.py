@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -71,10 +71,11 @@ def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
             yield from all_nodes(body)
 
 
-def infer(model: onnx.ModelProto) -> onnx.GraphProto:
+def infer(model: onnx.ModelProto, unpooled: Mapping[str, str] | None = None) -> onnx.GraphProto:
     """Shape-inferred graph without its large weights (they would be copied twice for nothing).
 
-    ONNX's own inference knows nothing of MaxUnpool's ``output_shape``, so constant ones are told to it.
+    ONNX's own inference knows nothing of MaxUnpool's ``output_shape``, so constant ones are told to it. ``unpooled``:
+    where none is known yet, what an unpooling gives and the map that was pooled, whose type and shape it has.
 
     Raises:
         ModelError: the graph contradicts itself, or an operator is unknown.
@@ -96,6 +97,9 @@ def infer(model: onnx.ModelProto) -> onnx.GraphProto:
             constants[tensor.name] = tensor
         elif tensor.name not in declared:
             graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    for node in graph.node:
+        if unpooled and node.output and node.output[0] in unpooled:
+            node.CopyFrom(helper.make_node("Identity", [unpooled[node.output[0]]], node.output[:1]))
     _tell_unpooled_shapes(graph, constants)
     try:
         return onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True).graph
@@ -125,7 +129,8 @@ class View:
         ModelError: shape inference failed.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, inferred: onnx.GraphProto | None = None) -> None:
+        """``inferred``: what ``infer`` gave for a graph of these shapes, if somebody has asked it."""
         self.model = model
         self.graph = model.graph
         self.opset = opset(model)
@@ -138,7 +143,7 @@ class View:
         self.initializers = {tensor.name: tensor for tensor in self.graph.initializer}
         self.inputs = [value for value in self.graph.input if value.name not in self.initializers]
         self.output_names = {value.name for value in self.graph.output}
-        inferred = infer(model)
+        inferred = infer(model) if inferred is None else inferred
         self._types = {v.name: v.type for v in (*inferred.input, *inferred.output, *inferred.value_info)}
         self._values: dict[str, Array | None] = {}
         self._check_computed()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from edge_segnet.cli.segment import Segment
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.model import check
 from edge_segnet.graph import card as cards
+from edge_segnet.graph.card import CpuTarget
 from edge_segnet.graph.lower import lower
 from edge_segnet.pictures.files import write_image
 from edge_segnet.service.model import load
@@ -66,7 +67,9 @@ def _bench(model: Path, folder: Path) -> None:
 
 def _run(model: Path, _folder: Path) -> None:
     """What the service's reading process does."""
-    graph_for(cards.load(str(model)), "onnxruntime")
+    read = cards.load(str(model))
+    for target in get_args(CpuTarget):
+        graph_for(read, target)
 
 
 def _doctor(model: Path, _folder: Path) -> None:
@@ -99,6 +102,17 @@ def test_a_foreign_model_is_read_checked_and_inferred_elsewhere(
     with counted(model) as seen:
         opener(model, tmp_path)
     assert +seen == Counter()
+
+
+@pytest.mark.parametrize("size", [(96, 64), (97, 67)])
+def test_another_size_is_one_inference_more(size: tuple[int, int], tmp_path: Path) -> None:
+    """The file's own shapes say whether it is sound, and what in it is a size; those of the new size are new."""
+    model = save_tiny(tmp_path / "tiny.onnx")
+    with counted(model) as seen:
+        read = cards.resized(cards.load(str(model)), size)
+        for target in get_args(CpuTarget):
+            graph_for(read, target)
+    assert dict(seen) == {"read": 1, "checked": 1, "inferred": 2}
 
 
 def test_the_service_itself_reads_checks_and_infers_nothing(tmp_path: Path) -> None:
