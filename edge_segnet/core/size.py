@@ -55,12 +55,12 @@ def in_proportion(network: tuple[int, int], picture: tuple[int, int]) -> tuple[i
     return max(width, MIN_SIZE), height
 
 
-def squeeze_note(picture: tuple[int, int], network: tuple[int, int]) -> str:
-    """What to say of pictures that are squeezed, and the remedy; empty: nothing."""
+def squeeze_note(picture: tuple[int, int], network: tuple[int, int], setting: str = "--size ") -> str:
+    """What to say of pictures that are squeezed, and the remedy, in whose words ``setting`` is; empty: nothing."""
     if squeeze(picture, network) < SQUEEZED:
         return ""
     better = in_proportion(network, picture)
     return (
         f"pictures of {picture[0]}x{picture[1]} are squeezed into {network[0]}x{network[1]}: try "
-        f"--size {better[0]}x{better[1]}, which keeps their proportions"
+        f"{setting}{better[0]}x{better[1]}, which keeps their proportions"
     )

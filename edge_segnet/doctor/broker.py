@@ -40,7 +40,8 @@ def check(context: Context) -> Iterator[Finding]:
 def _reached(context: Context, who: Account, mqtt: MqttConfig, without: str) -> Finding:
     place = who.broker
     shown = f"{place.host}:{place.port}"
-    from edge_segnet.doctor.connect import CLOSED, REFUSED, try_connect
+    from edge_segnet.sinks.mqtt.protocol import TOO_OLD
+    from edge_segnet.sinks.mqtt.question import CLOSED, REFUSED, try_connect
 
     answer = try_connect(who)
     if answer == "" or (answer.startswith(REFUSED) and without):
@@ -53,8 +54,10 @@ def _reached(context: Context, who: Account, mqtt: MqttConfig, without: str) -> 
         remedy = "mqtt.user and its password, or the broker's rules (client ids, access lists)"
     elif "certificate" in answer or "TLS" in answer:
         remedy = "mqtt.tls.ca must be the authority that signed the broker's certificate; is it a TLS port?"
-    elif CLOSED in answer:
-        remedy = "a TLS port needs mqtts://; a broker must know MQTT 5 (mosquitto 1.6 or newer)"
+    elif answer == TOO_OLD:
+        remedy = "a newer broker, or its setting for MQTT 5"
+    elif answer == CLOSED:
+        remedy = "a TLS port needs mqtts://; does it let clients without TLS in at all?"
     return red("broker", OUTSIDE, f"{shown}: {answer}", remedy)
 
 

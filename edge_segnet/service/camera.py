@@ -12,6 +12,7 @@ from edge_segnet.board.notify import Notifier
 from edge_segnet.core import threads, uris
 from edge_segnet.core.documents import AgeDocument, CameraDocument, DroppedDocument
 from edge_segnet.core.errors import DeviceLost
+from edge_segnet.core.size import squeeze_note
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Backend, Fit, Generation, Origin, Result
 from edge_segnet.scene.alarms import Alarms
@@ -78,6 +79,7 @@ class Camera:
         self.supervisor = Supervisor(self._open, name, new.loaded.card.size, self.config, self.fit)
         self._around = around
         self._stopped = self._opened = False
+        self._said = ""
         self._go = threading.Event()
         self._refiner: Postprocessor = self._postprocessor(new, None if earlier is None else earlier._refiner)
         self._watches: tuple[WatchState, ...] = self._watching(new, () if earlier is None else earlier._watches)
@@ -148,8 +150,20 @@ class Camera:
         """Its alarms that may be on."""
         return self._refiner.watched | _keys(self._watches)
 
+    @property
+    def _squeezed(self) -> str:
+        """What to say of its pictures' proportions: a camera's are known when the first one comes, not before."""
+        last = self.telemetry.last
+        if last is None or last.view.fit != "stretch":
+            return ""
+        return squeeze_note(last.frame.source_size, last.frame.image.shape[1::-1], "size: ")
+
     def look(self) -> None:
-        """Judge the rules on the service itself."""
+        """Judge the rules on the service itself; say once what is odd about the pictures."""
+        if (note := self._squeezed) != self._said:
+            self._said = note
+            if note:
+                logger.warning("%s: %s", self.name, note, extra={"camera": self.name, "event": "squeezed"})
         if not self._watches or not self._opened or self._stopped:
             return
         last, now_ns = self.telemetry.last, time.monotonic_ns()
@@ -190,7 +204,7 @@ class Camera:
             return source
         if sound.fault:
             return replace(source, state="output_invalid", message=sound.fault)
-        return replace(source, message=sound.warning or source.message)
+        return replace(source, message=sound.warning or source.message or self._squeezed)
 
     @property
     def finished(self) -> bool:

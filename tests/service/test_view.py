@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,26 @@ def test_a_camera_that_was_taken_away_shows_nothing_any_more(tmp_path: Path, mod
         stage.daemon.reload()
         wait_until(lambda: reload_of(stage)["ok"])
         assert last.stale
+
+
+class Wide(Steady):
+    """Its pictures are 1920x480, and said to be so by themselves only."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next one."""
+        frame = super().read(timeout_s)
+        return None if frame is None else replace(frame, scaled_from=(1920, 480))
+
+
+def test_squeezed_pictures_get_a_word_and_a_remedy_once(
+    tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(settings(model))
+    with running(lambda: load(file), opener=lambda _config, _name, size, _fit: Wide(size)) as stage:
+        wait_until(lambda: stage.seen("front") >= 1 and stage.daemon.state.status().cameras["front"].message)
+        said = stage.daemon.state.status().cameras["front"].message
+        seen = stage.seen("front")
+        wait_until(lambda: stage.seen("front") > seen + 100)  # two looks of the monitor
+    assert "pictures of 1920x480 are squeezed into" in said and "try size: " in said
+    assert sum("squeezed" in record.message for record in caplog.records) == 1

@@ -1,5 +1,5 @@
 """One connection to a broker that may be slow, frozen or hostile. Everything happens on the thread that calls; only
-``wake`` may be called from another.
+``wake`` and ``hurry`` may be called from another.
 
 paho does the protocol. What it leaves open is bounded here: how long an answer may take, how much the broker may send,
 how many messages are under way.
@@ -11,6 +11,7 @@ import contextlib
 import select
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_segnet.core.pace import Deadline, Waker
 from edge_segnet.sinks.mqtt import protocol
 from edge_segnet.sinks.mqtt.account import Account
-from edge_segnet.sinks.mqtt.protocol import Limits, Lost, Message, PahoClient
+from edge_segnet.sinks.mqtt.protocol import Limits, Lost, Message, PahoClient, State
+from edge_segnet.sinks.mqtt.question import is_older
 
 CLOSED: Final = "the broker closed the connection"
 RUBBISH: Final = "the broker sent what nobody understands"
@@ -34,10 +36,14 @@ class Link:
     def __init__(self, account: Account, will: Message, answered: Callable[[int, str | None], None]) -> None:
         """``answered`` hears (message identifier, None or why it was refused) of messages with QoS 1 or 2."""
         self._account, self._will, self._answered = account, will, answered
+        self._closing = False
+        self._ends: deque[float] = deque(maxlen=protocol.CLOSED_OFTEN)
+        """When the broker last closed a good connection in order, without a word."""
         self._client: PahoClient | None = None
         self._under_way: dict[int, float] = {}
         self._welcome: ReasonCode | None = None
         self._reason = ""
+        self._state: State = "disconnected"
         self._bell = Waker()
         self._limits = Limits()
 
@@ -51,7 +57,7 @@ class Link:
             self.drop()
             self._client = self._new_client()
         self._client.keep_released()
-        self._reason, self._welcome = "", None
+        self._reason, self._state, self._welcome = "", "disconnected", None
         self._under_way = dict.fromkeys(self._under_way, time.monotonic())
         place, keepalive_s = self._account.broker, self._account.keepalive_s
         properties = protocol.connect_properties()
@@ -59,16 +65,33 @@ class Link:
             self._client.connect(place.host, place.port, keepalive_s, clean_start=not resume, properties=properties)
         except (OSError, ValueError) as error:
             raise Lost(protocol.reason_of(error)) from error
-        welcome = self._wait_for_welcome(Deadline(keepalive_s))
+        welcome = self._wait_for_welcome(Deadline(keepalive_s), Deadline(protocol.ANSWER_S))
+        if welcome.value == protocol.UNSUPPORTED_VERSION:
+            raise Lost(protocol.TOO_OLD, "refused")
         if welcome.is_failure:
-            raise Lost(f"the broker refuses: {str(welcome).lower()}", refused=True)
+            raise Lost(f"the broker refuses: {str(welcome).lower()}", "refused")
 
-    def _wait_for_welcome(self, deadline: Deadline) -> ReasonCode:
+    def _wait_for_welcome(self, deadline: Deadline, patience: Deadline) -> ReasonCode:
+        asked = False
         while not deadline.over:
-            self.wait(0.25)
+            try:
+                self.wait(0.25)
+            except Lost as lost:
+                if asked or str(lost) != CLOSED:
+                    raise
+                self._ask()
+                raise
             if self._welcome is not None:
                 return self._welcome
+            if patience.over and not asked:
+                asked = True
+                self._ask()
         raise Lost(self._silence)
+
+    def _ask(self) -> None:
+        """Raises Lost: the broker, which has not answered, speaks the older protocol only."""
+        if is_older(self._account, lambda: self._closing):
+            raise Lost(protocol.TOO_OLD, "refused") from None
 
     def _new_client(self) -> PahoClient:
         client = protocol.new_client(self._account, self._will)
@@ -87,7 +110,10 @@ class Link:
             self._reason = "the broker was started anew"
 
     def _on_disconnect(self, _client: Client, _data: Any, flags: Any, reason: ReasonCode, _told: Any) -> None:
-        if flags.is_disconnect_packet_from_server and reason.value:
+        if reason.value == protocol.TAKEN_OVER:
+            self._state = "taken"
+            self._reason = f"another client came with our client id: {self._rename}"
+        elif flags.is_disconnect_packet_from_server and reason.value:
             self._reason = f"the broker ended the connection: {str(reason).lower()}"
         elif reason.value == protocol.KEEP_ALIVE_TIMEOUT:
             self._reason = self._silence
@@ -107,6 +133,11 @@ class Link:
     def _silence(self) -> str:
         return f"the broker has answered nothing for {self._account.keepalive_s} s"
 
+    def hurry(self) -> None:
+        """The end is near: ask no more questions; from any thread."""
+        self._closing = True
+        self.wake()
+
     def wake(self) -> None:
         """End a ``wait`` or ``sleep`` early; from any thread."""
         self._bell.ring()
@@ -124,9 +155,10 @@ class Link:
         client = self._client
         network = None if client is None else client.socket()
         if client is None or network is None:
-            raise Lost(self._reason or CLOSED)
+            raise Lost(self._reason or CLOSED, self._state)
         buffered = network.pending() if isinstance(network, ssl.SSLSocket) else 0
         ready = self._poll(network.fileno(), client.want_write(), 0.0 if buffered else timeout_s)
+        in_order = bool(ready & select.POLLRDHUP) and not ready & select.POLLERR
         try:
             if (buffered or ready & ~select.POLLOUT) and client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL:
                 self._reason = "" if self._is_refused else RUBBISH
@@ -135,11 +167,22 @@ class Link:
             client.loop_misc()
         except Exception as error:
             raise Lost(RUBBISH) from error
+        if in_order and client.socket() is None and not self._reason and self._welcome is not None:
+            self._closed_in_order()
         self._check(client)
+
+    def _closed_in_order(self) -> None:
+        if self._is_refused:
+            return
+        self._ends.append(time.monotonic())
+        if len(self._ends) == protocol.CLOSED_OFTEN and self._ends[-1] - self._ends[0] < protocol.OFTEN_S:
+            self._ends.clear()
+            self._state = "taken"
+            self._reason = f"{CLOSED} again and again, as if another client had our client id: {self._rename}"
 
     def _poll(self, network: int, writes: bool, timeout_s: float) -> int:
         poll = select.poll()
-        poll.register(network, select.POLLIN | (select.POLLOUT if writes else 0))
+        poll.register(network, select.POLLIN | select.POLLRDHUP | (select.POLLOUT if writes else 0))
         poll.register(self._bell.fd, select.POLLIN)
         ready = dict(poll.poll(1e3 * timeout_s))
         if self._bell.fd in ready:
@@ -152,7 +195,11 @@ class Link:
         if self._under_way and time.monotonic() - min(self._under_way.values()) > self._account.keepalive_s:
             self._reason = self._silence
         if self._reason or (client.socket() is None and not self._is_refused):
-            raise Lost(self._reason or CLOSED)
+            raise Lost(self._reason or CLOSED, self._state)
+
+    @property
+    def _rename(self) -> str:
+        return f"if two services are {self._account.client_id}, give one of them another mqtt.client_id"
 
     @property
     def _is_refused(self) -> bool:
@@ -190,7 +237,7 @@ class Link:
         info = self._client.publish(message.topic, message.payload, qos, retain, properties)
         if qos == 0:
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                raise Lost(self._reason or CLOSED)
+                raise Lost(self._reason or CLOSED, self._state)
             return None
         # Even if the connection broke at this very message: paho has it now, and sends it when it is resumed.
         self._under_way[info.mid] = time.monotonic()

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode
@@ -31,16 +31,36 @@ SEND_BUFFER: Final = 131_072
 PACKET_MAX: Final = 268_435_455
 """Bytes (MQTT 5.0, 1.5.5)."""
 FAILURE: Final = 0x80
+UNSUPPORTED_VERSION: Final = 0x84
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
+TAKEN_OVER: Final = 0x8E
 """Reason codes (MQTT 5.0, 2.4)."""
 
 
-class Lost(Exception):
-    """There is no connection; ``refused``: the broker answered, and does not want us."""
+ANSWER_S: Final = 1.0
+"""Without an answer for so long, a broker is asked whether it speaks the older protocol: a good one needs a few round
+trips, and the question costs it one connection."""
+OLD_S: Final = 1.5
+"""For that question; with ``ANSWER_S`` within the shortest keepalive."""
+TOO_OLD: Final = (
+    "the broker speaks MQTT 3.1.1, and does not take MQTT 5 (mosquitto does since 1.6; some ask for a setting)"
+)
+CLOSED_OFTEN, OFTEN_S = 5, 30.0
+"""So many welcomes in so long, each followed by an orderly end without a word: what mosquitto up to 2.0 does to the
+older of two clients with one id. Two services that fight for it get there within seconds; a broker that is restarted
+says goodbye, and one that is killed does not come back so often."""
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
+State = Literal["connecting", "connected", "disconnected", "refused", "taken"]
+
+
+class Lost(Exception):
+    """There is no connection; ``state``: "refused" if the broker answered and does not want us, "taken" if another
+    client came with our client id.
+    """
+
+    def __init__(self, reason: str, state: State = "disconnected") -> None:
         super().__init__(reason)
-        self.refused = refused
+        self.state: State = state
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The thread that talks to the broker: connects, sends what waits, and tries again when the connection is lost.
 
 connecting --CONNACK--> connected --it breaks, or is silent for too long--> disconnected
-    `--CONNACK with a reason--> refused                                        |
-            `-----------------------back-off, the next try--------------------'
+    |`--CONNACK with a reason, or none but to MQTT 3.1.1--> refused              |
+    |                           `--------------back-off, the next try-----------'
+    `<--a minute, then longer-- taken <--another client came with our client id-- connected
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edge_segnet.sinks import Service
 from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.link import Link
 from edge_segnet.sinks.mqtt.messages import Messages
-from edge_segnet.sinks.mqtt.protocol import Lost, Message
+from edge_segnet.sinks.mqtt.protocol import Lost, Message, State
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.stream import Stream
 
@@ -28,9 +29,12 @@ TICK_S: Final = 0.1
 LOOK_S, STATUS_S = 0.5, 10.0
 """How often the state is looked at, and published even if it is the same."""
 RETRY_S: Final = 3.0
+"""After the broker refused an event."""
 FIRST_S, LONGEST_S = 0.25, 10.0
 """Waits between two calls of the broker."""
-"""After the broker refused an event."""
+TAKEN_S, TAKEN_LONGEST_S = 60.0, 3600.0
+"""The same after another client took our client id. Each call throws it out in turn: seldom enough that both can work,
+often enough that a guest who is gone is not waited for all day."""
 GOODBYE_S: Final = 0.5
 
 
@@ -41,13 +45,14 @@ class Sender:
         self._service, self._account, self._messages, self._queue = service, account, messages, queue
         self._link = Link(account, messages.gone("connection lost"), self._answered)
         self._streams: list[tuple[Stream, Callable[[Result], Message | None]]] = []
-        self._delays = BackOff(FIRST_S, LONGEST_S)
+        self._delays, self._taken = BackOff(FIRST_S, LONGEST_S), BackOff(TAKEN_S, TAKEN_LONGEST_S)
         self._stopping = False
         self._look_s = self._status_s = self._retry_s = 0.0
         self._shown: Any = None
         self._announced: list[Message] | None = None
         self._once = SayOnce()
-        self.state = "connecting"
+        self.state: State = "connecting"
+        self._connected_s = 0.0
         self.connections = 0
         self._lost_by: str | None = None
         self._refusals: dict[str, str] = {}
@@ -69,7 +74,7 @@ class Sender:
     def stop(self) -> None:
         """End soon, with a goodbye if there is a connection."""
         self._stopping = True
-        self._link.wake()
+        self._link.hurry()
 
     def run(self) -> None:
         """Until ``stop``."""
@@ -80,7 +85,7 @@ class Sender:
                     self._send()
                     self._link.wait(TICK_S)
             except Lost as lost:
-                self._lost(str(lost), "refused" if lost.refused else "disconnected")
+                self._lost(str(lost), lost.state)
             except Exception as error:
                 logger.exception("mqtt: a message could not be made")
                 self._lost(f"{type(error).__name__}: {error}", "disconnected")
@@ -96,16 +101,25 @@ class Sender:
         self._link.open(resume)
         self.state, self._lost_by, self._refusals = "connected", None, {}
         self.connections += 1
+        self._connected_s = time.monotonic()
         self._shown = self._announced = None
         self._look_s = self._status_s = 0.0
         self._say(logging.INFO, f"connected to {self._account.broker.shown}")
 
-    def _lost(self, why: str, state: str) -> None:
-        self._link.hang_up()
+    def _lost(self, why: str, state: State) -> None:
+        if state == "taken":
+            self._link.drop()  # what the broker remembers under our id is the other's now
+            if time.monotonic() - self._connected_s > TAKEN_LONGEST_S:
+                self._taken.worked()
+            delay_s = self._taken.failed()
+        else:
+            self._link.hang_up()
+            delay_s = self._delays.failed()
         self.state, self._lost_by = state, why
         if not self._stopping:
-            self._say(logging.WARNING, f"{self._account.broker.shown}: {why}; trying again")
-        until = time.monotonic() + self._delays.failed()
+            after = f" in {delay_s:.0f} s" if state == "taken" else ""
+            self._say(logging.WARNING, f"{self._account.broker.shown}: {why}; trying again{after}")
+        until = time.monotonic() + delay_s
         while not self._stopping and (left_s := until - time.monotonic()) > 0:
             self._link.sleep(left_s)
 

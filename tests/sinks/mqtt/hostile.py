@@ -76,9 +76,9 @@ DEEDS: Final[Mapping[str, tuple[Callable[[socket.socket, threading.Event], None]
 class Hostile:
     """Listens on ``port``; ``connections`` counts."""
 
-    def __init__(self, deed: str) -> None:
+    def __init__(self, deed: Callable[[socket.socket, threading.Event], None]) -> None:
         self.connections = 0
-        self._deed = DEEDS[deed][0]
+        self._deed = deed
         self._ended = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]

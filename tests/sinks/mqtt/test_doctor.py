@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from edge_segnet.doctor import broker as checks
-from edge_segnet.doctor.connect import try_connect
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.systemd import Unit
 from edge_segnet.sinks.mqtt.account import account
+from edge_segnet.sinks.mqtt.question import try_connect
 from edge_segnet.sinks.mqtt.settings import MqttConfig
 from edge_segnet.sinks.registry import configured
 from tests.sinks.mqtt.mosquitto import Mosquitto, free_port

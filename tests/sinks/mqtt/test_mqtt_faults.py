@@ -6,8 +6,10 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,8 +18,11 @@ from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.extras import command
 from edge_segnet.core.types import Result
 from edge_segnet.sinks.fanout import Fanout
+from edge_segnet.sinks.mqtt.protocol import CLOSED_OFTEN
+from edge_segnet.sinks.mqtt.question import try_connect
 from edge_segnet.sinks.mqtt.sink import MqttSink
-from tests.sinks.mqtt.hostile import DEEDS, Hostile
+from tests.sinks.mqtt import older
+from tests.sinks.mqtt.hostile import CONNACK, DEEDS, Hostile
 from tests.sinks.mqtt.mosquitto import Mosquitto, free_port
 from tests.sinks.mqtt.receiver import Receiver
 from tests.sinks.mqtt.stage import config, connected, happen, sending
@@ -172,7 +177,7 @@ def test_hostile_brokers(
     deed: str, service: StreetService, street: list[Result], caplog: pytest.LogCaptureFixture
 ) -> None:
     me = psutil.Process()
-    with Hostile(deed) as broker, caplog.at_level(logging.INFO):
+    with Hostile(DEEDS[deed][0]) as broker, caplog.at_level(logging.INFO):
         sink = MqttSink(config(broker.port, frame={"rate": 1000.0}), service)
         fanout = Fanout({"mqtt": sink})
         sink.start()
@@ -201,6 +206,45 @@ def test_a_port_where_something_else_listens(service: StreetService) -> None:
         wait_until(lambda: sink.status()["error"] == "the broker has answered nothing for 2 s")
     with sending(service, free_port()) as sink:
         wait_until(lambda: sink.status()["error"] == "Connection refused")
+
+
+@pytest.mark.parametrize("how", ["amqtt", *older.DEEDS])
+def test_a_broker_of_the_older_protocol_is_named_at_once(how: str, service: StreetService) -> None:
+    with older.older(how) as port, sending(service, port, keepalive_s=60) as sink:
+        wait_until(lambda: sink.status()["state"] == "refused", 5)
+        assert "speaks MQTT 3.1.1, and does not take MQTT 5" in sink.status()["error"]
+        assert try_connect(sink._account) == sink.status()["error"]
+
+
+def test_another_client_with_our_client_id_is_told_and_not_fought(
+    broker: Mosquitto, service: StreetService, caplog: pytest.LogCaptureFixture
+) -> None:
+    clone: dict[str, Any] = {"client_id": "robot-7"}
+    with sending(service, broker.port, **clone) as first:
+        wait_until(lambda: connected(first))
+        happen(service.events, 0)
+        wait_until(lambda: first.status()["queue"] == 0)
+        with caplog.at_level(logging.WARNING), sending(service, broker.port, **clone) as second:
+            wait_until(lambda: "taken" in (first.status()["state"], second.status()["state"]))
+            told, other = (first, second) if first.status()["state"] == "taken" else (second, first)
+            assert "if two services are robot-7, give one of them another mqtt.client_id" in told.status()["error"]
+            wait_until(lambda: connected(other))
+            calls = other.status()["connections"]
+            time.sleep(1.0)  # long enough for a fight: a try after a loss comes in a third of it
+            assert connected(other) and other.status()["connections"] == calls <= CLOSED_OFTEN + 1
+            assert told.status()["connections"] <= CLOSED_OFTEN
+            assert any("trying again in" in record.message for record in caplog.records)
+
+
+def _takes_over(client: socket.socket, _ended: threading.Event) -> None:
+    client.recv(4096)
+    client.sendall(CONNACK + bytes([0xE0, 2, 0x8E, 0]))
+
+
+def test_a_broker_that_says_that_another_took_over_is_believed(service: StreetService) -> None:
+    with Hostile(_takes_over) as broker, sending(service, broker.port) as sink:
+        wait_until(lambda: sink.status()["state"] == "taken")
+        assert "another client came with our client id" in sink.status()["error"] and broker.connections == 1
 
 
 def test_without_paho_it_says_what_to_install() -> None:
