@@ -204,7 +204,8 @@ class Camera:
             return source
         if sound.fault:
             return replace(source, state="output_invalid", message=sound.fault)
-        return replace(source, message=sound.warning or source.message or self._squeezed)
+        words = (sound.warning or source.message, self._squeezed)
+        return replace(source, message="; ".join(filter(None, words)))
 
     @property
     def finished(self) -> bool:

@@ -1,5 +1,5 @@
-"""One question to a broker, on a connection of its own: would it take us? No will, another client id, nothing published:
-a running service is not disturbed.
+"""One question to a broker, on a connection of its own: would it take us? No will, another client id and nothing
+published, so that a running service is not disturbed.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-from paho.mqtt.client import Client, MQTTProtocolVersion
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_segnet.core.pace import Deadline
 from edge_segnet.sinks.mqtt.account import Account
