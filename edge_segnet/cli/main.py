@@ -34,6 +34,7 @@ COMMANDS: Final = {
         "Score a model on labelled pictures: accuracy, IoU, confusion, and how far it knows its doubts.",
     ),
     "pick": ("pick", "Choose the frames that are worth a person's time, as a data set to correct and to train on."),
+    "label": ("label", "Label many recordings, videos and folders, on every core or on a Ray cluster."),
     "convert": ("convert", "Write the form of a model that a runtime can run: index pooling is rewritten exactly."),
     "build-engine": (
         "build_engine",

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.reader import SeekingReader
-from mcap.records import Channel, Chunk, ChunkIndex, Header, Message, MessageIndex, Schema
+from mcap.records import Channel, Chunk, ChunkIndex, Header, Message, MessageIndex, Metadata, Schema
 
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.files import open_file
@@ -17,6 +17,10 @@ from edge_segnet.sources.image_messages import is_image
 from edge_segnet.sources.mcap_records import MAX_RECORD, BadChunk, records, unpack
 
 OURS: Final = "edge-segnet"
+DEFAULT_FPS: Final = 30.0
+FPS: Final = (0.1, 240.0)
+ROBOT: Final = "foxglove", "deviceName"
+"""Metadata record and key by which Foxglove knows the machine that a file comes from."""
 LABELS: Final = ("labels", "mask")
 MADE: Final = ("overlay", "snapshot", *LABELS)
 """Last words of topics in our own files that are no camera's."""
@@ -45,6 +49,13 @@ class Outline:
     chunks: tuple[ChunkIndex, ...] | None = None
     definitions: tuple[Schema | Channel, ...] = ()
     seconds: float = 0.0
+    robot: str = ""
+    """As the file's metadata call it."""
+
+    def rate(self, topic: ImageTopic) -> float:
+        """Pictures per second, about."""
+        rate = (topic.count - 1) / self.seconds if self.seconds > 0 and topic.count > 1 else DEFAULT_FPS
+        return min(max(rate, FPS[0]), FPS[1])
 
     @property
     def cameras(self) -> tuple[ImageTopic, ...]:
@@ -107,12 +118,15 @@ class _Found:
     counts: dict[int, int] = field(default_factory=dict)
     chunks: tuple[ChunkIndex, ...] | None = None
     times: tuple[int, int] | None = None
+    robot: str = ""
 
     def take(self, record: Any) -> None:
         """A record of any kind."""
         match record:
             case Header():
                 self.ours = record.library == OURS
+            case Metadata():
+                self._name(record)
             case Schema():
                 self.schemas[record.id] = record
             case Channel():
@@ -121,6 +135,10 @@ class _Found:
                 self.counts[record.channel_id] = self.counts.get(record.channel_id, 0) + 1
                 first, last = self.times or (record.log_time, record.log_time)
                 self.times = min(first, record.log_time), max(last, record.log_time)
+
+    def _name(self, record: Metadata) -> None:
+        if record.name == ROBOT[0]:
+            self.robot = record.metadata.get(ROBOT[1], "")
 
     def outline(self, path: Path) -> Outline:
         """Channels of the same topic are one."""
@@ -135,7 +153,7 @@ class _Found:
         ]
         start, end = self.times or (0, 0)
         definitions: list[Schema | Channel] = [*self.schemas.values(), *self.channels.values()]
-        return Outline(path, tuple(topics), self.chunks, tuple(definitions), (end - start) / 1e9)
+        return Outline(path, tuple(topics), self.chunks, tuple(definitions), (end - start) / 1e9, self.robot)
 
     def _is_camera(self, topic: str) -> bool:
         return not (self.ours and topic.rpartition("/")[2] in MADE)
@@ -147,6 +165,7 @@ def _indexed(file: BinaryIO) -> _Found | None:
     try:
         reader = SeekingReader(file, record_size_limit=MAX_RECORD)
         summary, head = reader.get_summary(), reader.get_header()
+        metadata = list(reader.iter_metadata()) if summary is not None and summary.metadata_indexes else []
     except Exception:  # noqa: BLE001 - the reader raises what damaged bytes make of it; a disk fails again
         return None
     if summary is None or summary.statistics is None or not summary.channels:
@@ -157,7 +176,10 @@ def _indexed(file: BinaryIO) -> _Found | None:
     times = (told.message_start_time, told.message_end_time)
     counts = dict(told.channel_message_counts)
     index = chunks if complete else None
-    return _Found(head.library == OURS, summary.schemas, summary.channels, counts, index, times)
+    found = _Found(head.library == OURS, summary.schemas, summary.channels, counts, index, times)
+    for record in metadata:
+        found.take(record)
+    return found
 
 
 def _scanned(file: BinaryIO, path: Path) -> _Found:
@@ -184,6 +206,15 @@ def _inside(record: Any) -> list[Any]:
         return unpack(record)
     except BadChunk:
         return []
+
+
+def all_times(outline: Outline, topic: ImageTopic) -> list[int]:
+    """Nanoseconds of every message of a topic, in the file's order; raises InputError. ``outline`` has an index."""
+    try:
+        with open_file(outline.path) as file:
+            return [at for chunk in outline.chunks or () for at in times_in(file, chunk, topic)]
+    except OSError as error:
+        raise InputError(f"{outline.path}: {error.strerror or error}", hint="check the file and its rights") from error
 
 
 def times_in(file: BinaryIO, chunk: ChunkIndex, topic: ImageTopic) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +22,6 @@ from edge_segnet.sources.mcap_messages import WHOLE, MessageReader, Part
 from edge_segnet.sources.mcap_outline import ImageTopic, Outline, read_outline
 from edge_segnet.sources.video_messages import VideoMessages
 
-DEFAULT_FPS: Final = 30.0
-FPS: Final = (0.1, 240.0)
 PAUSE_S: Final = 60.0
 """A longer gap is a clock that jumped, or a recorder that slept: nobody waits for it when the recording is played."""
 
@@ -53,14 +51,15 @@ class RecordingSource:
 
     def _begin(self, outline: Outline, topic: ImageTopic, part: Part) -> None:
         self._path, self._name, self._part = outline.path, f"{outline.path}?topic={topic.name}", part
-        rate = (topic.count - 1) / outline.seconds if outline.seconds > 0 and topic.count > 1 else DEFAULT_FPS
-        self.fps = min(max(rate, FPS[0]), FPS[1])
+        self.fps = outline.rate(topic)
         self.length: int | None = topic.count or None
         self._reader = MessageReader(outline, topic, part)
         self._video: VideoMessages | None = None
         self._times: dict[int, int] = {}
         self._pictures = self._decoded()
         self._good = 0
+        self.at_ns = 0
+        """Time of the frame that was read last, nanoseconds since the epoch, exact."""
         self._clock = _Clock(1.0 / self.fps)
 
     def read(self, timeout_s: float = 0.0) -> Frame:  # noqa: ARG002 - a file keeps nobody waiting
@@ -76,7 +75,7 @@ class RecordingSource:
         if found is None:
             raise self._ended()
         seq, at_ns, picture = found
-        media_s = self._clock.at(at_ns)
+        self.at_ns, media_s = at_ns, self._clock.at(at_ns)
         if isinstance(picture, BadFrame):
             raise picture
         self._good += 1
@@ -90,27 +89,26 @@ class RecordingSource:
         for seq, at_ns, decode, data in self._reader.messages():
             try:
                 found = decode(data)
-                if not self._part.wanted(seq, at_ns) and not (isinstance(found, Encoded) and found.format in VIDEO):
-                    continue
-                for number, picture in self._pictures_of(seq, at_ns, found):
-                    told_ns = self._times.pop(number, at_ns)
-                    if self._part.wanted(number, told_ns):
-                        yield number, told_ns, picture
+                if isinstance(found, Encoded) and found.format in VIDEO:
+                    yield from self._from_video(seq, at_ns, found)
+                elif self._part.wanted(seq, at_ns):
+                    yield seq, at_ns, _still(seq, found)
             except InputError as error:
                 yield seq, at_ns, BadFrame(self._named(seq, error), hint=error.hint)
         if self._video is not None:
-            for number, picture in self._video.flush():
-                yield number, self._times.pop(number, 0), picture
+            yield from self._timed(self._video.flush())
 
-    def _pictures_of(self, seq: int, at_ns: int, found: Encoded | RawPixels) -> Iterator[tuple[int, Image | BadFrame]]:
-        if isinstance(found, RawPixels):
-            yield seq, to_bgr(found, f"picture {seq}")
-        elif found.format in VIDEO:
-            self._video = self._video or VideoMessages(found.format, self._name)
-            self._times[seq] = at_ns
-            yield from self._video.decode(seq, found.data)
-        else:
-            yield seq, decode_image(found.data, f"picture {seq}")
+    def _from_video(self, seq: int, at_ns: int, found: Encoded) -> Iterator[tuple[int, int, Image | BadFrame]]:
+        """What a message completes: maybe pictures of messages before it, too."""
+        self._video = self._video or VideoMessages(found.format, self._name)
+        self._times[seq] = at_ns
+        yield from self._timed(self._video.decode(seq, found.data))
+
+    def _timed(self, pictures: Iterator[tuple[int, Image | BadFrame]]) -> Iterator[tuple[int, int, Image | BadFrame]]:
+        for number, picture in pictures:
+            at_ns = self._times.pop(number)
+            if self._part.wanted(number, at_ns):
+                yield number, at_ns, picture
 
     def _named(self, seq: int, error: InputError) -> str:
         words = error.message
@@ -131,6 +129,22 @@ class RecordingSource:
         """Close the file."""
         self._pictures.close()
         self._reader.close()
+
+
+def _still(seq: int, found: Encoded | RawPixels) -> Image:
+    if isinstance(found, RawPixels):
+        return to_bgr(found, f"picture {seq}")
+    return decode_image(found.data, f"picture {seq}")
+
+
+def holds_video(outline: Outline, topic: ImageTopic) -> bool:
+    """Whether a topic's messages alone are no pictures, by its first one; raises InputError."""
+    with closing(MessageReader(outline, topic, Part(0, 1))) as reader:
+        for _, _, decode, data in reader.messages():
+            with suppress(BadFrame):
+                found = decode(data)
+                return isinstance(found, Encoded) and found.format in VIDEO
+    return False
 
 
 def label_images(path: Path, topic: str | None) -> Iterator[tuple[int, Labels]]:

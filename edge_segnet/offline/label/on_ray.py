@@ -1,0 +1,137 @@
+"""The engine ``ray``: Ray Data with a pool of actors, on this machine or a cluster (extra ``ray``).
+
+Every actor is a ``Labeller``; a block is a task. Ray starts an actor anew that dies, and has its task done again. All
+machines see the inputs and the output under the same paths.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge_segnet.core.errors import EdgeSegnetError, InputError, UsageError
+from edge_segnet.offline.label.plan import Task
+from edge_segnet.offline.label.work import Done, Labeller, Spec
+
+BLOCKS: Final = 10_000
+"""Tasks that Ray is handed at once, at most: it keeps a few kB of each in the driver."""
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """``address``: of a cluster, ``auto`` the one that this machine belongs to; None: one is started here, and ended.
+    ``workers``: actors; 0: one per core, or per GPU where ``gpus``.
+    """
+
+    address: str | None
+    workers: int
+    gpus: bool
+
+
+def run(tasks: Iterator[Task], spec: Spec, options: RayOptions, tell: Callable[[int], None]) -> Iterator[Done]:
+    """Label tasks; ``tell`` hears how many frames are done.
+
+    Raises:
+        UsageError: Ray is not installed.
+        InputError: there is no such cluster, or it went away.
+        ModelError, OutputError: as ``Labeller``.
+    """
+    ray = _started(options)
+    try:
+        workers = options.workers or _workers(ray, options.gpus)
+        while batch := [task for task, _ in zip(tasks, range(BLOCKS), strict=False)]:
+            for done in _labelled(batch, spec, min(workers, len(batch)), options.gpus):
+                if isinstance(done, EdgeSegnetError):
+                    raise done
+                tell(done.frames)
+                yield done
+    except EdgeSegnetError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[-300:]
+        what = f"Ray gave up ({type(error).__name__}: {words})"
+        raise InputError(what, hint="what is done stays: run again with --resume") from error
+    finally:
+        ray.shutdown()
+
+
+def _started(options: RayOptions) -> Any:
+    # Nothing leaves the machine that nobody asked for: Ray reads this when it is imported.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError(f"--engine ray: {error}", hint="pip install 'edge-segnet[ray]'") from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    cores = None if options.address or not options.workers or options.gpus else options.workers
+    try:
+        ray.init(
+            address=options.address or "local",
+            num_cpus=cores,
+            include_dashboard=False if options.address is None else None,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        what = f"--address {options.address or 'local'}: Ray can't be reached ({' '.join(str(error).split())[:200]})"
+        raise InputError(what, hint="ray status") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    return ray
+
+
+def _workers(ray: Any, gpus: bool) -> int:
+    return max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
+
+
+def has_gpus(address: str) -> bool:
+    """Whether a cluster has any; raises as ``run``."""
+    ray = _started(RayOptions(address, 0, gpus=False))
+    try:
+        return float(ray.cluster_resources().get("GPU", 0)) > 0
+    finally:
+        ray.shutdown()
+
+
+def _labelled(tasks: list[Task], spec: Spec, workers: int, gpus: bool) -> Iterator[Done | EdgeSegnetError]:
+    import ray.data
+
+    rows = ray.data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
+    labelled = rows.map_batches(
+        Actor,
+        batch_size=1,
+        concurrency=workers,
+        num_cpus=None if gpus else 1,
+        num_gpus=1 if gpus else None,
+        fn_constructor_args=(spec,),
+    )
+    for row in labelled.iter_rows():
+        found: Done | EdgeSegnetError = pickle.loads(row["done"])  # of our own actors
+        yield found
+
+
+class Actor:
+    """A ``Labeller`` as Ray Data wants it. What is wrong is handed back, because Ray would put it into many lines."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._labeller: Labeller | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """``batch``: tasks; their ``Done``."""
+        return {"done": [pickle.dumps(self._run(pickle.loads(task))) for task in batch["task"]]}
+
+    def _run(self, task: Task) -> Done | EdgeSegnetError:
+        try:
+            self._labeller = self._labeller or Labeller(self._spec)
+            return self._labeller.run(task)
+        except EdgeSegnetError as error:
+            return error
