@@ -29,6 +29,7 @@ from benchmarks import (
     gpu,
     labels,
     messages,
+    precisions,
     recording,
     regions,
     reload,
@@ -44,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
     "startup": startup.run,
     "street": throughput.street,
     "throughput": throughput.run,
+    "precisions": precisions.run,
+    "precisions-vgg": precisions.vgg,
     "sureness": sureness.run,
     "memory": throughput.memory,
     "caffe": caffe.run,
@@ -145,7 +148,29 @@ class Report:
 def _machine() -> str:
     cores = len(os.sched_getaffinity(0))
     versions = f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}"
-    return f"{cores} cores, {platform.machine()}, {versions}"
+    return f"{cores} cores of {_processor()}, {platform.machine()}, {versions}"
+
+
+_QUICK = {
+    "amx_int8": "AMX INT8",
+    "amx_bf16": "AMX bf16",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+}
+"""What /proc/cpuinfo calls what the runtimes' precisions live on."""
+
+
+def _processor() -> str:
+    """Its name, and what it is quick in."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "an unknown processor"
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    able = facts.get("flags", "").split()
+    quick = [words for flag, words in _QUICK.items() if flag in able]
+    return f"{facts.get('model name', 'a processor')} ({', '.join(quick)})" if quick else facts.get("model name", "?")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ SETTLED = 1000
 def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
     """``build-engine`` on a VGG16 SegNet, the whole process: TensorRT-RTX, FP16, one architecture, no GPU."""
     source = folder / "segnet.onnx"
-    cards.save(_vgg16(), source)
+    cards.save(vgg16(), source)
     flags = ["--runtime", "tensorrt-rtx", "--compute-capability", "8.9", "--force"]
     command = [sys.executable, "-m", "edge_segnet", "build-engine", str(source), *flags, "-o", str(folder / "x.engine")]
     seconds, peaks = [], []
@@ -56,7 +56,7 @@ def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
     ]
 
 
-def _vgg16() -> cards.OnnxModel:
+def vgg16() -> cards.OnnxModel:
     """Random weights: what they are does not matter to a builder."""
     architecture, rng = segnet.segnet(len(CAMVID_11)), np.random.default_rng(0)
     weights: dict[str, NDArray[np.float32]] = {}

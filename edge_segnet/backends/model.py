@@ -204,13 +204,14 @@ def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backe
 
         reading.look(model.manifest.source)
         model = load_source(model)
+    reading.check_precision(model, options.precision)
     cpu = CpuOptions(options.threads, options.spinning)
     if kind == "openvino":
         from edge_segnet.backends.openvino import OpenVinoBackend
 
         return OpenVinoBackend(model, options.threads, options.precision)
     if kind == "onnx":
-        if options.precision not in ("auto", "fp32"):
+        if options.precision not in ("auto", model.card.precision):
             raise ModelError(
                 f"ONNX Runtime computes in fp32 on a CPU, not in {options.precision}", hint="take --backend openvino"
             )

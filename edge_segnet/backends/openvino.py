@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from edge_segnet.backends.decoded import from_head, segmentation
-from edge_segnet.backends.reading import CpuModel, graph_for
+from edge_segnet.backends.reading import CpuModel, check_precision, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import cache_folder
@@ -37,7 +37,7 @@ class OpenVinoBackend:
         """Compiles for this processor; ``threads`` 0 means one per core.
 
         Raises:
-            ModelError: OpenVINO is not installed, can't compile the model, or the processor has no such precision.
+            ModelError: OpenVINO is not installed, can't compile the model, or processor or model has no such precision.
         """
         self.model_name = model.card.name
         self.chosen_because = ""
@@ -47,11 +47,15 @@ class OpenVinoBackend:
         self._calibration = model.card.calibration
         if not code_can_be_made():
             raise ModelError("OpenVINO may not make machine code here", hint=NO_JIT)
+        check_precision(model, precision)
         core = _core()
-        self.precision = _chosen(core, precision)
+        whole = model.card.precision == "int8"
+        rest = _chosen(core, "auto" if whole else precision, whole)
+        self.precision = "int8" if whole else rest
         self.name = "openvino" if self.precision == "fp32" else f"openvino-{self.precision}"
-        self.provenance: dict[str, Any] = {"precision": self.precision, "threads": threads}
-        self._request = _compiled(core, graph_for(model, "openvino"), threads, self.precision)
+        self.provenance: dict[str, Any] = {"precision": self.precision, "rest_in": rest, "threads": threads}
+        """``rest_in``: what the layers of an INT8 model compute in that stayed in float."""
+        self._request = _compiled(core, graph_for(model, "openvino"), threads, rest)
         self._lock = threading.Lock()
         """Guards the request: it holds the inputs and outputs of one frame."""
 
@@ -131,16 +135,23 @@ def _core() -> Any:
 
 def quick_precisions() -> list[str]:
     """Below float32, what this processor computes in itself, quickest first; raises ModelError without OpenVINO."""
-    return _quick(_core())
+    return _quick(_able(_core()))
 
 
-def _quick(core: Any) -> list[str]:
-    able = set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+def _able(core: Any) -> set[str]:
+    return set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def _quick(able: set[str]) -> list[str]:
     return [precision for precision, name in NATIVE.items() if name in able]
 
 
-def _chosen(core: Any, wish: CpuPrecision) -> str:
-    quick = _quick(core)
+def _chosen(core: Any, wish: CpuPrecision, whole: bool) -> str:
+    """What the float layers compute in; ``whole``: there are int8 ones."""
+    able = _able(core)
+    quick = _quick(able)
+    if whole and "INT8" not in able:
+        raise ModelError("OpenVINO has no INT8 on this processor", hint="take the float32 model, or --backend onnx")
     if wish == "auto":
         return quick[0] if quick else "fp32"
     if wish != "fp32" and wish not in quick:

@@ -25,6 +25,7 @@ from typing import Any, Final
 from edge_segnet.core import calibration as calibrations
 from edge_segnet.core.classes import from_dict
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, UsageError
+from edge_segnet.core.types import CpuPrecision
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import CpuTarget, LoweredModel, ModelCard, OnnxModel
 from edge_segnet.graph.head import Decode
@@ -58,6 +59,16 @@ def targets(kind: str) -> tuple[CpuTarget, ...]:
     if kind == "openvino":
         return ("openvino",)
     return ("onnxruntime", "openvino") if kind != "onnx" and find_spec("openvino") else ("onnxruntime",)
+
+
+def check_precision(model: CpuModel, wish: CpuPrecision) -> None:
+    """Raises ModelError: that is not what the model file computes in, and another precision is not taken silently."""
+    card = model.card
+    if card.precision == "int8" and wish not in ("auto", "int8"):
+        hint = "take precision auto or int8, or the float32 model that it was made from"
+        raise ModelError(f"{card.name} is an INT8 model, and does not compute in {wish}", hint=hint)
+    if card.precision == "fp32" and wish == "int8":
+        raise ModelError(f"{card.name} is no INT8 model", hint="make one of it: edge-segnet quantize")
 
 
 def graph_for(model: CpuModel, target: CpuTarget) -> bytes:
@@ -179,6 +190,8 @@ def _card(told: dict[str, Any], where: str) -> ModelCard:
         licence=told["licence"],
         provenance=told["provenance"],
         calibration=None if measured is None else calibrations.from_dict(measured, where),
+        void_output=told["void_output"],
+        precision=told["precision"],
     )
 
 

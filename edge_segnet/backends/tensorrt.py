@@ -83,7 +83,7 @@ class _Buffers:
         self.labels_twin = None if mapped else driver.device_buffer(2 * width * height)
         # The GPU adds to these atomically, which mapped memory is bad at; they are a hundred bytes.
         self.totals_twin = driver.device_buffer(4 * (2 * classes + 4))
-        size = {"fp16": 2, "fp32": 4}[spec.precision]
+        size = 4 if spec.precision == "fp32" else 2
         self.logits = driver.device_buffer(size * spec.channels * width * height)
 
     @property
@@ -131,7 +131,7 @@ class TensorRTBackend:
         self._buffers = buffers = _Buffers(driver, spec, self.memory)
         self._stream = driver.stream()
         self._events = [driver.event() for _ in range(len(STAGES) + 1)]
-        entry = "decode_float16" if spec.precision == "fp16" else "decode_float32"
+        entry = "decode_float32" if spec.precision == "fp32" else "decode_float16"
         self._kernel = driver.kernel(cubin, entry, _ARGUMENTS)
         addresses = buffers.logits.address, buffers.labels_address, buffers.totals_twin.address
         channels, classes = spec.channels, len(spec.classes)

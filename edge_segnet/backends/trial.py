@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
 
 import onnx
 
 from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.errors import ModelError
+from edge_segnet.engine.library import MODULES, find_library
 from edge_segnet.graph.lower import Target, lower
 from edge_segnet.graph.view import first_line
 
@@ -28,8 +28,8 @@ def try_targets(model: onnx.ModelProto, targets: Sequence[Target] = TARGETS) -> 
 
 def readers() -> tuple[Target, ...]:
     """The targets whose own parsers are here, and are asked."""
-    installed = {"openvino": "openvino", "tensorrt": "tensorrt_rtx"}
-    found = [target for target in TARGETS if target in installed and find_spec(installed[target]) is not None]
+    installed: dict[Target, tuple[str, ...]] = {"openvino": ("openvino",), "tensorrt": MODULES["tensorrt-rtx"]}
+    found = [target for target in TARGETS if any(map(find_spec, installed.get(target, ())))]
     return ("onnxruntime", *found)
 
 
@@ -61,12 +61,13 @@ def _read_by_openvino(data: bytes) -> None:
 def _parse_by_tensorrt(data: bytes) -> None:
     """TensorRT-RTX's parser needs no GPU; a Jetson's TensorRT does, and is asked by build-engine."""
     try:
-        tensorrt: Any = importlib.import_module("tensorrt_rtx")
-    except ImportError:
+        library = find_library("tensorrt-rtx")
+    except ModelError:
         return
-    logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-    network = tensorrt.Builder(logger).create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(data):
+    library.log.take()
+    flag = library.api.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+    network = library.api.Builder(library.log.sink).create_network(1 << int(flag))
+    parser = library.api.OnnxParser(network, library.log.sink)
+    if not bool(parser.parse(data)):
         reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)] or ["no reason given"]
         raise ModelError(f"TensorRT-RTX's parser refuses it ({' '.join(reasons[0].split())[:200]})")

@@ -60,6 +60,13 @@ class Bench:
     model: Model = "segnet-lite"
     backend: BackendName = "auto"
     precision: Precision = "auto"
+    int8: Annotated[
+        Path | None,
+        typer.Option(metavar="ONNX", help="With --backend all: the model's INT8 form, which races as well."),
+    ] = None
+    reference: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Whose labels these are compared with; the model's if left out.")
+    ] = None
     source: Annotated[
         str, typer.Option(metavar="URI", help="Files and the synthetic street are replayed from memory, cameras live.")
     ] = "synthetic://drive"
@@ -119,15 +126,17 @@ class Bench:
 
         if self.budget or self.plot or self.rate is not None or parse(self.source).live:
             raise UsageError("--backend all measures the networks alone: no --rate, --budget, --plot or live --source")
-        arguments = ["--model", self.model, "--source", self.source, "--warmup", str(self.warmup)]
+        arguments = ["--source", self.source, "--warmup", str(self.warmup)]
         arguments += ["--threads", str(self.threads), *(["--size", self.size] if self.size else [])]
-        raced = race.run(arguments, self.seconds)
+        raced = race.run(arguments, self.seconds, race.entrants(self.model, self.int8))
         with json_lines(self.json) as emit:
             emit(raced.model_dump(mode="json"))
         show_race(raced, console(self.json))
 
 
 def _check(settings: Bench) -> None:
+    if settings.int8 is not None and settings.backend != "all":
+        raise UsageError("--int8 is for --backend all", hint="to measure it alone: --model")
     for flag, value in (("--seconds", settings.seconds), ("--warmup", settings.warmup)):
         if not math.isfinite(value):
             raise UsageError(f"{flag} {value}: not a time")
@@ -264,10 +273,10 @@ def _memory(backend: Backend, growth_mb: float) -> Memory:
 
 def _agreement(settings: Bench, backend: Backend, sample: list[Frame]) -> Agreement | None:
     """With the CPU in float32; None where this is the CPU, or where the model of an engine is gone."""
-    if backend.name == "onnx":
+    if backend.name.startswith("onnx") and settings.reference is None:
         return None
     try:
-        reference = open_model(settings.model, settings.network_size, "onnx").backend
+        reference = open_model(settings.reference or settings.model, settings.network_size, "onnx").backend
     except ModelError as error:
         logger.warning("warning: labels are not compared with the CPU's: %s", error)
         return None

@@ -31,7 +31,7 @@ def show_race(raced: Race, console: Console) -> None:
     facts = raced.provenance
     where = facts.machine.get("cpu") or facts.machine["system"]
     console.print("{} {}x{}, {}\n".format(facts.model, *facts.network_size, where), soft_wrap=True)
-    reference = next((racer.network_ms.p50 for racer in raced.race if racer.backend == "onnx"), None)
+    reference = next((racer.network_ms.p50 for racer in raced.race if racer.backend.startswith("onnx")), None)
     table = Table("backend", "p50 ms", "p90", "p99", "against onnx", "labels alike", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"

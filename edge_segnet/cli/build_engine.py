@@ -46,7 +46,9 @@ class BuildEngine:
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="Left out: engines/NAME.engine.")
     ] = None
-    precision: Annotated[str, typer.Option(metavar="KIND", help="fp16 or fp32.")] = "fp16"
+    precision: Annotated[
+        str | None, typer.Option(metavar="KIND", help="fp16, fp32, or int8 for an INT8 model; left out: fp16 or int8.")
+    ] = None
     runtime: Annotated[
         str,
         typer.Option(
@@ -70,7 +72,7 @@ class BuildEngine:
     def run(self) -> None:
         """Build what is missing or stale; errors as ``engine.build.build``."""
         request = Request(
-            choose("--precision", self.precision, Precision),
+            None if self.precision is None else choose("--precision", self.precision, Precision),
             choose("--runtime", self.runtime, Wanted),
             _parse_capabilities(self.compute_capability or []),
             self.workspace_mb,
@@ -140,6 +142,7 @@ def _document(outcome: Outcome) -> dict[str, object]:
 def _summary(outcome: Outcome) -> str:
     recipe = outcome.manifest.recipe
     what = f"{recipe.flavour} {recipe.version}, {recipe.precision}, " + "{}x{}".format(*recipe.size)
+    what += f", {len(outcome.manifest.int8_layers)} layers in INT8" if outcome.manifest.int8_layers else ""
     what += f", compute capability {' '.join(recipe.compute_capabilities)}"
     if not outcome.built:
         return f"{outcome.engine} is up to date ({what})"

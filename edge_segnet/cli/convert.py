@@ -44,7 +44,9 @@ class Convert:
         str | None,
         typer.Option("--for", metavar="TARGET", help="onnxruntime, tensorrt, openvino or opencv; left out: canonical."),
     ] = None
-    precision: Annotated[str, typer.Option(metavar="KIND", help="fp32 or fp16.")] = "fp32"
+    precision: Annotated[
+        str, typer.Option(metavar="KIND", help="fp32, fp16, or int8: an INT8 model, the rest in float16.")
+    ] = "fp32"
     head: Annotated[str, typer.Option(metavar="KIND", help="logits, labels, or decode: labels, margins and sums.")] = (
         "logits"
     )

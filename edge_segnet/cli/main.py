@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "pick": ("pick", "Choose the frames that are worth a person's time, as a data set to correct and to train on."),
     "label": ("label", "Label many recordings, videos and folders, on every core or on a Ray cluster."),
     "convert": ("convert", "Write the form of a model that a runtime can run: index pooling is rewritten exactly."),
+    "quantize": ("quantize", "Make an INT8 model that sees what the float32 model sees: calibrated, judged by a gate."),
     "build-engine": (
         "build_engine",
         "Build a TensorRT engine, with the decode kernel, golden labels and a manifest beside it.",

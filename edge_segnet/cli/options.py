@@ -11,7 +11,12 @@ Model = Annotated[
 ]
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="auto, onnx, openvino or tensorrt.")]
 Precision = Annotated[
-    str, typer.Option("--precision", metavar="KIND", help="Of OpenVINO: auto (what is quick here), fp32, bf16 or fp16.")
+    str,
+    typer.Option(
+        "--precision",
+        metavar="KIND",
+        help="On a CPU: auto (what is quick here), fp32, bf16, fp16; an INT8 model's is int8.",
+    ),
 ]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Network size; the model's own if left out.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON there; - is standard output.")]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from edge_segnet.backends import openvino
 from edge_segnet.bench.report import Distribution, Race, Racer, Report, distribution, read_report
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.cuda.probe import find_gpu
+from edge_segnet.graph import card as cards
 
 logger = logging.getLogger(__name__)
 TURNS: Final = 3
@@ -28,22 +29,32 @@ SPARE_S: Final = 300.0
 
 @dataclass(frozen=True)
 class Entrant:
-    """A backend in a precision, as the command line names them."""
+    """A model and a backend in a precision, as the command line names them."""
 
+    model: str
     backend: str
     precision: str = "auto"
+    reference: str | None = None
 
     @property
     def flags(self) -> list[str]:
-        return ["--backend", self.backend, "--precision", self.precision]
+        compared = [] if self.reference is None else ["--reference", self.reference]
+        return ["--model", self.model, "--backend", self.backend, "--precision", self.precision, *compared]
 
 
-def entrants() -> list[Entrant]:
-    """What can run here: ONNX Runtime always, OpenVINO in float32 and in what the processor is quick in, a GPU."""
-    found = [Entrant("onnx")]
+def entrants(model: str, int8: Path | None = None) -> list[Entrant]:
+    """What can run here: ONNX Runtime always, OpenVINO in float32 and in what the processor is quick in, a GPU; and the
+    model's INT8 form ``int8``, whose labels are compared with the model's.
+
+    Raises:
+        ModelError: ``int8`` is no INT8 model.
+    """
+    if int8 is not None and not _is_int8(str(int8)):
+        raise ModelError(f"{int8}: no INT8 model", hint="make one: edge-segnet quantize")
+    found = [Entrant(model, "onnx")]
     if openvino.installed():
-        quick = openvino.quick_precisions()
-        found += [Entrant("openvino", precision) for precision in ("fp32", *quick)]
+        known = ("auto",) if _is_int8(model) else ("fp32", *openvino.quick_precisions())
+        found += [Entrant(model, "openvino", precision) for precision in known]
     else:
         logger.info("openvino is not installed: left out")
     try:
@@ -51,17 +62,30 @@ def entrants() -> list[Entrant]:
     except ModelError as error:
         logger.info("tensorrt is left out: %s", error.message)
     else:
-        found.append(Entrant("tensorrt"))
+        found.append(Entrant(model, "tensorrt"))
+    if int8 is not None:
+        found += [
+            replace(one, model=str(int8), precision="auto", reference=model)
+            for one in {entrant.backend: entrant for entrant in found}.values()
+        ]
     return found
 
 
-def run(arguments: Sequence[str], seconds: float) -> Race:
+def _is_int8(model: str) -> bool:
+    """Of a file that can't be read nobody knows; who runs it says why not."""
+    try:
+        return cards.load(model).card.precision == "int8"
+    except ModelError:
+        return False
+
+
+def run(arguments: Sequence[str], seconds: float, racing: Sequence[Entrant]) -> Race:
     """Have all of them measured; ``arguments`` of ``bench`` go to each, which measures ``seconds`` in all.
 
     Raises:
         ModelError: none of them could run the model.
     """
-    reports: dict[Entrant, list[Report]] = {entrant: [] for entrant in entrants()}
+    reports: dict[Entrant, list[Report]] = {entrant: [] for entrant in racing}
     failed: dict[Entrant, str] = {}
     with tempfile.TemporaryDirectory(prefix="edge-segnet-race.") as folder:
         for turn in range(TURNS):

@@ -24,9 +24,9 @@ Labels = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 """int64 [C+1], pixels per class id; the last entry counts void and invalid pixels."""
 Fit = Literal["stretch", "crop"]
-CpuPrecision = Literal["auto", "fp32", "bf16", "fp16"]
-"""What OpenVINO computes in; ``auto``: what the processor is quick in."""
 """How a picture comes to the network's size: stretched, as the original demo did, or its middle cut out first."""
+CpuPrecision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+"""What a CPU computes in; ``auto``: what the processor is quick in. ``int8``: an INT8 model's, and nothing else's."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,8 @@ AMPERE: Final = (8, 0)
 class Request:
     """What the user asked for; no compute capability means this GPU's, or all from Ampere on."""
 
-    precision: Precision = "fp16"
+    precision: Precision | None = None
+    """None: float16, and int8 for an INT8 model."""
     runtime: Wanted = "auto"
     compute_capabilities: tuple[Capability, ...] = ()
     workspace_mb: int | None = None
@@ -89,7 +90,8 @@ def build(
         model: a model file, at the size that is wanted.
         engine: where to; its old files stay until all new ones are written.
         request: precision, flavour, architectures, limits.
-        reference: the CPU's float32 labels of a picture at network size.
+        reference: the CPU's labels of a picture at network size, of the same file: an INT8 engine need not see what the
+            float32 model sees, since a gate has judged that distance.
         on_progress: told of TensorRT's phases.
 
     Raises:
@@ -146,6 +148,18 @@ def _text(numbers: tuple[Capability, ...]) -> str:
     return " ".join(f"{major}.{minor}" for major, minor in numbers)
 
 
+def precision_of(model: OnnxModel, asked: Precision | None) -> Precision:
+    """What the engine computes in; raises ModelError: the model file can't be had in that."""
+    stored = model.card.precision
+    if asked is None:
+        return "int8" if stored == "int8" else "fp16"
+    if (asked == "int8") != (stored == "int8"):
+        which = "an INT8 model" if stored == "int8" else "no INT8 model"
+        hint = "take --precision int8, or its float32 model" if stored == "int8" else "make one: edge-segnet quantize"
+        raise ModelError(f"{model.card.name} is {which}: no engine of {asked} is made of it", hint=hint)
+    return asked
+
+
 def _plan_job(model: OnnxModel, engine: Path, request: Request) -> _Job:
     library, gpu = find_library(request.runtime), gpu_here()
     compiler = find_compiler(gpu.cuda if gpu else None)
@@ -160,7 +174,7 @@ def _plan_job(model: OnnxModel, engine: Path, request: Request) -> _Job:
         version=library.version,
         cuda=describe(compiler),
         compute_capabilities=tuple(f"{major}.{minor}" for major, minor in capabilities),
-        precision=request.precision,
+        precision=precision_of(model, request.precision),
         size=model.card.size,
         workspace_mb=request.workspace_mb,
         optimization_level=request.optimization_level,
@@ -202,7 +216,7 @@ def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgre
     timings = engine.parent / TIMING_CACHE
     plan = _build_plan(job, timings, on_progress)
     hashes = {arch: sha256(cubin) for arch, cubin in cubins.items()}
-    manifest = _manifest(job, Files(engine=sha256(plan.data), cubins=hashes, golden=sha256(labels)), plan.seconds)
+    manifest = _manifest(job, Files(engine=sha256(plan.data), cubins=hashes, golden=sha256(labels)), plan)
     contents = {engine: plan.data, golden_path(engine): labels}
     contents |= {cubin_path(engine, arch): cubin for arch, cubin in cubins.items()}
     obsolete = set(engine.parent.glob(f"{engine.stem}.sm_*.cubin")) - contents.keys()
@@ -215,7 +229,7 @@ def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgre
 
 
 def _build_plan(job: _Job, timings: Path, on_progress: OnProgress) -> Plan:
-    lowered = lower(job.model.proto, "tensorrt", precision=job.request.precision, view=job.model.view).model
+    lowered = lower(job.model.proto, "tensorrt", precision=job.recipe.precision, view=job.model.view).model
     options = PlanOptions(
         job.capabilities if job.library.flavour == "tensorrt-rtx" else (),
         job.request.workspace_mb,
@@ -225,7 +239,7 @@ def _build_plan(job: _Job, timings: Path, on_progress: OnProgress) -> Plan:
     return build_plan(job.library, lowered, options, on_progress)
 
 
-def _manifest(job: _Job, files: Files, seconds: float) -> Manifest:
+def _manifest(job: _Job, files: Files, plan: Plan) -> Manifest:
     manifest = Manifest(
         format=FORMAT,
         name=job.model.card.name,
@@ -235,7 +249,8 @@ def _manifest(job: _Job, files: Files, seconds: float) -> Manifest:
         files=files,
         shapes=expected_shapes(job.recipe, len(job.model.card.classes)),
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        build_seconds=round(seconds, 2),
+        int8_layers=plan.int8_layers,
+        build_seconds=round(plan.seconds, 2),
         edge_segnet=version("edge-segnet"),
     )
     return sealed(manifest)

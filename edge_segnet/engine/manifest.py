@@ -75,6 +75,8 @@ class Manifest(_Part):
     files: Files
     shapes: dict[str, str]
     """``{"frame": "uint8[1,360,480,3]", "logits": "float16[1,11,360,480]"}``"""
+    int8_layers: tuple[str, ...] = ()
+    """Convolutions that compute in int8, as TensorRT's parser has understood them."""
     built_at: str
     """UTC, ISO 8601."""
     build_seconds: float = Field(ge=0)
@@ -120,6 +122,8 @@ def parse(text: bytes, path: Path) -> Manifest:
         raise ModelError(f"{path}: not an engine's manifest ({_reason(error)})", hint=REBUILD) from error
     if manifest.checksum != _checksum(manifest):
         raise ModelError(f"{path}: changed since it was written (its checksum differs)", hint=REBUILD)
+    if bool(manifest.int8_layers) != (manifest.recipe.precision == "int8"):
+        raise ModelError(f"{path}: its INT8 layers contradict its precision", hint=REBUILD)
     if manifest.shapes != expected_shapes(manifest.recipe, len(classes)):
         raise ModelError(f"{path}: its shapes contradict its size, classes or precision", hint=REBUILD)
     return manifest
@@ -136,7 +140,9 @@ def as_bytes(manifest: Manifest) -> bytes:
 
 
 def _checksum(manifest: Manifest) -> str:
-    return hashlib.sha256(manifest.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
+    # Manifests of before there were such layers keep their checksums.
+    left_out = {"checksum"} if manifest.int8_layers else {"checksum", "int8_layers"}
+    return hashlib.sha256(manifest.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:
@@ -149,7 +155,7 @@ def _reason(error: Exception) -> str:
 
 def expected_shapes(recipe: Recipe, classes: int) -> dict[str, str]:
     """Input and output as text, dtype first."""
-    (width, height), logits = recipe.size, {"fp16": "float16", "fp32": "float32"}[recipe.precision]
+    (width, height), logits = recipe.size, "float32" if recipe.precision == "fp32" else "float16"
     channels = classes + recipe.void_output
     return {"frame": f"uint8[1,{height},{width},3]", "logits": f"{logits}[1,{channels},{height},{width}]"}
 

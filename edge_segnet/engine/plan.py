@@ -17,6 +17,7 @@ import onnx
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.engine.library import Library, or_none
+from edge_segnet.graph.quantise import quantised_layers
 
 if TYPE_CHECKING:
     import tensorrt
@@ -44,18 +45,21 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """``data`` is the serialised engine; ``timing_cache`` what the next build can reuse (``tensorrt`` only)."""
+    """``data`` is the serialised engine; ``timing_cache`` what the next build can reuse (``tensorrt`` only);
+    ``int8_layers`` the convolutions that compute in int8.
+    """
 
     data: bytes
     timing_cache: bytes
     seconds: float
+    int8_layers: tuple[str, ...] = ()
 
 
 def build_plan(library: Library, model: onnx.ModelProto, options: PlanOptions, on_progress: OnProgress) -> Plan:
     """Parse and build.
 
     Raises:
-        ModelError: TensorRT can't read the graph, or can't build it here.
+        ModelError: TensorRT can't read the graph, can't build it here, or takes an INT8 layer for a float one.
         KeyboardInterrupt, SystemExit: a signal came meanwhile.
     """
     started = time.perf_counter()
@@ -64,6 +68,7 @@ def build_plan(library: Library, model: onnx.ModelProto, options: PlanOptions, o
     flag = library.api.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     network = builder.create_network(1 << int(flag))
     _parse(library, network, model)
+    whole = _int8_layers(library, network, model)
     config = builder.create_builder_config()
     _configure(library, config, options)
     cache = _give_timing_cache(library, config, options.timing_cache)
@@ -73,7 +78,30 @@ def build_plan(library: Library, model: onnx.ModelProto, options: PlanOptions, o
     if plan is None:
         raise _failure(library)
     kept = bytes(_buffer(cache.serialize())) if cache is not None else b""
-    return Plan(bytes(_buffer(plan)), kept, time.perf_counter() - started)
+    return Plan(bytes(_buffer(plan)), kept, time.perf_counter() - started, whole)
+
+
+def _int8_layers(library: Library, network: tensorrt.INetworkDefinition, model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the convolutions that read int8: in a strongly typed network nothing else decides it."""
+    wanted = quantised_layers(model)
+    if not wanted:
+        return ()
+    kinds = library.extras.LayerType
+    made = [network.get_layer(index) for index in range(network.num_layers)]
+    whole = {one.get_output(0).name for one in made if one.type == kinds.DEQUANTIZE}
+    convolutions = [one for one in made if one.type == kinds.CONVOLUTION]
+    found = tuple(one.name for one in convolutions if whole.issuperset((_input(one, 0), _input(one, 1))))
+    if len(found) != len(wanted):
+        raise ModelError(
+            f"{library.title} takes {len(found)} of {len(wanted)} INT8 layers for such", hint="build the float32 model"
+        )
+    return found
+
+
+def _input(layer: tensorrt.ILayer, index: int) -> str:
+    """Name of a layer's input; weights that are no tensor have none."""
+    found = or_none(layer.get_input(index)) if index < layer.num_inputs else None
+    return "" if found is None else str(found.name)
 
 
 def _buffer(memory: Any) -> memoryview:

@@ -22,11 +22,14 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Fit
 from edge_segnet.graph.load import read_file, require_finite
+from edge_segnet.graph.quantise import is_quantised
 from edge_segnet.graph.view import View
 
 KEY: Final = "edge_segnet."
 ENGINE_SUFFIX: Final = ".engine"
 CpuTarget = Literal["onnxruntime", "openvino"]
+Stored = Literal["fp32", "int8"]
+"""What a model file computes in: in float32, or its convolutions in int8 (``graph.quantise``)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class ModelCard:
     calibration: Calibration | None = None
     void_output: bool = False
     """Whether one more output, behind the classes', stands for void."""
+    precision: Stored = "fp32"
 
     @property
     def outputs(self) -> int:
@@ -150,7 +154,9 @@ def read(proto: onnx.ModelProto, where: str) -> ModelCard:
             f"{where}: its calibration was measured with other weights",
             hint="measure it again: edge-segnet evaluate --calibrate",
         )
-    return ModelCard(found["name"], classes, size, fit, found["licence"], provenance, calibration, void_output)
+    precision: Stored = "int8" if is_quantised(proto) else "fp32"
+    named = (found["name"], classes, size, fit, found["licence"])
+    return ModelCard(*named, provenance, calibration, void_output, precision)
 
 
 def fingerprint(proto: onnx.ModelProto) -> str:
@@ -214,7 +220,30 @@ def calibrated(model: OnnxModel, calibration: Calibration) -> OnnxModel:
     """The same model with another calibration; ``model`` stays as it is."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    card = model.card
+    return _carried(replace(model.card, calibration=calibration), proto)
+
+
+def described(model: OnnxModel, provenance: dict[str, Any]) -> OnnxModel:
+    """The same model with another provenance; ``model`` stays as it is."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    return _carried(replace(model.card, provenance=provenance), proto)
+
+
+def requantised(model: OnnxModel, proto: onnx.ModelProto, told: dict[str, Any]) -> OnnxModel:
+    """``proto``, the INT8 form of ``model``, with its card: ``told`` of the quantisation is added to the provenance.
+
+    A gate has judged that both see the same, so the calibration is carried over, and says so.
+    """
+    card, measured = model.card, model.card.calibration
+    if measured is not None:
+        words = f"{measured.measured_on}, in float32".removeprefix(", ")
+        measured = replace(measured, weights=fingerprint(proto), measured_on=words)
+    return _carried(replace(card, calibration=measured, provenance={**card.provenance, "int8": told}), proto)
+
+
+def _carried(card: ModelCard, proto: onnx.ModelProto) -> OnnxModel:
+    """``proto`` with all that ``card`` says written into it."""
     return attach(
         proto,
         name=card.name,
@@ -222,7 +251,8 @@ def calibrated(model: OnnxModel, calibration: Calibration) -> OnnxModel:
         fit=card.fit,
         licence=card.licence,
         provenance=card.provenance,
-        calibration=calibration,
+        calibration=card.calibration,
+        void_output=card.void_output,
     )
 
 

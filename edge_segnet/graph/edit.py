@@ -27,8 +27,7 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ModelError: the opset is too old to be converted, or onnx is too old to inline functions.
     """
-    if opset(model) < MIN_OPSET:
-        model = _newer(model)
+    model = newer(model, MIN_OPSET)
     if model.functions:
         try:
             from onnx import inliner  # needed for few models
@@ -53,15 +52,17 @@ def is_prepared(model: onnx.ModelProto) -> bool:
     return plain and opset(model) >= MIN_OPSET and model.ir_version >= MIN_IR
 
 
-def _newer(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A model of an older opset in the words of ``MIN_OPSET``; raises ModelError."""
+def newer(model: onnx.ModelProto, least: int) -> onnx.ModelProto:
+    """The same model, in the words of opset ``least`` if its own is older; raises ModelError."""
+    if opset(model) >= least:
+        return model
     from onnx import version_converter  # needed for few models
 
     try:
-        return version_converter.convert_version(model, MIN_OPSET)
+        return version_converter.convert_version(model, least)
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        what = f"the model uses opset {opset(model)}, and onnx can't bring it to {MIN_OPSET} ({first_line(error)})"
-        raise ModelError(what, hint=f"export it at opset {MIN_OPSET} or later") from None
+        what = f"the model uses opset {opset(model)}, and onnx can't bring it to {least} ({first_line(error)})"
+        raise ModelError(what, hint=f"export it at opset {least} or later") from None
 
 
 def rename(graph: onnx.GraphProto, old: str, new: str) -> None:

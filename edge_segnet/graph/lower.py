@@ -13,13 +13,15 @@ from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
 from edge_segnet.graph.head import Decode, Head, append_decode, append_labels
 from edge_segnet.graph.precision import HalfCounts, to_half
+from edge_segnet.graph.quantise import is_quantised, quantised_layers
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.scatter import fold_foreign, has_scatter
 from edge_segnet.graph.unpool import rewrite
 from edge_segnet.graph.view import View, first_line, infer
+from edge_segnet.graph.whole import whole_numbers
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
 _CHECKS_ITSELF: Final = ("onnxruntime", "openvino")
 """Runtimes that check a graph and infer its shapes when they read it, in the same process."""
 
@@ -51,7 +53,8 @@ def lower(
         model: canonical, or any ONNX model of opset 11 or later with static shapes; it is not changed.
         target: "onnxruntime" keeps MaxPool Indices and MaxUnpool and pads where ceil mode meets an odd map; the other
             three get operators that their parsers read (see ``unpool``).
-        precision: "fp16" makes weights, maps and float outputs float16 (see ``precision``).
+        precision: "fp16" makes weights, maps and float outputs float16 (see ``precision``); "int8" does that with what
+            a quantised model has left in float32. "fp32" leaves a model as it is, a quantised one as well.
         head: "labels" replaces the logits [1,C,H,W] by an output ``labels`` uint8 [1,H,W]: their argmax over C, the
             first class winning a tie. "decode" puts ``head.DECODED`` there: labels, margins, and two sums.
         decode: what that head must know; by default no temperature, and void behind the last class.
@@ -63,8 +66,10 @@ def lower(
         The checked model; names of inputs and outputs and the metadata are those of ``model`` (but for ``labels``).
 
     Raises:
-        ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid.
+        ModelError: dynamic shapes, a pooling that can't be rewritten exactly, a graph that is not valid, "int8" for a
+            model that is not quantised, or "fp16" for one that is.
     """
+    _check_precision(model, precision)
     known = view is not None and is_prepared(model) and not has_scatter(model)
     view, lines = (view, []) if view is not None and known else _prepared(model)
     if size is not None:
@@ -89,10 +94,15 @@ def _finish(
     if head == "labels":
         append_labels(work, view)
         lines.append("argmax over the classes appended: output 'labels' uint8")
-    if precision == "fp16":
+    if precision != "fp32":
         work, half = to_half(work)
         counts = {"fp16_constants": half.constants, "fp16_values": half.values, "fp16_saturated": half.saturated}
         lines += _describe_half(half)
+    if whole := quantised_layers(work):
+        counts["int8_layers"] = len(whole)
+        lines.append(f"{len(whole)} convolutions in int8")
+        if target == "onnxruntime" and precision == "fp32":
+            work = whole_numbers(work)
     if head == "decode":
         append_decode(work, view, decode or Decode(), max_keeps_nan=target == "onnxruntime")
         lines.append("decode appended: outputs 'labels' and 'margins' uint8, 'winning' and 'broken'")
@@ -122,6 +132,13 @@ def _describe_pooling(target: Target, counts: Mapping[str, int]) -> list[str]:
     what = f"{pools} index poolings and {unpools} unpoolings"
     how = "kept as they are" if target == "onnxruntime" else "written as slices, comparisons and selections"
     return [f"{what} {how}", *([f"{padded} odd maps padded, and cut after unpooling"] if padded else [])]
+
+
+def _check_precision(model: onnx.ModelProto, precision: Precision) -> None:
+    if precision == "int8" and not is_quantised(model):
+        raise ModelError("the model is not quantised, so there is no INT8 in it", hint="first: edge-segnet quantize")
+    if precision == "fp16" and is_quantised(model):
+        raise ModelError("the model is quantised: all of it in FP16 would be another one", hint="take precision int8")
 
 
 def _check_static(model: onnx.ModelProto) -> None:

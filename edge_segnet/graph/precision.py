@@ -7,6 +7,8 @@ Every float tensor becomes float16, outputs included, except in islands that sta
 * operators that square, exponentiate or sum over many values (LRN: 3 * 255^2 = 195,075 is past float16's 65,504);
 * what is computed from constants and shapes alone, because sizes above 2,048 are not exact in float16.
 
+What is quantised stays quantised: its scales become float16 (``quantise`` makes them such that this changes none).
+
 Source of the range: IEEE 754 binary16, largest finite value 65,504.
 """
 
@@ -21,7 +23,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.edit import Writer, install
+from edge_segnet.graph.edit import Writer, install, newer
+from edge_segnet.graph.quantise import QUANTISING, is_quantised
 from edge_segnet.graph.view import View, label, subgraphs
 
 _MOVES = frozenset(("Add", "Cast", "Concat", "Div", "Gather", "Identity", "Mul", "Pad", "Reshape", "Slice", "Split"))
@@ -31,7 +34,9 @@ _WIDE |= frozenset(("Reciprocal", "Softmax", "Softplus", "Sqrt"))
 _WIDE_FAMILIES = ("Reduce", "Random")
 _FLOAT32_INPUTS: Final = {"Resize": (1, 2), "Upsample": (1,)}
 """Inputs that ONNX defines as float32 whatever the type of the map: scales, region of interest."""
-_REFUSED = frozenset(("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger"))
+_REFUSED = frozenset(("QLinearConv", "QLinearMatMul", "ConvInteger"))
+_HALF_SCALES: Final = 19
+"""Opset in which QuantizeLinear and DequantizeLinear learnt to read and give float16."""
 _LIMIT: Final = float(np.finfo(np.float16).max)
 
 
@@ -53,8 +58,10 @@ def to_half(model: onnx.ModelProto) -> tuple[onnx.ModelProto, HalfCounts]:
     Constants beyond float16's range saturate at 65,504 (the pooling's "lowest value" does); infinities stay.
 
     Raises:
-        ModelError: control flow or quantisation, whose types this cannot follow; or see ``view.View``.
+        ModelError: control flow or operators of whole numbers, whose types this cannot follow; or see ``view.View``.
     """
+    if is_quantised(model):
+        model = newer(model, _HALF_SCALES)
     view = View(model)
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -115,6 +122,8 @@ class _Half:
                 raise ModelError(f"output '{name}' is an input or a constant", hint="convert this model with fp32")
 
     def _stays_wide(self, node: onnx.NodeProto) -> bool:
+        if node.op_type in QUANTISING:
+            return False
         sources = [name for name in node.input if name]
         if node.op_type in ("Shape", "Size") or all(name in self._fixed or self._is_fixed(name) for name in sources):
             self._fixed.update(node.output)

@@ -19,11 +19,12 @@ from edge_segnet.graph.view import View, infer, label
 # fmt: off
 _ANY_SIZE: Final = frozenset((
     "Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv",
-    "ConvTranspose", "DepthToSpace", "Div", "Dropout", "Elu", "Equal", "Gather", "GlobalAveragePool", "GlobalMaxPool",
-    "Greater", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN", "LeakyRelu", "LogSoftmax", "Max",
-    "MaxPool", "MaxUnpool", "Min", "Mul", "Neg", "PRelu", "Pad", "Pow", "ReduceMax", "ReduceMean", "ReduceSum", "Relu",
-    "Selu", "Sigmoid", "Softmax", "Softplus", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh",
-    "Transpose", "Unsqueeze", "Where",
+    "ConvTranspose", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Gather",
+    "GlobalAveragePool", "GlobalMaxPool", "Greater", "HardSigmoid", "HardSwish", "Identity",
+    "InstanceNormalization", "LRN", "LeakyRelu", "LogSoftmax", "Max", "MaxPool", "MaxUnpool", "Min", "Mul", "Neg",
+    "PRelu", "Pad", "Pow", "QuantizeLinear", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Selu", "Sigmoid",
+    "Softmax", "Softplus", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Transpose",
+    "Unsqueeze", "Where",
 ))
 # fmt: on
 """Operators whose attributes and constants say nothing about the map's size."""

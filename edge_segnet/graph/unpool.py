@@ -3,8 +3,8 @@
 A MaxPool with Indices and the MaxUnpools that read them become one of two forms (2x2/2 here, others in ``windows``):
 
 * native (ONNX Runtime): the operators stay, known or not. ONNX Runtime's MaxUnpool refuses windows that reach beyond
-  the map (ceil mode), so there the map is padded at the bottom and right with the type's lowest value, pooled, unpooled
-  and cut.
+  the map (ceil mode), so there the map's last row and column are repeated, and what was unpooled is cut: a copy comes
+  after its original, so it never wins. (OpenVINO can't compile a quantised net that is padded with the lowest value.)
 * operators (TensorRT, OpenVINO, OpenCV: their parsers refuse Indices and MaxUnpool): the four corners of every window
   play a tournament, top row, bottom row, then the two winners. Three comparisons "later > earlier" say who won, so the
   first maximum in row order wins, as ONNX demands and Caffe does, and exactly one corner gets the value back, whatever
@@ -98,7 +98,7 @@ class _Native:
         pool = onnx.NodeProto()
         pool.CopyFrom(pairing.pool)
         if any(pairing.overhang):
-            pool.input[0] = _pad_lowest(self._write, pairing, pairing.overhang)
+            pool.input[0] = _repeat_edge(self._write, pairing, pairing.overhang)
         self._write.nodes.append(pool)
 
     def unpool(self, pairing: Pairing, node: onnx.NodeProto) -> None:
@@ -132,7 +132,7 @@ class _Operators:
             return
         write, name = self._write, pairing.pool.output[0]
         beyond = any(margin > 0 for margin in pairing.margins)
-        source = _pad_lowest(write, pairing, pairing.reach) if beyond else pairing.pool.input[0]
+        source = _repeat_edge(write, pairing, pairing.reach) if beyond else pairing.pool.input[0]
         ends = write.integers("unpool.ends", pairing.windows)
         axes, steps = write.integers("unpool.axes", (2, 3)), write.integers("unpool.steps", (2, 2))
         corners = []
@@ -179,12 +179,9 @@ class _Operators:
             write.node("Pad", [full, pads], name, exact=True)
 
 
-def _pad_lowest(write: Writer, pairing: Pairing, margins: tuple[int, int]) -> str:
-    name = pairing.pool.output[0]
-    dtype = helper.tensor_dtype_to_np_dtype(pairing.elem_type)
-    lowest = write.constant("unpool.lowest", np.array(np.finfo(dtype).min, dtype))
+def _repeat_edge(write: Writer, pairing: Pairing, margins: tuple[int, int]) -> str:
     pads = write.integers("unpool.pads", (0, 0, 0, 0, 0, 0, *margins))
-    return write.node("Pad", [pairing.pool.input[0], pads, lowest], f"{name}.padded")
+    return write.node("Pad", [pairing.pool.input[0], pads], f"{pairing.pool.output[0]}.padded", mode="edge")
 
 
 def _cut(write: Writer, full: str, pairing: Pairing, name: str) -> None:

@@ -122,7 +122,10 @@ class Config(Section):
     backend: Literal["auto", "onnx", "openvino", "tensorrt"] = Field(
         "auto", description="auto: the quickest that is here"
     )
-    precision: CpuPrecision = Field("auto", description="of OpenVINO; auto: what the processor is quick in")
+    precision: CpuPrecision = Field(
+        "auto",
+        description="of OpenVINO; auto: what the processor is quick in, and int8 for an INT8 model",
+    )
     fallback: bool = Field(False, description="may the CPU serve in the place of an engine that fails?")
     memory: Literal["auto", "pinned", "mapped"] = Field("auto", description="of frames and labels on the GPU's way")
     size: Annotated[str, AfterValidator(_size)] | None = Field(

@@ -17,14 +17,19 @@ import onnx
 import pytest
 from onnx import helper
 
+from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.types import Frame
+from edge_segnet.engine.golden import golden_frame
 from edge_segnet.engine.load import verify
 from edge_segnet.engine.manifest import Manifest
-from edge_segnet.engine.plan import supported_capabilities
+from edge_segnet.engine.plan import PlanOptions, build_plan, supported_capabilities
 from edge_segnet.graph import card as cards
+from edge_segnet.graph.lower import lower
 from tests.conftest import left_in
 from tests.engine.engines import forge, rtx
 from tests.support.command import Done, edge_segnet
+from tests.support.int8 import int8_of, random_family
 from tests.support.models import tiny_model
 from tests.support.nets import random_model
 
@@ -266,3 +271,31 @@ def test_ctrl_c_stops_the_builder(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said, said
     assert left_in(tmp_path / "engines") == [".big.lock"]
+
+
+def test_an_int8_model_becomes_an_int8_engine(model: Path, tmp_path: Path) -> None:
+    int8 = int8_of(tiny_model())
+    source = tmp_path / "tiny-int8.onnx"
+    cards.save(int8, source)
+    flags = ("--compute-capability", "8.9")
+    done = build(source, tmp_path, *flags, "--json", "-")
+    assert done.code == 0, done.err
+    assert "int8" in done.err and "3 layers in INT8" in done.err
+    engine = tmp_path / "engines" / "tiny-int8.engine"
+    found = verify(engine)
+    assert found.manifest.recipe.precision == "int8" and found.manifest.shapes["logits"].startswith("float16")
+    assert len(found.manifest.int8_layers) == 3 and any("conv2" in name for name in found.manifest.int8_layers)
+    card = int8.card
+    backend = OnnxBackend(cards.load(str(source)))
+    golden = golden_frame(card.size, card.fit)
+    assert np.array_equal(found.golden, backend.infer([Frame(golden, None, 0, 0, 0.0, "test")])[0].labels)
+    for path, precision in ((source, "fp16"), (model, "int8")):
+        refused = build(path, tmp_path, *flags, "--precision", precision)
+        assert refused.code == 3 and f"no engine of {precision}" in refused.err
+
+
+def test_the_family_in_int8_is_int8_to_tensorrt() -> None:
+    for name in ("segnet", "segnet-lite"):
+        lowered = lower(int8_of(random_family(name, (96, 74))).proto, "tensorrt", precision="int8").model
+        plan = build_plan(rtx(), lowered, PlanOptions(((8, 9),)), lambda *_: None)
+        assert len(plan.int8_layers) == sum(node.op_type == "Conv" for node in lowered.graph.node)
