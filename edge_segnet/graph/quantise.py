@@ -141,4 +141,5 @@ def _scale(largest: NDArray[Any]) -> NDArray[np.float32]:
     if not (np.isfinite(exact).all() and (exact >= 0).all() and (exact < np.finfo(np.float16).max).all()):
         raise ModelError(f"a map's largest value is {float(largest.max()):g}: no scale is made of that")
     half = np.maximum(exact, np.finfo(np.float16).smallest_subnormal).astype(np.float16)
-    return np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half).astype(np.float32)
+    rounded_up: NDArray[np.float16] = np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half)
+    return rounded_up.astype(np.float32)

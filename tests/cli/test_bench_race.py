@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_segnet.cli import race
 from tests.support.command import edge_segnet
+from tests.support.int8 import save_int8
 
 
 def test_every_runtime_here_races(model: Path, tmp_path: Path) -> None:
@@ -37,3 +39,16 @@ def test_a_model_that_nobody_runs_is_one_line(tmp_path: Path) -> None:
 def test_a_race_has_no_rate(model: Path) -> None:
     done = edge_segnet("bench", "--model", str(model), "--backend", "all", "--rate", "5")
     assert done.code == 2 and "no --rate" in done.err
+
+
+def test_an_int8_form_races_beside_its_model(model: Path, tmp_path: Path) -> None:
+    int8 = save_int8(tmp_path / "int8.onnx")
+    found = race.entrants(str(model), int8)
+    whole = [one for one in found if one.model == str(int8)]
+    assert {one.backend for one in whole} == {one.backend for one in found if one.model == str(model)}
+    assert all(one.flags[-2:] == ["--reference", str(model)] for one in whole)
+    assert [one.precision for one in race.entrants(str(int8)) if one.backend == "openvino"] in ([], ["auto"])
+    done = edge_segnet("bench", "--model", str(model), "--backend", "all", "--int8", str(model))
+    assert done.code == 3 and "no INT8 model" in done.err
+    done = edge_segnet("bench", "--model", str(model), "--int8", str(int8))
+    assert done.code == 2 and "--int8 is for --backend all" in done.err

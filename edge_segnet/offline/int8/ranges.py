@@ -53,7 +53,8 @@ class Histogram:
 
     def _widen(self, largest: float) -> None:
         places = np.minimum(self.middles / largest * BINS, BINS - 1).astype(np.int64)
-        self.counts = np.bincount(places, self.counts, BINS) if self.largest else self.counts
+        if self.largest:
+            self.counts = np.bincount(places, self.counts, BINS).astype(np.float64)
         self.largest = largest
 
     @property

@@ -152,9 +152,9 @@ class Search:
             if following is None:
                 break
             count = following
-        model, count, verdict = best or (None, tried, verdict)
-        kept = set(order[:count])
-        return model, [replace(row, int8=row.layer.name not in kept) for row in table], verdict
+        found: tuple[onnx.ModelProto | None, int, Verdict] = best or (None, tried, verdict)
+        kept = set(order[: found[1]])
+        return found[0], [replace(row, int8=row.layer.name not in kept) for row in table], found[2]
 
     def _following(self, failing: int, holding: int | None) -> int | None:
         """How many layers to keep next, between what fails and what holds; None: nothing is left to try."""
