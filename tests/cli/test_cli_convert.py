@@ -94,7 +94,7 @@ def test_a_foreign_model_becomes_ours(tmp_path: Path, photo: Path, kind: str) ->
     [
         ((), 2, "nothing to do: give --for TARGET, --spec FILE.yaml or --size WxH"),
         (("--for", "tflite"), 2, "--for tflite: unknown: one of: onnxruntime, tensorrt, openvino, opencv"),
-        (("--for", "opencv", "--precision", "int8"), 2, "--precision int8: unknown: one of: fp32, fp16"),
+        (("--for", "opencv", "--precision", "bf16"), 2, "--precision bf16: unknown: one of: fp32, fp16, int8"),
         (("--for", "opencv", "--head", "boxes"), 2, "--head boxes: unknown: one of: logits, labels"),
         (("--size", "64x48", "--precision", "fp16"), 2, "--precision and --head need --for TARGET"),
         (("--size", "big"), 2, "--size big: not a size"),
