@@ -121,8 +121,13 @@ class Quantize:
 
     def _named(self, model: OnnxModel) -> OnnxModel:
         """With the words for where its pictures came from."""
-        told: dict[str, Any] = {**model.card.provenance["int8"], "calibrated_on": without_credentials(self.calibrate)}
+        told: dict[str, Any] = {**model.card.provenance["int8"], "calibrated_on": _shown(self.calibrate)}
         return cards.described(model, {**model.card.provenance, "int8": told})
+
+
+def _shown(uri: str) -> str:
+    """Without passwords, and without this machine's folders: models travel."""
+    return without_credentials(uri) if "://" in uri else Path(uri).name
 
 
 def _missed(found: Found) -> BudgetMissed:

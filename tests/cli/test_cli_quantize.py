@@ -35,7 +35,7 @@ def test_a_model_is_quantised_judged_and_written(model: Path, pictures: Path, tm
     assert told["gate"]["holds"] and told["gate"]["measured"] >= 96 and told["frames"] == 12
     assert {row["name"] for row in told["layers"]} >= {"conv2.linear"} and told["method"] in told["methods"]
     made = cards.load(str(out))
-    assert made.card.precision == "int8" and made.card.provenance["int8"]["calibrated_on"] == str(pictures)
+    assert made.card.precision == "int8" and made.card.provenance["int8"]["calibrated_on"] == pictures.name
     again = edge_segnet("quantize", out, "--calibrate", pictures, "-o", tmp_path / "twice.onnx")
     assert again.code == 3 and "quantised already" in again.err and not (tmp_path / "twice.onnx").exists()
 
