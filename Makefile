@@ -8,7 +8,7 @@ VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench fuzz faults soak wheels system deb sbom floor aarch64 clean
+.PHONY: run test test-bare check bench fuzz faults soak wheels system vm deb sbom floor aarch64 clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -31,7 +31,7 @@ bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.jso
 	$(BIN)/python -m benchmarks --json out/bench.json
 
 faults: $(VENV)/.test  ## 32 faults inflicted on the service, as the table of docs/reliability.md; FAULTS="10 22" for some
-	$(BIN)/python -m tests.faults $(FAULTS) $(if $(FAULTS),,--write docs/reliability.md)
+	$(BIN)/python -m tests.faults $(FAULTS) --write docs/reliability.md
 
 soak: $(VENV)/.test  ## a service with everything on, for MINUTES: slopes of memory, threads, descriptors, ages
 	$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),60)
@@ -45,6 +45,9 @@ wheels: $(VENV)/.core  ## do all core dependencies have wheels for JetPack 6 and
 
 system: $(VENV)/.test $(VENV)/.release  ## as root: systemd as PID 1, from a wheel and a .deb to a running service and away again
 	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=10 tests/system
+
+vm: $(VENV)/.test $(VENV)/.release  ## as root: a kernel of its own, in software: USB cameras, device policy, firewall, power cuts; half an hour
+	VM_TESTS=1 $(BIN)/python -m pytest -v --durations=10 tests/vm
 
 floor: $(VENV)/.core  ## the oldest versions that pyproject.toml allows, on Python 3.10, run the tests
 	$(BIN)/python -m tools.floor out/floor

@@ -32,9 +32,9 @@ class Built:
         return self.below[1:]
 
 
-def build() -> Built:
-    """A root, a camera in it, and the wheel in an environment of its own, all offline."""
-    base = root.make()
+def build(packages: list[str] | None = None) -> Built:
+    """A root with ``packages`` (as ``root.make``), a camera in it, the wheel in an environment, all offline."""
+    base = root.make(packages)
     wheel = wheels.build()
     python = next((base / "usr/bin").glob("python3.[0-9]*[0-9]")).name.removeprefix("python")
     found = wheels.download(wheel, python, "x86_64")
