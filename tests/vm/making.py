@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_segnet.pictures.shape import scaled
 from edge_segnet.street import Street
+from tests.support.models import save_tiny
 from tests.vm.usb_camera import JPEG, RAW
 from tools.system import layers, vm
 from tools.system.machine import Layer, boot
@@ -23,7 +24,7 @@ SLOW: Final = "[Service]\nWatchdogSec=120\nTimeoutStartSec=600\nTimeoutStopSec=6
 
 def make_disk() -> Path:
     """Installed under a systemd at full speed, before there is a slow virtual machine."""
-    built = layers.build(list(vm.PACKAGES))
+    built = layers.build(vm.packages())
     installed = Layer.above(*built.below, name="vm-installed")
     machine = boot(installed)
     try:
@@ -34,9 +35,10 @@ def make_disk() -> Path:
         machine.stop()
     usb = Layer.above(installed.upper, *built.below, name="vm-usb")
     _put_camera(usb.upper / "srv" / "usb")
+    save_tiny(usb.upper / "srv" / "tiny.onnx")  # what is looked at are the kernel and the disk, not the network
     unit = usb.upper / "etc" / "systemd" / "system" / "usb-camera@.service"
     unit.parent.mkdir(parents=True)
-    command = "/bin/sh -c 'exec /usr/bin/python3 /srv/usb/usb_camera.py /srv/usb %i $(( %i %% 8 ))'"
+    command = "/bin/sh -c 'exec /usr/bin/python3 /srv/usb/usb_camera.py /srv/usb %i $$(( %i %% 8 ))'"
     unit.write_text(f"[Service]\nExecStart={command}\n", encoding="utf-8")
     slow = unit.parent / "edge-segnet.service.d" / "slow.conf"
     slow.parent.mkdir()

@@ -23,12 +23,14 @@ class Service:
 
     def configure(self, source: str, more: str = "", camera: str = "") -> None:
         """Other settings, for whoever reads them next."""
-        self.guest.write(CONFIG, f"size: 96x72\ncameras: {{front: {{source: '{source}'{camera}}}}}\n{more}")
+        self.guest.write(
+            CONFIG, f"model: /srv/tiny.onnx\nthreads: 1\ncameras: {{front: {{source: '{source}'{camera}}}}}\n{more}"
+        )
 
     def settings(self, source: str, more: str = "", camera: str = "") -> None:
-        """Other settings, and a start with them."""
+        """Other settings at work."""
         self.configure(source, more, camera)
-        self.guest.ok("systemctl reset-failed edge-segnet; systemctl restart edge-segnet", 600)
+        self.guest.ok("systemctl reset-failed edge-segnet; systemctl reload-or-restart edge-segnet", 600)
 
     def status(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.guest.ok("curl -sf http://127.0.0.1:8080/api/status"))

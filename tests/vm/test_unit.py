@@ -33,7 +33,6 @@ def test_devices(service: Service) -> None:
         "/dev/vda",
         "/dev/mem",
         "/dev/kmsg",
-        "/dev/ttyS0",
         "/dev/rtc0",
     ):
         assert service.guest.run(f"test -e {path} && exec 3< {path}").code == 0, path

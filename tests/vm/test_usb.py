@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ import pytest
 from tests.vm.service import SLOW_S, Service
 
 HIDE = "/etc/systemd/system/edge-segnet.service.d/opencv.conf"
-REPLUGS = 20
+REPLUGS = int(os.environ.get("VM_REPLUGS", "20"))
 BACK_S = 3.0
 Property = Callable[[str, object], None]
 
@@ -22,11 +23,12 @@ def reader(service: Service, request: pytest.FixtureRequest) -> Iterator[str]:
     name = str(request.param)
     if name == "opencv":
         service.guest.write(HIDE, "[Service]\nInaccessiblePaths=/usr/lib/python3/dist-packages/gi\n")
-    service.guest.ok("systemctl daemon-reload")
+        service.guest.ok("systemctl daemon-reload; systemctl stop edge-segnet", 600)
     service.plug()
     yield name
     service.unplug()
-    service.guest.ok(f"rm -f {HIDE}")
+    if name == "opencv":
+        service.guest.ok(f"rm {HIDE}; systemctl daemon-reload; systemctl stop edge-segnet", 600)
 
 
 MODES = {

@@ -22,10 +22,8 @@ from tools.system import root
 from tools.system.machine import PRIVATE, Done, Layer
 from tools.system.root import PROJECT, WORK
 
-PACKAGES: Final = (
-    *root.PACKAGES,
-    *("kmod", "linux-image-amd64", "initramfs-tools", "v4l-utils", "mosquitto", "mosquitto-clients", "dmsetup"),
-)
+KERNELS: Final = {"debian": "linux-image-amd64", "ubuntu": "linux-image-generic"}
+MORE: Final = ("kmod", "initramfs-tools", "v4l-utils")
 NEEDED: Final = ("qemu-system-x86_64", "qemu-img", "mke2fs")
 AGENT: Final = PROJECT / "tools" / "system" / "agent.py"
 DISK_MB: Final = 4096
@@ -40,6 +38,13 @@ def missing() -> str:
         return why
     programs = [name for name in NEEDED if shutil.which(name) is None]
     return f"needs {', '.join(programs)} (apt install qemu-system-x86 qemu-utils e2fsprogs)" if programs else ""
+
+
+def packages() -> list[str]:
+    """What the machine is made of; the kernel is this distribution's."""
+    release = Path("/etc/os-release").read_text(encoding="utf-8")
+    kernel = next((name for key, name in KERNELS.items() if f"ID={key}" in release.splitlines()), KERNELS["debian"])
+    return [*root.PACKAGES, *MORE, kernel]
 
 
 def disk(*below: Path, name: str) -> Path:
@@ -137,7 +142,7 @@ def boot(image: Path, name: str, more: Sequence[str] = ()) -> Guest:
     if not own.exists():
         _done(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", "raw", str(own)])
     door.unlink(missing_ok=True)
-    base = next(folder for folder in WORK.glob("root-*") if (folder / "vmlinuz").exists())
+    base = root.make(packages())
     command = [
         "qemu-system-x86_64",
         "-machine",
@@ -154,7 +159,8 @@ def boot(image: Path, name: str, more: Sequence[str] = ()) -> Guest:
     command += ["-drive", f"file={own},format=qcow2,if=virtio,cache=writeback", "-device", "virtio-serial-pci"]
     command += ["-chardev", f"socket,id=agent,path={door},server=on,wait=off"]
     command += ["-device", "virtserialport,chardev=agent,name=agent", *more]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=(folder / "qemu.log").open("wb"))
+    with (folder / "qemu.log").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
     guest = Guest(folder, process, _line(door))
     try:
         guest._hear(BOOT_S)
