@@ -13,19 +13,25 @@ import atexit
 import contextlib
 import gc
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from edge_segnet.core.errors import InputError, SourceLost
 from edge_segnet.sources.wire import receive, send
 
 ANSWER_S: Final = 10.0
-"""For the first child: loading takes its time on a slow board."""
+PATIENCE_S: Final = 2.0
+"""For what cameras need to be loaded, before whoever waits is told to come again; shorter than an open may take."""
+LOAD_S: Final = 180.0
+"""A slow board that starts, from a cold disk, with everything else. One that was ended earlier would never be ready."""
+LOOK_S: Final = 0.05
 REAP_S: Final = 0.5
 IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """systemd and a terminal send these to everyone; when to end is the service's word."""
@@ -41,9 +47,12 @@ ENVIRONMENT: Final = {
 class Nursery:
     """The service's end. One for the process, started when it is first needed, and again if it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = (sys.executable, "-m", "edge_segnet.sources.nursery")) -> None:
+        """``command``: the program that takes the number of its socket."""
+        self._command = command
         self._lock = threading.Lock()
         """Guards the socket: an order and its answer belong together."""
+        self._loaded, self._launched_s = False, 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._end: socket.socket | None = None
 
@@ -51,22 +60,46 @@ class Nursery:
         """Fork a camera's process; its number.
 
         Raises:
-            SourceLost: it can't be made now.
+            SourceLost: it can't be made now, or not yet.
         """
-        with self._lock:
-            for _ in range(2):
-                try:
+        deadline, reason = time.monotonic() + PATIENCE_S, ""
+        for _ in range(2):
+            try:
+                while not self._ready():
+                    if time.monotonic() > deadline:
+                        raise SourceLost("what reads cameras is still being loaded", hint="a slow disk, a busy board")
+                with self._lock:
                     return int(self._ask(order, descriptors)["pid"])
-                except (OSError, EOFError, KeyError) as error:
+            except (OSError, EOFError, KeyError) as error:
+                reason = str(error)
+                with self._lock:
                     self._drop()
-                    reason = error
         raise SourceLost(f"no process for the camera ({reason})", hint="is there memory left?")
+
+    def _ready(self) -> bool:
+        """Whether it has loaded all; looks for a moment, so that many may ask in turn. Raises OSError, EOFError."""
+        with self._lock:
+            if self._end is None:
+                self._launch()
+            if self._loaded or self._end is None:
+                return self._loaded
+            poll = select.poll()
+            poll.register(self._end, select.POLLIN)
+            if poll.poll(1e3 * LOOK_S):
+                if receive(self._end)[0] is None:
+                    raise EOFError("the process that makes them ended")
+                self._loaded = True
+            elif time.monotonic() - self._launched_s > LOAD_S:
+                raise TimeoutError(f"loading takes more than {LOAD_S:g} s")
+            return self._loaded
 
     def end(self, pid: int) -> int | None:
         """Kill a camera's process, and forget it; how it ended (as ``Popen.returncode``), None: that is not known."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
         with self._lock:
+            if not self._loaded:
+                return None  # another one is on its way, and knows nothing of that process
             try:
                 status: int | None = self._ask({"end": pid}, []).get("status")
             except (OSError, EOFError):
@@ -75,9 +108,8 @@ class Nursery:
             return status
 
     def _ask(self, order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        if self._end is None:
-            self._launch()
-        assert self._end is not None
+        if self._end is None or not self._loaded:
+            raise EOFError("the process that makes them is not there")
         send(self._end, order, descriptors)
         answer, _ = receive(self._end)
         if answer is None:
@@ -89,7 +121,7 @@ class Nursery:
         ours.settimeout(ANSWER_S)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_segnet.sources.nursery", str(theirs.fileno())],
+                [*self._command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -97,7 +129,7 @@ class Nursery:
                 stderr=subprocess.DEVNULL,
                 env=os.environ | ENVIRONMENT,
             )
-        self._end = ours
+        self._end, self._loaded, self._launched_s = ours, False, time.monotonic()
 
     def close(self) -> None:
         """End it, and with it all cameras' processes."""
@@ -124,6 +156,7 @@ def main(descriptor: int) -> None:
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
     _load()
+    send(end, {"loaded": True})
     ending: set[int] = set()
     while True:
         order, descriptors = receive(end)

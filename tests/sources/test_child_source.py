@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -176,3 +177,28 @@ def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(child, "nursery", fresh := Nursery())
         with closing(fresh), closing(opened(camera.url)) as source:
             assert first(source).source_size == (320, 240)
+
+
+SLOW_TO_LOAD = """
+import runpy, sys, time
+time.sleep(1.5)
+runpy.run_module("edge_segnet.sources.nursery", run_name="__main__")
+"""
+
+
+def test_a_board_that_loads_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended for its slowness, it would be slow again, and never be ready."""
+    monkeypatch.setattr("edge_segnet.sources.nursery.PATIENCE_S", 0.2)
+    slow, told, pid = Nursery((sys.executable, "-c", SLOW_TO_LOAD)), [], 0
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with closing(slow), mine, theirs:
+        processes = set()
+        while not pid:
+            try:
+                pid = slow.start({}, [theirs.fileno(), theirs.fileno()])
+            except SourceLost as error:
+                told.append(error.message)
+            assert slow._process is not None
+            processes.add(slow._process.pid)
+        slow.end(pid)
+    assert len(told) >= 3 and set(told) == {"what reads cameras is still being loaded"} and len(processes) == 1
