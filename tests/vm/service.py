@@ -45,7 +45,7 @@ class Service:
         """The camera's status as soon as ``condition`` holds for it."""
         end = time.monotonic() + seconds
         while not condition(told := self.camera):
-            assert time.monotonic() < end, (told, self.log()[-3000:])
+            assert time.monotonic() < end, (told, self.evidence())
             time.sleep(0.3)
         return told
 
@@ -59,6 +59,13 @@ class Service:
 
     def log(self) -> str:
         return self.guest.ok("journalctl -u edge-segnet --no-pager -o cat")
+
+    def evidence(self) -> str:
+        """What the service, the kernel and the camera's program said last."""
+        ask = (
+            "ls -l /dev/video* /dev/v4l/by-id; dmesg | tail -n 15; journalctl -u 'usb-camera@*' --no-pager -o cat -n 15"
+        )
+        return f"{self.log()[-2000:]}\n{self.guest.run(ask).out}"
 
     def plug(self, number: str = NUMBER) -> None:
         """Plug the USB camera in, and wait until the kernel has it."""
