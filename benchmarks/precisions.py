@@ -27,7 +27,7 @@ from edge_segnet.graph.quantise import layers, quantise
 from edge_segnet.offline.int8.ranges import measure
 from edge_segnet.street import Street
 
-TURNS = 3
+TURNS = 2
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 """What OpenVINO then knows of the processor (oneDNN's own switch); ONNX Runtime has none, and uses all of it."""
 CALIBRATED = 8
