@@ -13,7 +13,9 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import onnxruntime
 import pytest
@@ -21,76 +23,67 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import (
-    caffe,
-    cameras,
-    cost,
-    engine,
-    gpu,
-    labels,
-    messages,
-    precisions,
-    recording,
-    regions,
-    reload,
-    service,
-    startup,
-    sureness,
-    throughput,
-)
 from benchmarks.figure import Figure, Missing
 
-BENCHMARKS: dict[str, Callable[[str, Path], list[Figure]]] = {
-    "cost": cost.run,
-    "startup": startup.run,
-    "street": throughput.street,
-    "throughput": throughput.run,
-    "precisions": precisions.run,
-    "precisions-vgg": precisions.vgg,
-    "sureness": sureness.run,
-    "memory": throughput.memory,
-    "caffe": caffe.run,
-    "labels": labels.run,
-    "recording": recording.run,
-    "regions": regions.run,
-    "service": service.load,
-    "start": service.start,
-    "camera": service.camera,
-    "camera-process": cameras.child,
-    "hostile-cameras": cameras.hostile,
-    "reload": reload.run,
-    "endurance": service.endurance,
-    "hostile": service.hostile,
-    "sinks": messages.everything,
-    "faults": messages.faults,
-    "events": messages.events,
-    "build-engine": engine.build,
-    "gpu-loop": engine.host,
-    "gpu": gpu.run,
+PARTS: Final = {
+    "cost": "cost.run",
+    "startup": "startup.run",
+    "street": "throughput.street",
+    "throughput": "throughput.run",
+    "precisions": "precisions.run",
+    "precisions-vgg": "precisions.vgg",
+    "sureness": "sureness.run",
+    "memory": "throughput.memory",
+    "caffe": "caffe.run",
+    "labels": "labels.run",
+    "recording": "recording.run",
+    "regions": "regions.run",
+    "service": "service.load",
+    "start": "service.start",
+    "camera": "service.camera",
+    "camera-process": "cameras.child",
+    "hostile-cameras": "cameras.hostile",
+    "reload": "reload.run",
+    "endurance": "service.endurance",
+    "hostile": "service.hostile",
+    "sinks": "messages.everything",
+    "faults": "messages.faults",
+    "events": "messages.events",
+    "build-engine": "engine.build",
+    "gpu-loop": "engine.host",
+    "gpu": "gpu.run",
 }
+"""Name -> file and function: imported when it is measured, so that what a part needs is missing in that part only."""
 
 
 def main() -> int:
     """Exit code 7 if a bound is missed, 1 if a part is broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PARTS))
     parser.add_argument("--model", default="segnet-lite")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - BENCHMARKS.keys():
-        parser.error(f"unknown benchmark {sorted(unknown)[0]}; there are {', '.join(BENCHMARKS)}")
+    if unknown := set(arguments.names) - PARTS.keys():
+        parser.error(f"unknown benchmark {sorted(unknown)[0]}; there are {', '.join(PARTS)}")
     logging.getLogger("edge_segnet").setLevel(logging.CRITICAL)  # cameras are lost and rules fire by the hundred
-    names = arguments.names or list(BENCHMARKS)
+    names = arguments.names or list(PARTS)
     report = Report()
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             began = time.monotonic()
-            report.measure(name, arguments.model, Path(folder))
+            report.measure(name, lambda name=name: run(name, arguments.model, Path(folder)))  # type: ignore[misc]
             print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
             if arguments.json is not None:
                 report.write(arguments.json)  # after every part: what is measured is kept, whatever comes
     report.show()
     return report.exit_code
+
+
+def run(name: str, model: str, folder: Path) -> list[Figure]:
+    """Measure a part; raises ModuleNotFoundError, Missing where something is not here."""
+    module, _, function = PARTS[name].partition(".")
+    found: list[Figure] = getattr(import_module(f"benchmarks.{module}"), function)(model, folder)
+    return found
 
 
 @dataclass
@@ -102,10 +95,10 @@ class Report:
     """Part -> what this machine lacks."""
     broken: dict[str, str] = field(default_factory=dict)
 
-    def measure(self, name: str, model: str, folder: Path) -> None:
+    def measure(self, name: str, part: Callable[[], list[Figure]]) -> None:
         """Run a part; the next ones are measured whatever becomes of it."""
         try:
-            self.figures += BENCHMARKS[name](model, folder)
+            self.figures += part()
         except (Missing, ModuleNotFoundError, pytest.skip.Exception) as lack:  # the tests' doubles skip what is missing
             self.missing[name] = str(lack)
             print(f"{name}: not measured, {lack}", file=sys.stderr, flush=True)  # noqa: T201

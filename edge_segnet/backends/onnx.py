@@ -20,6 +20,7 @@ from edge_segnet.core.types import Done, Frame, Segmentation
 from edge_segnet.graph.head import DECODED
 
 MAX_REASON: Final = 240
+"""Characters of what the runtime says: some of its errors quote half a graph."""
 UNASKED: Final = ["WeightBiasQuantization"]
 """Optimisers that change what is computed: this one turns float weights behind a quantised map into int8, one scale for
 all channels, which costs a net with depthwise layers 1.5 % of its labels (ONNX Runtime 1.32)."""

@@ -34,6 +34,8 @@ BLOCK: Final = 256
 """Threads per block, as in decode.cu."""
 _PER_THREAD: Final = 4
 _BLOCKS_PER_MULTIPROCESSOR: Final = 8
+"""The kernel walks over the picture with a stride, so more blocks than a multiprocessor holds at once would only wait.
+"""
 _ARGUMENTS: Final = "PPPiiif"
 
 

@@ -30,7 +30,9 @@ _SUN: Final = (
     "night_stand toilet sink lamp bathtub bag"
 )
 SUN_37: Final[Table] = {name: spread(place) for place, name in enumerate(_SUN.split(), start=1)}
-"""SUN RGB-D's order. Networks have 38 outputs, of which 0 is void; colours by Pascal's rule."""
+"""SUN RGB-D's order (seg37list). Networks have 38 outputs, of which 0 is void. The data set names no colours, and the
+tables that others publish differ, so these follow Pascal's rule; SegNet's own sun.png goes with ``--colours``.
+"""
 CITYSCAPES_34: Final[Table] = {
     "unlabeled": (0, 0, 0),
     "ego vehicle": (0, 0, 0),

@@ -17,6 +17,7 @@ from typing import Final
 LATE: Final = 1.0
 """Periods that a late result may be late and still keep the schedule; more is never caught up with a burst."""
 SAME_S: Final = 60.0
+"""The same line again after so long is news: somebody who looks at the last minute of a log must see that it lasts."""
 
 
 class RateLimiter:

@@ -18,6 +18,7 @@ BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 
 RECENT: Final = 512
 """Frames that rates and percentiles are about."""
 RATE_WINDOW_S: Final = 5.0
+"""What "frames per second" means: long enough for two frames of the slowest networks, short enough to see a fall."""
 
 
 class Histogram:

@@ -11,6 +11,7 @@ from edge_segnet.core.errors import UsageError
 _NUMBER: Final = re.compile(r"[-_. ]*(?:f|frame)?[-_. ]*\d+$", re.IGNORECASE)
 """What a frame's name ends with, as in ``0006R0_f00930`` (CamVid) and ``front-000123``."""
 BLOCKS: Final = 10
+"""Stretches of one drive that are drawn as one: neighbours are too alike to count as separate evidence."""
 
 
 def drives(stems: Sequence[str], pattern: str | None = None) -> list[str]:

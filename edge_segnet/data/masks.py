@@ -23,6 +23,7 @@ Colour = tuple[int, int, int]
 PIECE: Final = 1 << 21
 """Pixels of a large label image that are looked at at once."""
 MOST_COLOURS: Final = 1 << 16
+"""Kept while counting; a class map has at most 256, a smoothly resized one some thousands."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 PROGRAM_S: Final = 2.0
+"""For a program that only prints what it is; one that hangs must not hold the doctor up."""
 MAX_BYTES: Final = 1 << 20
+"""Of one file in /proc or /sys; none that is read has more than a few kilobytes."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
 from edge_segnet.graph.lower import Precision
 
 FORMAT: Final = 2
+"""Of the manifest; an engine with an older one is built again."""
 REBUILD: Final = "build it again: edge-segnet build-engine"
 Sha256 = str
 

@@ -236,6 +236,7 @@ def settle_shapes(model: onnx.ModelProto) -> None:
 
 
 _LARGEST_SHAPE = 64
+"""Numbers in what can be a shape: anything longer is data, and folding it costs memory."""
 _INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 
 

@@ -38,6 +38,7 @@ OPTIONS: Final = frozenset({"mqtt", "recording", "gpu", "gstreamer", "openvino",
 HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """Folders that the unit's ProtectHome= and PrivateTmp= keep from the service."""
 MARGIN: Final = 64 << 20
+"""Bytes of the disk that stay free beside what the program takes."""
 SCRIPT: Final = """#!{python}
 import sys
 from edge_segnet.cli.main import main

@@ -17,6 +17,7 @@ from edge_segnet.sinks.http.settings import HttpConfig
 from edge_segnet.sinks.registry import load
 
 NOT_READY = 4
+"""Of the exit codes, the one for cameras and inputs: a service that runs and is not ready waits for one."""
 
 
 def where_to_look() -> list[str]:

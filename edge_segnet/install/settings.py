@@ -25,6 +25,7 @@ STATE: Final = Path("/var/lib/edge-segnet")
 """Where the service runs: relative names in the settings start there."""
 TOKEN: Final = Path("/etc/edge-segnet/token")
 CHECK_S: Final = 120.0
+"""For the check, which opens the model in a process of its own; a busy board needs a minute for the imports."""
 FIRST_LINE: Final = (
     '# Written by "edge-segnet service install". What else may stand here: edge-segnet config example NAME.\n'
 )

@@ -105,25 +105,33 @@ def segment(
 
     with writer as sink:
         with ThreadPoolExecutor(1, "writer") as pool:
-            waiting: deque[Future[None]] = deque()
-            frames = _Frames(source, limit, summary)
-            try:
-                for frame in frames:
-                    waiting.append(pool.submit(finish, _infer(generation, frame, sound), sink))
-                    if len(waiting) > AHEAD:
-                        waiting.popleft().result()
-            except KeyboardInterrupt:
-                summary.interrupted = True
-                logger.info("interrupted: finishing what was begun")
-            finally:
-                frames.close()
-            while waiting:
-                waiting.popleft().result()
+            _overlapped(
+                _Frames(source, limit, summary),
+                lambda frame: pool.submit(finish, _infer(generation, frame, sound), sink),
+                summary,
+            )
         if summary.frames == 0:
             # Raised inside the writer's block, so that no empty file is left behind.
             raise KeyboardInterrupt if summary.interrupted else NothingDecoded(summary.bad)
     summary.seconds = time.perf_counter() - started
     return summary
+
+
+def _overlapped(frames: _Frames, begin: Callable[[Frame], Future[None]], summary: Summary) -> None:
+    """Begin the writing of each frame while the next one is inferred; at most ``AHEAD`` wait. Closes ``frames``."""
+    waiting: deque[Future[None]] = deque()
+    try:
+        for frame in frames:
+            waiting.append(begin(frame))
+            if len(waiting) > AHEAD:
+                waiting.popleft().result()
+    except KeyboardInterrupt:
+        summary.interrupted = True
+        logger.info("interrupted: finishing what was begun")
+    finally:
+        frames.close()
+    while waiting:
+        waiting.popleft().result()
 
 
 def _infer(generation: Generation, frame: Frame, sound: Soundness) -> Result:

@@ -25,6 +25,7 @@ from edge_segnet.settings.schema import Config
 logger = logging.getLogger(__name__)
 _UNKNOWN: Final = "the model does not say; edge-segnet evaluate --calibrate makes a copy that does"
 QUALITY: Final = 80
+"""Of an event's picture: a thousand are kept, so less than the 90 of pictures that are looked at one by one."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ HEADROOM: Final = 0.85
 """Of a frame's time, what the network may take when ``size: auto`` chooses."""
 SCALES: Final = (1.0, 0.8, 2 / 3, 0.5, 0.4, 1 / 3, 0.25)
 TRIALS: Final = 3
+"""Frames, of which the middle one counts: the first pays for memory that the later ones reuse."""
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 

@@ -23,6 +23,7 @@ HEALTHY_S = 10.0
 FRAMES_LATE: Final = 4.0
 """Frames' times without progress that are no hang yet, where a frame takes long."""
 LONGEST_S: Final = 600.0
+"""However slow a frame is: a hang is noticed within ten minutes."""
 
 
 class State:

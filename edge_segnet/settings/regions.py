@@ -15,6 +15,7 @@ from edge_segnet.settings.sections import Name, Section, Wrong
 
 MAX_REGIONS: Final = 32
 MAX_RULES: Final = 128
+"""Regions and rules, each judged at every frame of every camera: what a person can still oversee."""
 
 
 def _coordinate(value: object) -> object:

@@ -20,6 +20,7 @@ from edge_segnet.settings.sections import Auth, TokenCredential, TokenFile
 MIN_TOKEN: Final = 16
 """Characters: 64 bits even of hexadecimal digits."""
 MAX_TOKEN: Final = 1024
+"""Characters: with it a header stays far below what servers and proxies take (``MAX_HEADER`` here)."""
 _MAKE_ONE: Final = "make one with (umask 077; openssl rand -hex 32 > {path})"
 
 _log = logging.getLogger(__name__)

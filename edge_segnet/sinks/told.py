@@ -17,6 +17,7 @@ from edge_segnet.core.types import View
 from edge_segnet.scene.events import EventLog
 
 SILENT_S: Final = 10.0
+"""The monitor looks twice a second; status of this age means that it does not."""
 
 
 @dataclass(frozen=True, eq=False)

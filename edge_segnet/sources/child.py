@@ -33,6 +33,9 @@ WORK_S: Final = 1.0
 HARD: Final = 0.3
 """Of one core."""
 BEHIND: Final = 10
+"""Nice value of a child that takes too much: a ninth of the weight of a loop beside it (the kernel's table, 110 to
+1024).
+"""
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 KINDS: Final = {kind.__name__: kind for kind in (errors.UsageError, errors.InputError, SourceLost, errors.EndOfStream)}

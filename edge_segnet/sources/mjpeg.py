@@ -35,7 +35,9 @@ BYTES_PER_S: Final = 100e6
 SHORTEST_S: Final = 0.008
 """120 pictures a second; who sends more is slowed down."""
 SILENT_S: Final = 60.0
+"""The supervisor gives a camera up long before; this ends a thread that it has left behind."""
 CHUNK: Final = 1 << 16
+"""Bytes that are read at once."""
 
 
 @dataclass(frozen=True)

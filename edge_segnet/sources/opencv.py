@@ -21,8 +21,10 @@ from edge_segnet.pictures.shape import fit_image
 from edge_segnet.sources.usb import gives_jpeg, open_usb
 
 DEFAULT_FPS: Final = 30.0
+"""Where a driver tells nonsense, as many do for MJPEG."""
 MAX_FPS: Final = 1000.0
 SILENT_S: Final = 10.0
+"""Without a frame for so long, the camera is lost."""
 
 
 Capture = cv2.VideoCapture

@@ -12,6 +12,7 @@ from edge_segnet.core.uris import SourceUri
 
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 LIMIT_S: Final = 1.0
+"""For TCP, and as much again for TLS: on a local network either takes milliseconds."""
 
 
 def why_unreachable(source: SourceUri) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 MESSAGE: Final = 1 << 16
 DESCRIPTORS: Final = 4
+"""Bytes of one message and descriptors with it: the child sends facts as JSON, its pictures lie in shared memory."""
 
 
 def send(end: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:

@@ -24,6 +24,8 @@ from which on interpolation is the only explanation: clean labels have next to n
 """
 _RARE: Final = 0.001
 _FAR: Final = 4
+"""Share of a mask's pixels below which a foreign colour is a blend, and how many such colours a clean export may have.
+"""
 
 
 def unreadable(data: Dataset) -> Iterator[Finding]:
@@ -185,11 +187,12 @@ def off_by_one(data: Dataset) -> Iterator[Finding]:
 
 
 def swapped(data: Dataset) -> Iterator[Finding]:
-    """Two classes that have changed places: each lies where the other does in every street."""
-    swap = find_swap(data.bands, data.classes)
+    """Two classes that have changed places: each borders on what the other does in every street."""
+    pixels = data.bands.sum(axis=0)
+    swap = find_swap(data.borders, pixels, data.classes, data.void, len(data.good))
     if swap is not None:
         what = (
-            f"{swap.first} and {swap.second} lie where the other one does in CamVid "
+            f"{swap.first} and {swap.second} border on what the other one does in CamVid "
             f"(distance {swap.given:.2f}, the other way round {swap.better:.2f})"
         )
         yield Finding("error", "swapped-classes", what, "are the two exchanged in the files or in the class map?")

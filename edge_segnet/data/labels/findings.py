@@ -58,6 +58,15 @@ class Dataset:
             total += one.bands
         return total
 
+    @property
+    def borders(self) -> NDArray[np.int64]:
+        """How often a value lies above another, and left of another, all files together, int64 [2,256,256]."""
+        total = np.zeros((2, 256, 256), np.int64)
+        for one in self.good:
+            if one.borders.size:
+                total[:, one.present[:, np.newaxis], one.present] += one.borders
+        return total
+
     def class_pixels(self, split: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Pixels of each class [C], and pixels (void left out) of the pictures that show it [C]."""
         count = len(self.classes)

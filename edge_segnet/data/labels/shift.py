@@ -61,7 +61,7 @@ def find_shift(bands: NDArray[np.int64], classes: ClassMap) -> Shift | None:
         classes are no street's, or if there are too few of them in the pictures to tell.
     """
     names = [*classes.names, "void"]
-    if len({_reference_name(name) for name in names} & set(REFERENCE)) < _KNOWN_NAMES + 1:
+    if len({reference_name(name) for name in names} & set(REFERENCE)) < _KNOWN_NAMES + 1:
         return None
     if int((bands.sum(axis=0)[:256] > 0).sum()) < _KNOWN_NAMES or bands.sum() == 0:
         return None
@@ -111,26 +111,18 @@ def distance(bands: NDArray[np.int64], names: list[str]) -> float:
     reference[:-1] = np.array(list(REFERENCE.values()))
     found = np.zeros_like(reference)
     for value in range(256):
-        name = _reference_name(names[value]) if value < len(names) else ""
+        name = reference_name(names[value]) if value < len(names) else ""
         found[rows.get(name, -1)] += bands[:, value]
     return divergence(found, reference)
 
 
 def divergence(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
     """Jensen-Shannon divergence of two spreads, in bits: 0 for the same, 1 for nothing in common."""
+    if not (left.any() and right.any()):
+        return float(left.any() or right.any())
     p, q = left.ravel() / left.sum(), right.ravel() / right.sum()
     middle = (p + q) / 2
     return float((_information(p, middle) + _information(q, middle)) / 2)
-
-
-def reference_rows(classes: ClassMap) -> dict[int, NDArray[np.float64]]:
-    """CamVid's spread over the height, float64 [8], for every class that CamVid has and no other class is also."""
-    names = [_reference_name(name) for name in classes.names]
-    return {
-        place: np.array(REFERENCE[name], float)
-        for place, name in enumerate(names)
-        if name in REFERENCE and names.count(name) == 1
-    }
 
 
 def _information(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
@@ -138,5 +130,6 @@ def _information(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float((p[there] * np.log2(p[there] / q[there])).sum())
 
 
-def _reference_name(name: str) -> str:
+def reference_name(name: str) -> str:
+    """What CamVid calls a class, where it has it under another name."""
     return _ALSO.get(name.lower(), name.lower())

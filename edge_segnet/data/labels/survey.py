@@ -26,6 +26,8 @@ from edge_segnet.pictures.shape import thumbnail
 
 BANDS: Final = 8
 """Horizontal stripes of equal height; where in the picture a class lives."""
+VALUES: Final = 64
+"""Values of one label image whose borders are kept: no street has more classes, and a photograph has them all."""
 COLOURS: Final = 300
 """Colours of one mask that are kept; a class map has at most 255."""
 THUMB: Final = (32, 24)
@@ -56,6 +58,9 @@ class Facts:
     palette: NDArray[np.uint8] | None = None
     edges: int = 0
     """Neighbouring pixels in a row that differ."""
+    borders: NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, 0, 0), np.int32))
+    """How often a value lies right above another, and right before another in a row, int32 [2,K,K] like ``present``;
+    empty where there are too many values for classes."""
     between: int = 0
     """Pixels whose value lies strictly between those left and right of it: what interpolating ids makes."""
     mirror_gains: NDArray[np.float32] | None = None
@@ -121,11 +126,27 @@ def _examine_labels(facts: Facts, classes: ClassMap | None) -> Labels | None:
     bands = band_counts(ids)
     facts.present = np.flatnonzero(bands.any(axis=0))
     facts.packed = bands[:, facts.present].astype(np.int32)
+    facts.borders = _borders(ids, facts.present)
     left, middle, right = ids[:, :-2], ids[:, 1:-1], ids[:, 2:]
     facts.edges = int(np.count_nonzero(left != middle))
     up, down = (left < middle) & (middle < right), (left > middle) & (middle > right)
     facts.between = int(np.count_nonzero(up)) + int(np.count_nonzero(down))
     return ids
+
+
+def _borders(ids: NDArray[np.uint8], present: NDArray[np.intp]) -> NDArray[np.int32]:
+    """``Facts.borders``. Only places where the value changes are looked at: they are few."""
+    count = len(present)
+    if count > VALUES:
+        return np.zeros((2, 0, 0), np.int32)
+    place = np.zeros(256, np.intp)
+    place[present] = np.arange(count)
+    found = []
+    for one, other in ((ids[:-1], ids[1:]), (ids[:, :-1], ids[:, 1:])):
+        differ = one != other
+        pairs = place[one[differ]] * count + place[other[differ]]
+        found.append(np.bincount(pairs, minlength=count * count).reshape(count, count))
+    return np.stack(found).astype(np.int32)
 
 
 def band_counts(ids: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -26,8 +26,10 @@ MAX_LAYERS: Final = 4000
 MAX_FIELDS: Final = 400
 """Of one layer or one blob: names, blobs, settings."""
 MAX_DIMENSIONS: Final = 8
+"""Caffe's own bound (kMaxBlobAxes) is 32; its layers for pictures have four."""
 
 _LAYER, _V1_LAYER = 100, 2
+"""Field numbers of NetParameter in caffe.proto: ``layer``, and ``layers`` as it was before 2014."""
 _BLOBS: Final = {_LAYER: 7, _V1_LAYER: 6}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

@@ -24,6 +24,7 @@ from edge_segnet.sinks.display.window import HEADER
 
 logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 2.0
+"""For SDL to let go of the screen; the process ends then, whatever it does."""
 _HINT: Final = "run it on a desktop, or look at the dashboard with a browser"
 _INSTALL: Final = "pip install 'edge-segnet[display]'"
 

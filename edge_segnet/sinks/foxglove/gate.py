@@ -35,6 +35,7 @@ MAX_REASONS: Final = 32
 UP_BYTES, UP_PER_S = 4096, 16.0
 """What a client may send: subscriptions are a few hundred bytes."""
 DOWN_BYTES: Final = 65_536
+"""Handed on at once: asyncio's own limit of a stream (64 KiB)."""
 _WORDS: Final = {400: "Bad Request", 403: "Forbidden", 503: "Service Unavailable"}
 
 

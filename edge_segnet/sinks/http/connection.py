@@ -30,7 +30,9 @@ MAX_HEADER: Final = 16 * 1024
 REQUESTS_PER_S: Final = 100.0
 """Of one address; what comes faster waits. A poller of three pictures at 30 Hz stays below."""
 REQUEST_BURST: Final = 200.0
+"""A page with its parts, opened in ten windows at once."""
 MAX_ADDRESSES: Final = 4096
+"""Remembered; when there are more, those that have been quiet are forgotten."""
 
 
 class Limits:

@@ -27,6 +27,7 @@ from edge_segnet.sinks.http.settings import HttpConfig
 from edge_segnet.sinks.http.streams import Written, tell_happened, tell_status
 
 CLOSE_S: Final = 1.0
+"""Of the 1.5 s that all sinks have at the end."""
 
 
 class HttpSink:

@@ -27,6 +27,7 @@ class Position:
 
 UNKNOWN: Final = Position("", -1)
 MAX_BYTES: Final = 4096
+"""Of the file, which has some hundred."""
 _POSITIONS: Final = TypeAdapter(Position)
 
 

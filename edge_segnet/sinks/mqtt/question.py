@@ -16,6 +16,7 @@ from edge_segnet.sinks.mqtt.account import Account
 from edge_segnet.sinks.mqtt.protocol import OLD_S, TOO_OLD, reason_of
 
 LIMIT_S: Final = 3.0
+"""For TCP, TLS and an answer; the doctor asks while somebody waits."""
 REFUSED: Final = "the broker refuses"
 CLOSED: Final = "it closed the connection at once"
 SILENT: Final = "it does not answer"

@@ -36,6 +36,7 @@ TAKEN_S, TAKEN_LONGEST_S = 60.0, 3600.0
 """The same after another client took our client id. Each call throws it out in turn: seldom enough that both can work,
 often enough that a guest who is gone is not waited for all day."""
 GOODBYE_S: Final = 0.5
+"""Of ``CLOSE_S``: the status that says so, and its answer."""
 
 
 class Sender:

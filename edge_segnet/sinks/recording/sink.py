@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge_segnet.sinks.recording.recorder import Recorder
 
 CLOSE_S: Final = 0.9
+"""Of the 1.5 s that all sinks have at the end, side by side."""
 STATUS_S: Final = 1.0
 
 

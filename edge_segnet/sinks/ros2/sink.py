@@ -31,6 +31,7 @@ from edge_segnet.sinks.ros2.settings import Ros2Config
 logger = logging.getLogger(__name__)
 STATUS_S, TURN_S = 1.0, 0.1
 CLOSE_S: Final = 0.5
+"""Of the 1.5 s that all sinks have at the end, side by side."""
 
 
 @dataclass

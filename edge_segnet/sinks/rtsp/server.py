@@ -32,8 +32,11 @@ MAX_BODY: Final = 65_536
 SESSION_WITHIN_S: Final = 5.0
 """A connection that watches nothing by then is closed."""
 STUCK_MS: Final = 5000
+"""Milliseconds without an acknowledgement after which the kernel gives a viewer up."""
 KEY_FRAME_S: Final = 2.0
+"""So long a new viewer may look at nothing; x264's own distance is 250 pictures."""
 BEAT_MS: Final = 250
+"""Milliseconds between looks for who is gone and what stands still."""
 
 
 class TokenAuth(GstRtspServer.RTSPAuth):  # type: ignore[misc]  # gi has no types

@@ -29,6 +29,7 @@ QUIET_S: Final = 1.0
 """After so long without a result a watched stream goes on by itself, four pictures a second."""
 RETRY_S: Final = 2.0
 CLOSE_S: Final = 0.8
+"""Tries to listen, and of the 1.5 s that all sinks have at the end."""
 WORKING: Final = ("running", "static")
 
 
