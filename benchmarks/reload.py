@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.figure import Figure
-from benchmarks.serving import MemoryCamera
+from benchmarks.serving import MemoryCamera, at_work
 from edge_segnet.board.notify import Notifier
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.types import Done, Fit, Frame, Result, Segmentation, View
@@ -105,12 +105,7 @@ def run(model: str, _folder: Path) -> list[Figure]:
 
     seen = Seen()
     daemon = Timed(asked, Origin(lambda: asked), Notifier({}), {"seen": seen}, opener)
-    thread = threading.Thread(target=daemon.run, name="daemon")
-    thread.start()
-    try:
-        while not daemon.state.ready:
-            time.sleep(0.01)
-            assert thread.is_alive()
+    with at_work(daemon):
         _slow_down(daemon, asked)
         time.sleep(AROUND_S)
         daemon.ticks_ms.clear()
@@ -122,9 +117,6 @@ def run(model: str, _folder: Path) -> list[Figure]:
         took_s, known = time.monotonic() - began, len(seen.results)
         time.sleep((CAMERAS + 2) * INFER_S)
         ticks_ms, new = list(daemon.ticks_ms), daemon.state.view
-    finally:
-        daemon.stop()
-        thread.join()
     late = Counter(camera for camera, view in seen.results[known:] if view is not new)
     name = f"reload, {CAMERAS} loops at {INFER_S:g} s a frame"
     return [

@@ -89,6 +89,21 @@ class MemoryCamera:
 
 
 @contextlib.contextmanager
+def at_work(daemon: Daemon) -> Iterator[None]:
+    """It is ready; at the end it is stopped."""
+    thread = threading.Thread(target=daemon.run, name="daemon")
+    thread.start()
+    try:
+        while not daemon.state.ready:
+            time.sleep(0.01)
+            assert thread.is_alive()
+        yield
+    finally:
+        daemon.stop()
+        thread.join()
+
+
+@contextlib.contextmanager
 def serving(
     model: str,
     images: Sequence[Image],
@@ -111,16 +126,8 @@ def serving(
         return MemoryCamera(images, period_s, lasts)
 
     daemon = Daemon(config, Origin(lambda: config), Notifier({}), {"recorder": recorder}, opener)
-    thread = threading.Thread(target=daemon.run, name="daemon")
-    thread.start()
-    try:
-        while not daemon.state.ready:
-            time.sleep(0.01)
-            assert thread.is_alive()
+    with at_work(daemon):
         yield daemon, recorder, daemon.state.status().to_dict()["sinks"]["http"]["url"]
-    finally:
-        daemon.stop()
-        thread.join()
 
 
 @contextlib.contextmanager

@@ -41,11 +41,6 @@ def nvmap_mb(root: Path = Path("/")) -> float | None:
     return int(found[1]) / 1e3 if found else None
 
 
-def _temperatures(root: Path) -> dict[str, float]:
-    sensors = readings.sensors(root)
-    return {sensor.kernel_name: celsius for sensor in sensors if (celsius := sensor.celsius) is not None}
-
-
 def _throttle_events(root: Path) -> dict[str, int]:
     paths = [*readings.over_currents(root), *readings.thermal_throttles(root, "package")[:1]]
     return {path.name: value for path in paths if (value := number(path)) is not None}

@@ -2,6 +2,9 @@
 
 Its thread, the main one, ticks: it commits what was prepared, tells the service manager, and hears signals. Nothing
 that can block runs here; the models, sinks and cameras are made, asked and closed elsewhere.
+
+    starting --the first transaction is committed--> serving --a signal, or every source's end--> closing --> gone
+        `-------------- a signal, a fault that no reload mends (DeviceLost, a bad model) --------^
 """
 
 from __future__ import annotations

@@ -9,12 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from edge_segnet.core.files import state_folder
 from edge_segnet.settings.sections import Section
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.fanout import StartedSink
+
+
+class SinkStatus(TypedDict, total=False):
+    """What any sink may tell; each one's own type, in its ``spec.py``, says what else it does."""
+
+    state: str
+    error: str | None
+    """Why it can't do its work now."""
+    queue: int
+    """What waits to be sent, or written."""
+    dropped: int
+    """Results that it took and could not pass on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +40,8 @@ class SinkSpec:
     """``module:Class``, called with the section and the service; imported when it is wanted: together they are slow to
     load, and not all that they need is everywhere.
     """
+    status: type[SinkStatus]
+    """What it tells of itself, whole; the fan-out adds its own counts."""
     default: Section | None = None
     """What it is where the file has no such section; None: not there."""
     modules: tuple[str, ...] = ()

@@ -55,10 +55,6 @@ class Slots:
         picture: Image = flat.reshape(self.size[1], self.size[0], 3)
         return picture
 
-    def give_back(self, index: int) -> None:
-        """Nobody wants this one."""
-        self._returned.append(index)
-
     def free_again(self) -> list[int]:
         """The places that were given back since the last call."""
         free = []

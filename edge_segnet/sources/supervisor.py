@@ -3,6 +3,14 @@
 The capture thread calls into a source that may hang for ever, in a driver or in a library. So whoever reads also looks
 at the clock: a call that takes too long is abandoned with its thread, a new thread closes that source (which ends the
 call, or kills the process that it hangs in) and opens another.
+
+    starting --a frame--> running <--frames differ again / the same bytes for long--> static
+        |                  |   `<--something to see / nothing--> black
+        |                  |--a call that does not come back, or nothing for long--> stalled --opened again--,
+        |                  |--the same frame again and again--> frozen --opened again-----------------------|
+        |                  |--it breaks--> lost --opened again, later and later-----------------------------|
+        |                  `--a file's end--> ended        running <--a frame------------------------------'
+        `--it can't be opened, not once--> missing --opened again--> running
 """
 
 from __future__ import annotations

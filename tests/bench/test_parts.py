@@ -44,16 +44,16 @@ def test_a_part_that_lacks_something_or_breaks_costs_no_other(
 
 
 def test_what_is_not_installed_costs_only_the_parts_that_need_it(tmp_path: Path) -> None:
-    away = ("gi", "paho", "mcap", "starlette", "uvicorn", "openvino", "torch", "tensorrt_rtx")
+    away = ("gi", "paho", "mcap", "foxglove", "openvino", "torch", "tensorrt_rtx")
     code = (
         f"import sys\nfor name in {away}: sys.modules[name] = None\n"
         "from benchmarks.__main__ import Report, run\n"
         f"report, here = Report(), __import__('pathlib').Path({str(tmp_path)!r})\n"
-        "for name in ('recording', 'service', 'cost'): report.measure(name, lambda: run(name, 'segnet-lite', here))\n"
+        "for name in ('recording', 'events', 'cost'): report.measure(name, lambda: run(name, 'segnet-lite', here))\n"
         "print(sorted(report.missing), report.broken, bool(report.figures))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['recording', 'service'] {} True"
+    assert done.stdout.splitlines()[-1] == "['events', 'recording'] {} True"
 
 
 def test_every_part_is_there() -> None:

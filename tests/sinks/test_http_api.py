@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,7 @@ from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Frame, Origin, Result, View
 from edge_segnet.sinks.http.sink import HttpSink
-from tests.support.service import SIZE, StreetService, drive, driving, renumbered, segmented, serving
+from tests.support.service import SIZE, StreetService, drive, driving, renumbered, segmented
 from tests.support.waiting import wait_until
 
 
@@ -30,18 +29,6 @@ def street() -> list[Result]:
 @pytest.fixture
 def service() -> StreetService:
     return StreetService("front", "rear")
-
-
-@pytest.fixture
-def sink(service: StreetService) -> Iterator[HttpSink]:
-    with serving(service) as sink:
-        yield sink
-
-
-@pytest.fixture
-def client(sink: HttpSink) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sink.url, timeout=20.0) as client:
-        yield client
 
 
 def decoded(data: bytes, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
@@ -319,4 +306,4 @@ def test_age_is_taken_when_the_last_byte_was_written(
     with driving(service, street), client.stream("GET", "/stream/mask.mjpg") as answer:
         parts(answer, 3)
     age = sink.status()["written_age_ms"]
-    assert 0 < age["p50"] <= age["p95"] <= age["p99"] < 20_000
+    assert age is not None and 0 < age["p50"] <= age["p95"] <= age["p99"] < 20_000

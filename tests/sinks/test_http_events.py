@@ -16,9 +16,8 @@ from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Flicker, FreeSpace, Region, Result, View
 from edge_segnet.pictures.files import decode_image, encode
 from edge_segnet.settings.regions import RegionConfig, RuleConfig
-from edge_segnet.sinks.http.sink import HttpSink
 from tests.scene.test_events import event_of
-from tests.support.service import StreetService, drive, serving
+from tests.support.service import StreetService, drive
 from tests.support.waiting import wait_until
 
 AHEAD = RegionConfig(polygon=[[0.3, 0.95], [0.7, 0.95], [0.5, 0.6]])
@@ -30,18 +29,6 @@ def service() -> StreetService:
     service = StreetService("front", "rear")
     service.view = View(CAMVID_11, regions={"ahead": AHEAD}, rules=[LOST])
     return service
-
-
-@pytest.fixture
-def sink(service: StreetService) -> Iterator[HttpSink]:
-    with serving(service) as sink:
-        yield sink
-
-
-@pytest.fixture
-def client(sink: HttpSink) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sink.url, timeout=20.0) as client:
-        yield client
 
 
 def happen(service: StreetService, *numbers: int) -> None:

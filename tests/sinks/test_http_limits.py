@@ -232,7 +232,7 @@ def test_a_busy_port_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
         sink.start()
         try:
             status = sink.status()
-            assert status["state"] == "waiting" and f"port {port}" in status["error"]
+            assert status["state"] == "waiting" and f"port {port}" in str(status["error"])
             occupied.close()
             wait_until(lambda: sink.status()["state"] == "listening")
             assert sink.status()["error"] is None and works(sink)

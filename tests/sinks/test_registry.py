@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from contextlib import ExitStack
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -15,6 +16,7 @@ from edge_segnet.settings.load import parse_setting
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks import registry
 from edge_segnet.sinks.registry import FOLDERS, SPECS, config_type, specs_of
+from edge_segnet.sinks.spec import SinkStatus
 from tests.sinks.toy.settings import ToyConfig
 from tests.support.results import result_of
 from tests.support.service import StreetService
@@ -71,3 +73,31 @@ def test_every_sink_is_a_folder_that_opens_lazily() -> None:
         assert set(spec.settings.model_fields) >= ({"host", "port"} if spec.listens else set())
         assert ("path" in spec.settings.model_fields) == bool(spec.folder)
         assert ("tls" in spec.settings.model_fields) >= spec.tls
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("http", {"port": 0}),
+        ("mqtt", {"url": "mqtt://127.0.0.1:1", "prefix": "robot"}),
+        ("jsonl", {"path": "results"}),
+        ("video", {"path": "videos"}),
+        ("recording", {"path": "recordings"}),
+        ("foxglove", {"port": 0}),
+        ("rtsp", {"port": 0}),
+    ],
+)
+def test_a_sink_tells_what_its_own_type_says(
+    name: str, section: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    (spec,) = (spec for spec in SPECS if spec.name == name)
+    for module in spec.modules:
+        pytest.importorskip(module)
+    sink = spec.open(spec.settings.model_validate(section), StreetService())
+    try:
+        told, typed = set(sink.status()), set(get_type_hints(spec.status))
+        assert told <= typed and typed - told <= set(get_type_hints(SinkStatus))
+    finally:
+        sink.close()

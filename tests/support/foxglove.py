@@ -20,20 +20,16 @@ from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
 from edge_segnet.sinks.foxglove.sink import FoxgloveSink
 from tests.support.recordings import street
 from tests.support.service import StreetService, renumbered
-from tests.support.waiting import wait_until
+from tests.support.sinks import started
 
 PROTOCOL: Any = "foxglove.sdk.v1"
 
 
 @contextmanager
 def serving(service: StreetService, **settings: Any) -> Iterator[FoxgloveSink]:
-    sink = FoxgloveSink(FoxgloveConfig(**{"port": 0, **settings}), service)
-    sink.start()
-    try:
-        wait_until(lambda: sink.url)
+    made = FoxgloveSink(FoxgloveConfig(**{"port": 0, **settings}), service)
+    with started(made, lambda sink: sink.url) as sink:
         yield sink
-    finally:
-        sink.close()
 
 
 @contextmanager

@@ -116,7 +116,7 @@ class StreetService:
         }
 
 
-def sink_document(told: dict[str, Any]) -> dict[str, Any]:
+def sink_document(told: Mapping[str, Any]) -> dict[str, Any]:
     """As the fan-out tells of a sink."""
     usual = {"state": "running", "error": None, "queue": 0}
     return {**usual, "published": 0, "dropped": 0, "failed": 0, "last_error": None, **told}

@@ -14,19 +14,28 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import OutputError
 from edge_segnet.core.types import Result
 from edge_segnet.sinks.display.panel import compose
 from edge_segnet.sinks.display.window import HEADER
+from edge_segnet.sinks.spec import SinkStatus
 
 logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 2.0
 """For SDL to let go of the screen; the process ends then, whatever it does."""
 _HINT: Final = "run it on a desktop, or look at the dashboard with a browser"
 _INSTALL: Final = "pip install 'edge-segnet[display]'"
+
+
+class DisplayStatus(SinkStatus, total=False):
+    """What ``/api/status`` shows of it; ``state``: open, closed or lost."""
+
+    shown: int
+    frames_per_second: float
+    camera: str | None
 
 
 class Display:
@@ -75,8 +84,8 @@ class Display:
                 self._fresh = True
                 self._changed.notify()
 
-    def status(self) -> dict[str, Any]:
-        """{state: open, closed or lost, shown, frames_per_second, camera}"""
+    def status(self) -> DisplayStatus:
+        """How the window is."""
         state = "closed" if self._closing else ("lost" if self._lost else "open")
         rate = round(self._per_second, 1)
         return {"state": state, "shown": self._shown, "frames_per_second": rate, "camera": self._camera}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge_segnet.core.documents import result_document
 from edge_segnet.core.files import state_folder
@@ -15,6 +15,7 @@ from edge_segnet.sinks.files.raw import RawFile, nobody_writes
 from edge_segnet.sinks.files.retention import Retention, require_folder
 from edge_segnet.sinks.files.rolling import RollingWriter, finish_leftovers
 from edge_segnet.sinks.files.settings import JsonLinesConfig
+from edge_segnet.sinks.files.spec import JsonLinesStatus
 
 SPARE: Final = 65_536
 """Bytes; a line has a few thousand at most."""
@@ -40,7 +41,7 @@ class JsonLinesSink:
             return
         self._files.write(result_document(result).to_json() + b"\n")
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> JsonLinesStatus:
         """As ``RollingWriter``."""
         return self._files.status()
 

@@ -11,12 +11,13 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from edge_segnet.core.errors import OutputError
 from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.files.retention import MB, DiskFull, Retention
 from edge_segnet.sinks.files.settings import FilesSection
+from edge_segnet.sinks.files.spec import JsonLinesStatus
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", contravariant=True)
@@ -40,7 +41,11 @@ class OpenFile(Protocol[Item]):
 
 
 class RollingWriter(Generic[Item]):
-    """Writes items into files of limited size and time; one thread uses it, ``status`` may be asked from any."""
+    """Writes items into files of limited size and time; one thread uses it, ``status`` may be asked from any.
+
+    no file --an item--> open --too large, too old, or its end--> finished, no file
+    open --the disk refuses, or the file is gone--> stopped, no file --an item that there is room for--> open
+    """
 
     def __init__(
         self, name: str, config: FilesSection, shelf: Retention, opened: Callable[[Path], OpenFile[Item]], spare: int
@@ -115,7 +120,7 @@ class RollingWriter(Generic[Item]):
         if file is not None:
             file.close()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> JsonLinesStatus:
         """JSON-ready; ``written``: what would be found after a kill now; ``dropped``: what the disk did not take, or
         somebody removed while it was written.
         """

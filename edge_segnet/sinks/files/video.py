@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Image, Result
@@ -16,6 +16,7 @@ from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.files.retention import Retention, require_folder
 from edge_segnet.sinks.files.rolling import RollingWriter, finish_leftovers
 from edge_segnet.sinks.files.settings import VideoConfig
+from edge_segnet.sinks.files.spec import VideoStatus
 
 SUFFIX: Final = ".mkv"
 SPARE: Final = 1_000_000
@@ -71,7 +72,7 @@ class VideoSink:
             self._reels = {**self._reels, camera: made}  # status() may be reading the old one
         return self._reels[camera]
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> VideoStatus:
         """As ``RollingWriter``, of all cameras together; ``cameras`` has each one's file."""
         told = {camera: reel.status() for camera, reel in self._reels.items()}
         errors = [each["error"] for each in told.values() if each["error"] is not None]
@@ -79,7 +80,9 @@ class VideoSink:
             "state": "stopped" if errors else "writing",
             "error": errors[0] if errors else None,
             "queue": 0,
-            **{key: sum(each[key] for each in told.values()) for key in ("dropped", "written", "files")},
+            "dropped": sum(each["dropped"] for each in told.values()),
+            "written": sum(each["written"] for each in told.values()),
+            "files": sum(each["files"] for each in told.values()),
             "removed": self._shelf.removed,
             "cameras": {camera: each["file"] for camera, each in told.items()},
         }

@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import SettingsError
@@ -19,6 +19,7 @@ from edge_segnet.sinks import Service
 from edge_segnet.sinks.access import is_loopback
 from edge_segnet.sinks.foxglove.gate import Gate
 from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
+from edge_segnet.sinks.foxglove.spec import FoxgloveStatus
 from edge_segnet.sinks.listening import tls_context
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class FoxgloveSink:
         else:
             self._channels.announce(result)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> FoxgloveStatus:
         """What ``/api/status`` shows."""
         gate = self._gate
         return {

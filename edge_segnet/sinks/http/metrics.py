@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -21,6 +21,7 @@ from edge_segnet.core.documents.status import CameraState
 from edge_segnet.core.stats import shares
 from edge_segnet.core.telemetry import CameraTelemetry, Histogram
 from edge_segnet.sinks import Service
+from edge_segnet.sinks.http.spec import HttpStatus
 
 STATES: Final = get_args(CameraState)
 COUNTERS: Final[dict[str, tuple[str, Callable[[CameraTelemetry], int]]]] = {
@@ -40,7 +41,7 @@ SINK_COUNTERS: Final = {
 class Metrics(Collector):
     """A collector over ``Service``; ``http`` gives this sink's own status, ``written`` the ages of what it sent."""
 
-    def __init__(self, service: Service, http: Callable[[], dict[str, Any]], written: Histogram) -> None:
+    def __init__(self, service: Service, http: Callable[[], HttpStatus], written: Histogram) -> None:
         self._service, self._http, self._written = service, http, written
         self._registry = CollectorRegistry()
         self._registry.register(self)

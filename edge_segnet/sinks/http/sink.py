@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.stats import percentile
@@ -24,6 +24,7 @@ from edge_segnet.sinks.http.metrics import Metrics
 from edge_segnet.sinks.http.operations import application
 from edge_segnet.sinks.http.server import Server
 from edge_segnet.sinks.http.settings import HttpConfig
+from edge_segnet.sinks.http.spec import HttpStatus
 from edge_segnet.sinks.http.streams import Written, tell_happened, tell_status
 
 CLOSE_S: Final = 1.0
@@ -71,7 +72,7 @@ class HttpSink:
         """Take a result and make the pictures that somebody is ready to take."""
         self._hub.publish(result, self._server.call)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> HttpStatus:
         """State, address, clients, counts, and ages (ms) of frames when their last byte was written."""
         limits, recent = self._server.limits, tuple(self._written.recent)
         age = {name: round(percentile(recent, share), 1) for name, share in _PERCENTILES} if recent else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import SettingsError
@@ -22,6 +22,7 @@ from edge_segnet.sinks.mqtt.account import account
 from edge_segnet.sinks.mqtt.cursor import Cursor
 from edge_segnet.sinks.mqtt.queue import EventQueue
 from edge_segnet.sinks.mqtt.settings import MqttConfig
+from edge_segnet.sinks.mqtt.spec import MqttStatus
 from edge_segnet.sinks.mqtt.stream import Stream
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class MqttSink:
         if any(left):
             self._sender.wake()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> MqttStatus:
         """State of the connection, events that wait (``queue``), results that the broker did not take (``dropped``)."""
         sender = self._sender
         return {

@@ -4,6 +4,9 @@
 
 Continuous: everything is written soon, and only waits while the disk is slow or full. Ring: everything waits, until it
 is older than ``seconds`` and goes, or a trigger comes and it is written, with what follows for ``after_s``.
+
+    ring: waiting --trigger--> incident --``after_s`` without another trigger, and all is written--> waiting
+    both: recording --the disk takes nothing--> failed --a look every ``RETRY_S`` finds room--> recording
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from edge_segnet.core import threads
 from edge_segnet.sinks.files.retention import MB
@@ -21,6 +24,7 @@ from edge_segnet.sinks.messages import Message
 from edge_segnet.sinks.recording.folder import Folder
 from edge_segnet.sinks.recording.mcap_file import CHUNK
 from edge_segnet.sinks.recording.settings import RecordingConfig
+from edge_segnet.sinks.recording.spec import RecorderStatus
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 0.25
@@ -183,7 +187,7 @@ class Recorder:
             self._attempt(self._write_due)
         self._attempt(self._folder.finish)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RecorderStatus:
         """JSON-ready. ``queue``: messages in memory; ``dropped``: those that no memory was left for."""
         with self._changed:
             held_s = time.monotonic() - self._held[0][0] if self._held else 0.0

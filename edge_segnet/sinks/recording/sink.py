@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.files import state_folder
@@ -21,6 +21,7 @@ from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.files.retention import require_folder
 from edge_segnet.sinks.recording.settings import RecordingConfig
+from edge_segnet.sinks.recording.spec import RecordingStatus
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.messages import Kind, Messages
@@ -72,7 +73,7 @@ class RecordingSink:
         """Have the flight recorder write; ``label`` stands in the file's name."""
         self._recorder.trigger(label)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RecordingStatus:
         """What ``/api/status`` shows."""
         file, folder, told = self._folder.open_file, self._folder, self._recorder.status()
         return {

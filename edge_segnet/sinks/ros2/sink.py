@@ -27,6 +27,7 @@ from edge_segnet.sinks import Service
 from edge_segnet.sinks.ros2.link import Link, Publisher, RclpyLink
 from edge_segnet.sinks.ros2.making import Maker
 from edge_segnet.sinks.ros2.settings import Ros2Config
+from edge_segnet.sinks.ros2.spec import Ros2Status
 
 logger = logging.getLogger(__name__)
 STATUS_S, TURN_S = 1.0, 0.1
@@ -144,7 +145,7 @@ class Ros2Sink:
             logger.warning("ros2: can't publish (%s)", error)
         self._error = " ".join(str(error).split()) or type(error).__name__
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Ros2Status:
         """What ``/api/status`` shows."""
         watched = {name: _subscribed(topics) for name, topics in tuple(self._topics.items())}
         return {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_segnet.core import threads
 from edge_segnet.core.errors import OutputError, SettingsError
@@ -20,6 +20,7 @@ from edge_segnet.sinks import Service
 from edge_segnet.sinks.access import load_token
 from edge_segnet.sinks.rtsp.picture import notice, overlay
 from edge_segnet.sinks.rtsp.settings import RtspConfig
+from edge_segnet.sinks.rtsp.spec import RtspStatus
 
 if TYPE_CHECKING:
     from edge_segnet.sinks.rtsp.server import RtspServer
@@ -63,7 +64,7 @@ class RtspSink:
             self._shown[stream.name] = time.monotonic()
             stream.push(overlay(result))
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RtspStatus:
         """What ``/api/status`` shows."""
         return {
             "urls": self.urls,

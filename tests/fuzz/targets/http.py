@@ -71,7 +71,7 @@ class Requests:
 
     @property
     def _port(self) -> int:
-        return int(self._sink.status()["url"].rpartition(":")[2].rstrip("/"))
+        return int(str(self._sink.status()["url"]).rpartition(":")[2].rstrip("/"))
 
     def make(self, rng: random.Random) -> bytes:
         method = rng.choice(("GET", "GET", "GET", "POST", "HEAD", "PUT", "OPTIONS", "get", "G\0T"))

@@ -156,5 +156,6 @@ def test_what_a_small_broker_takes(folder: Path, service: StreetService, street:
         sink.publish(renumbered(street[0], 1))
         wait_until(lambda: receiver.of("robot/result/front"))
         wait_until(lambda: sink.status()["error"])
-        assert "robot/frame/front: a message of" in sink.status()["error"] and "takes 4000" in sink.status()["error"]
+        error = str(sink.status()["error"])
+        assert "robot/frame/front: a message of" in error and "takes 4000" in error
         assert connected(sink) and sink.status()["connections"] == 1

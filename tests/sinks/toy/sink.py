@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.core.types import Result
 from edge_segnet.sinks import Service
 from tests.sinks.toy.settings import ToyConfig
+from tests.sinks.toy.spec import ToyStatus
 
 
 class ToySink:
@@ -26,7 +25,7 @@ class ToySink:
             file.write(f"{self._config.word} {result.frame.seq}\n")
         self._written += 1
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> ToyStatus:
         return {"state": "writing", "error": None, "queue": 0, "written": self._written}
 
     def close(self) -> None:

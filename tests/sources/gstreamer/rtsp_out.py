@@ -14,19 +14,15 @@ from edge_segnet.sinks.rtsp.settings import RtspConfig
 from edge_segnet.sinks.rtsp.sink import RtspSink
 from tests.support.halves import halves
 from tests.support.service import StreetService
-from tests.support.waiting import wait_until
+from tests.support.sinks import started
 
 
 @contextmanager
 def serving(service: StreetService, **settings: Any) -> Iterator[RtspSink]:
     """A sink that listens."""
-    sink = RtspSink(RtspConfig(**{"port": 0, **settings}), service)
-    sink.start()
-    try:
-        wait_until(lambda: sink.urls)
+    made = RtspSink(RtspConfig(**{"port": 0, **settings}), service)
+    with started(made, lambda sink: sink.urls) as sink:
         yield sink
-    finally:
-        sink.close()
 
 
 @contextmanager
