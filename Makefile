@@ -8,7 +8,7 @@ VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench fuzz faults soak wheels system vm deb sbom floor aarch64 clean
+.PHONY: run test test-bare check bench gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -29,6 +29,9 @@ check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom,
 
 bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.json
 	$(BIN)/python -m benchmarks --json out/bench.json
+
+gpu: $(VENV)/.test  ## all that needs an NVIDIA GPU, in at most 8 minutes, as a table and out/gpu.json
+	$(BIN)/python -m benchmarks.gpu --json out/gpu.json
 
 faults: $(VENV)/.test  ## 32 faults inflicted on the service, as the table of docs/reliability.md; FAULTS="10 22" for some
 	$(BIN)/python -m tests.faults $(FAULTS) --write docs/reliability.md

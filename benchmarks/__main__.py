@@ -51,7 +51,6 @@ PARTS: Final = {
     "events": "messages.events",
     "build-engine": "engine.build",
     "gpu-loop": "engine.host",
-    "gpu": "gpu.run",
 }
 """Name -> file and function: imported when it is measured, so that what a part needs is missing in that part only."""
 

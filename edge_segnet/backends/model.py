@@ -15,7 +15,7 @@ from edge_segnet.backends import reading
 from edge_segnet.core.errors import DeviceLost, ModelError, UsageError
 from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.core.types import Backend, CpuPrecision
-from edge_segnet.cuda.interface import Memory
+from edge_segnet.cuda.interface import DriverKind, Memory
 from edge_segnet.cuda.probe import find_gpu
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
@@ -33,7 +33,8 @@ Model: TypeAlias = "OnnxModel | LoweredModel | EngineFile"
 @dataclass(frozen=True)
 class BackendOptions:
     """``threads``, ``spinning`` (see ``backends.onnx.CpuOptions``) and ``precision`` (OpenVINO's; ONNX Runtime computes
-    in float32) are the CPU's, ``memory`` is the GPU loop's.
+    in float32) are the CPU's; ``memory``, ``driver``, ``depth`` and ``graphs`` are the GPU loop's (see
+    ``backends.tensorrt.GpuOptions``).
 
     ``fallback``: may the CPU serve in the place of an engine that is there but fails (damaged, stale, self-test)? None
     means yes for "auto" and no for "tensorrt". Where there is no GPU or no engine at all, "auto" takes the CPU anyway.
@@ -44,6 +45,9 @@ class BackendOptions:
     precision: CpuPrecision = "auto"
     memory: Memory = "auto"
     fallback: bool | None = None
+    driver: DriverKind = "auto"
+    depth: Literal[1, 2] = 1
+    graphs: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,9 +186,9 @@ def open_backend(model: Model, kind: BackendKind = "auto", options: BackendOptio
         find_gpu()  # where there is none, that is the better reason
         raise
     try:
-        from edge_segnet.backends.tensorrt import open_engine
+        from edge_segnet.backends.tensorrt import GpuOptions, open_engine
 
-        return open_engine(engine, model, options.memory)
+        return open_engine(engine, model, GpuOptions(options.memory, options.driver, options.depth, options.graphs))
     except (ModelError, DeviceLost) as error:
         if not may_fall_back:
             raise

@@ -16,7 +16,7 @@ from edge_segnet.bench.report import Provenance
 from edge_segnet.core.types import Backend
 from edge_segnet.graph.card import ModelCard
 
-PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pycuda")
+PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pycuda", "cuda-bindings")
 
 
 def describe(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from edge_segnet.core.errors import DeviceLost, ModelError
@@ -35,6 +36,9 @@ def _import_pycuda() -> Any:
 
 class PycudaDriver:
     """The ``Driver`` of a real GPU: the primary context, which TensorRT uses as well."""
+
+    name: Final = "pycuda"
+    graphs: Final = False
 
     def __init__(self, index: int = 0) -> None:
         """Open GPU number ``index``.
@@ -159,6 +163,9 @@ class _Event:
     def ms_since(self, earlier: Any) -> float:
         return float(self.event.time_since(earlier.event))
 
+    def wait(self) -> None:
+        self.event.synchronize()
+
 
 class _Stream:
     def __init__(self, cuda: Any) -> None:
@@ -166,11 +173,11 @@ class _Stream:
         self._stream = cuda.Stream()
         self.handle = int(self._stream.handle)
 
-    def upload(self, target: DeviceBuffer, source: HostBuffer) -> None:
-        self._cuda.memcpy_htod_async(target.address, source.array, self._stream)
+    def upload(self, target: DeviceBuffer, source: HostBuffer, nbytes: int) -> None:
+        self._cuda.memcpy_htod_async(target.address, _first(source.array, nbytes), self._stream)
 
-    def download(self, target: HostBuffer, source: DeviceBuffer) -> None:
-        self._cuda.memcpy_dtoh_async(target.array, source.address, self._stream)
+    def download(self, target: HostBuffer, source: DeviceBuffer, nbytes: int) -> None:
+        self._cuda.memcpy_dtoh_async(_first(target.array, nbytes), source.address, self._stream)
 
     def clear(self, target: DeviceBuffer) -> None:
         self._cuda.memset_d32_async(target.address, 0, target.nbytes // 4, self._stream)
@@ -181,5 +188,15 @@ class _Stream:
     def record(self, event: Any) -> None:
         event.event.record(self._stream)
 
+    def wait_for(self, event: Any) -> None:
+        self._stream.wait_for_event(event.event)
+
     def synchronize(self) -> None:
         self._stream.synchronize()
+
+    def capture(self, work: Callable[[], None]) -> NoReturn:
+        raise NotImplementedError("pycuda captures no graphs")
+
+
+def _first(array: NDArray[Any], nbytes: int) -> NDArray[Any]:
+    return array if nbytes == array.nbytes else array.reshape(-1).view(np.uint8)[:nbytes]

@@ -1,12 +1,13 @@
-"""What the loop asks of CUDA. ``driver.PycudaDriver`` answers it with pycuda, the tests with a fake.
+"""What the loop asks of CUDA. ``driver.PycudaDriver`` answers it with pycuda, ``bindings.BindingsDriver`` with
+NVIDIA's ``cuda-bindings``, the tests with a fake.
 
 Every call but ``current`` itself must stand inside ``with driver.current():``, which also turns CUDA's failures into
-``DeviceLost``. Streams copy and launch without waiting; ``Stream.synchronize`` is where the loop waits, once per frame.
+``DeviceLost``. Streams copy and launch without waiting; ``Event.wait`` is where the loop waits, once per frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -16,6 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 MemoryKind = Literal["pinned", "mapped"]
 Memory = Literal["auto", "pinned", "mapped"]
 """How frames and labels travel: copied from and to page-locked memory, or read in place by the GPU (zero-copy)."""
+DriverKind = Literal["auto", "pycuda", "cuda-bindings"]
+"""Who speaks to CUDA; ``auto``: cuda-bindings where it is installed, which alone captures graphs."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,18 @@ class Event(Protocol):
         """Milliseconds of GPU time between two recorded events that have passed."""
         ...
 
+    def wait(self) -> None:
+        """Until it has passed, without holding up other threads. Not for one that a graph records: only the stream
+        knows when that is.
+        """
+        ...
+
+
+class Graph(Protocol):
+    """Work that was captured, to be started by one call."""
+
+    def launch(self, stream: Stream) -> None: ...
+
 
 class Stream(Protocol):
     """An order of work on the GPU."""
@@ -64,9 +79,13 @@ class Stream(Protocol):
     @property
     def handle(self) -> int: ...
 
-    def upload(self, target: DeviceBuffer, source: HostBuffer) -> None: ...
+    def upload(self, target: DeviceBuffer, source: HostBuffer, nbytes: int) -> None:
+        """The first ``nbytes`` of it."""
+        ...
 
-    def download(self, target: HostBuffer, source: DeviceBuffer) -> None: ...
+    def download(self, target: HostBuffer, source: DeviceBuffer, nbytes: int) -> None:
+        """The first ``nbytes`` of it."""
+        ...
 
     def clear(self, target: DeviceBuffer) -> None:
         """Zero a buffer (of whole 32-bit words)."""
@@ -78,13 +97,29 @@ class Stream(Protocol):
 
     def record(self, event: Event) -> None: ...
 
+    def wait_for(self, event: Event) -> None:
+        """Whatever comes next waits for an event of another stream."""
+        ...
+
     def synchronize(self) -> None:
         """Wait until everything before is done, without holding up other threads."""
         ...
 
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """What ``work`` puts on this stream, without doing it. Its events can be read after the graph has run. Only
+        where ``Driver.graphs``.
+        """
+        ...
+
 
 class Driver(Protocol):
-    """One GPU."""
+    """One GPU. ``name`` is a ``DriverKind``; ``graphs``: whether its streams capture."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def graphs(self) -> bool: ...
 
     @property
     def info(self) -> DeviceInfo: ...

@@ -40,6 +40,7 @@ class Api(Protocol):
     MemoryPoolType: type[tensorrt.MemoryPoolType]
     NetworkDefinitionCreationFlag: type[tensorrt.NetworkDefinitionCreationFlag]
     TensorIOMode: type[tensorrt.TensorIOMode]
+    ExecutionContextAllocationStrategy: type[tensorrt.ExecutionContextAllocationStrategy]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,9 @@ hashes, versions, GPU. A plan is native code, and its deserialiser was not writt
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +15,7 @@ from edge_segnet.core.errors import DeviceLost, InputError, ModelError, OutputEr
 from edge_segnet.core.files import state_folder, write_bytes
 from edge_segnet.core.types import Labels
 from edge_segnet.cuda.compile import architecture
-from edge_segnet.cuda.interface import DeviceInfo
+from edge_segnet.cuda.interface import DeviceInfo, Driver
 from edge_segnet.cuda.probe import Gpu
 from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
 from edge_segnet.engine.library import Library, or_none
@@ -183,17 +185,29 @@ def check_machine(verified: Verified, library: Library, device: DeviceInfo | Gpu
     return kernel
 
 
-class EngineNetwork:
-    """A deserialised engine with one execution context. Lives inside ``with driver.current():``."""
+@dataclass(frozen=True)
+class Binding:
+    """``contexts``: how often the network is bound. ``captured``: whether its caller captures it in graphs."""
 
-    def __init__(self, verified: Verified, library: Library) -> None:
+    contexts: int = 1
+    captured: bool = False
+
+
+class EngineNetwork:
+    """A deserialised engine. Lives inside ``with driver.current():``.
+
+    Each binding has an execution context of its own, since a captured graph is one context's in the state that it had.
+    They run one after the other, on one stream, and share the memory of the layers in between.
+    """
+
+    def __init__(self, verified: Verified, library: Library, driver: Driver, binding: Binding | None = None) -> None:
         """Deserialise what was verified.
 
         Raises:
             ModelError: TensorRT refuses the plan, or it has other inputs and outputs than the manifest says.
             DeviceLost: the GPU's memory does not suffice.
         """
-        self._library, self._verified = library, verified
+        self._library, self._verified, self._binding = library, verified, binding or Binding()
         self._cache: Any = None
         library.log.take()
         self._runtime = library.api.Runtime(library.log.sink)
@@ -202,20 +216,33 @@ class EngineNetwork:
             raise self._refused("deserialise it")
         self._engine = engine
         self._check_tensors()
+        shared = max(1, engine.device_memory_size_v2) if self._binding.contexts > 1 else 0
+        self._workspace = driver.device_buffer(shared) if shared else None
+        self._spare: tensorrt.IExecutionContext | None = self._new_context()
+
+    def bind(self, frame: int, logits: int, count: int) -> Callable[[int], None]:  # noqa: ARG002 - 1: plans are for one
+        """Give the network its input and output: addresses that the GPU sees.
+
+        Raises:
+            ModelError: TensorRT refuses them.
+            DeviceLost: the GPU's memory does not suffice.
+        """
+        context, self._spare = self._spare or self._new_context(), None
+        if self._workspace is not None:
+            context.set_device_memory(self._workspace.address, self._workspace.nbytes)
+        for name, address in (("frame", frame), ("logits", logits)):
+            if not context.set_tensor_address(name, address):
+                raise ModelError(f"{self._verified.engine}: TensorRT refuses a buffer for '{name}'", hint=REBUILD)
+        return partial(self._enqueue, context)
+
+    def _new_context(self) -> tensorrt.IExecutionContext:
         context = self._make_context()
         if context is None:
             raise self._refused("make an execution context")
-        self._context: tensorrt.IExecutionContext = context
+        return context
 
-    def bind(self, frame: int, logits: int) -> None:
-        """Give the network its input and output for good: addresses that the GPU sees."""
-        for name, address in (("frame", frame), ("logits", logits)):
-            if not self._context.set_tensor_address(name, address):
-                raise ModelError(f"{self._verified.engine}: TensorRT refuses a buffer for '{name}'", hint=REBUILD)
-
-    def enqueue(self, stream: int) -> None:
-        """Start the network on a stream; raises DeviceLost."""
-        if not self._context.execute_async_v3(stream):
+    def _enqueue(self, context: tensorrt.IExecutionContext, stream: int) -> None:
+        if not context.execute_async_v3(stream):
             raise DeviceLost(
                 f"{self._library.title} could not start the network ({self._library.log.reason()})",
                 hint="restart; if it stays, look at dmesg",
@@ -231,8 +258,8 @@ class EngineNetwork:
             logger.warning("the next start compiles again: %s", error)
 
     def close(self) -> None:
-        """Context before engine before runtime, as TensorRT asks."""
-        del self._context, self._engine, self._runtime
+        """Engine before runtime, as TensorRT asks; the contexts went before, with those who had bound them."""
+        del self._spare, self._workspace, self._engine, self._runtime
 
     @property
     def _cache_path(self) -> Path:
@@ -259,21 +286,31 @@ class EngineNetwork:
             )
 
     def _make_context(self) -> tensorrt.IExecutionContext | None:
+        managed = self._library.api.ExecutionContextAllocationStrategy.USER_MANAGED
         if self._library.flavour == "tensorrt":
-            return or_none(self._engine.create_execution_context())
+            if self._workspace is None:
+                return or_none(self._engine.create_execution_context())
+            return or_none(self._engine.create_execution_context(managed))
         extras, engine = self._library.extras, self._extended
         config = engine.create_runtime_config()
-        self._cache = config.create_runtime_cache()
+        if self._workspace is not None:
+            config.set_execution_context_allocation_strategy(managed)
+        if self._cache is None:
+            self._cache = self._read_cache(config)
+        config.set_runtime_cache(self._cache)
+        if not self._binding.captured:  # its own CUDA graph: shapes and addresses never change here
+            config.cuda_graph_strategy = extras.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        context: tensorrt.IExecutionContext | None = engine.create_execution_context(config)
+        return context
+
+    def _read_cache(self, config: Any) -> Any:
+        cache = config.create_runtime_cache()
         try:
-            if not self._cache.deserialize(read_trusted(self._cache_path)):
+            if not cache.deserialize(read_trusted(self._cache_path)):
                 logger.debug("%s is for another GPU or driver", self._cache_path)
         except ModelError as error:
             logger.debug("no kernels from earlier: %s", error)
-        config.set_runtime_cache(self._cache)
-        # Its own CUDA graph: shapes and addresses never change here.
-        config.cuda_graph_strategy = extras.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        context: tensorrt.IExecutionContext | None = engine.create_execution_context(config)
-        return context
+        return cache
 
     @property
     def _extended(self) -> Any:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -106,7 +106,9 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
     """
     mark = fingerprint(config)
     model = read_apart(config.model, config.network_size, config.colours, config.backend, begun)
-    options = BackendOptions(config.threads, False, config.precision, config.memory, config.fallback)
+    options = BackendOptions(
+        config.threads, False, config.precision, config.memory, config.fallback, config.driver, _depth(config)
+    )
 
     kind = config.backend
 
@@ -123,6 +125,13 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
         rates = [camera.rate for camera in config.cameras.values() if camera.rate]
         return _largest_in_time(model, sum(rates), opened, mark, _proportions(config, model.card))
     return Loaded(model.card, *opened(model), mark)
+
+
+def _depth(config: Config) -> Literal[1, 2]:
+    """Of one camera a second frame on the GPU would only be older when its turn comes; of several, it would wait."""
+    if config.depth == "auto":
+        return 2 if len(config.cameras) > 1 else 1
+    return config.depth
 
 
 @contextmanager

@@ -128,6 +128,12 @@ class Config(Section):
     )
     fallback: bool = Field(False, description="may the CPU serve in the place of an engine that fails?")
     memory: Literal["auto", "pinned", "mapped"] = Field("auto", description="of frames and labels on the GPU's way")
+    driver: Literal["auto", "pycuda", "cuda-bindings"] = Field(
+        "auto", description="who speaks to CUDA; auto: cuda-bindings where it is installed, which captures graphs"
+    )
+    depth: Literal["auto", 1, 2] = Field(
+        "auto", description="of cameras that share a GPU, how many have a frame on it; auto: 2 of several"
+    )
     size: Annotated[str, AfterValidator(_size)] | None = Field(
         None, description="network size WxH; auto: the largest that meets the cameras' rates"
     )

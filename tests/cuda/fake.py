@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -42,16 +43,41 @@ class _Host:
 
 class _Event:
     passed = False
+    captured = False
+
+    def __init__(self, driver: FakeDriver) -> None:
+        self._driver = driver
+        self.stream: FakeStream | None = None
 
     def ms_since(self, earlier: Any) -> float:
         assert self.passed and earlier.passed, "an event was read that has not passed"
         return 0.25
 
+    def wait(self) -> None:
+        self._driver.called("wait")
+        assert self.stream is not None and not self.captured, "nobody can wait for an event of a graph"
+        self.stream.work_until(self)
+
+
+class _Graph:
+    def __init__(self, driver: FakeDriver, work: list[Callable[[], None]]) -> None:
+        self._driver, self._work = driver, work
+
+    def launch(self, stream: Any) -> None:
+        self._driver.called("graph")
+        stream.queue += self._work
+
 
 class FakeDriver:
     """``calls`` lists what was asked, in order; ``fail[call]`` is how often it still works, then the fault."""
 
-    def __init__(self, *, integrated: bool = False, capability: tuple[int, int] = (8, 7)) -> None:
+    name = "fake"
+
+    def __init__(self, *, integrated: bool = False, capability: tuple[int, int] = (8, 7), graphs: bool = False) -> None:
+        self.graphs = graphs
+        self.streams: dict[int, FakeStream] = {}
+        self.working = threading.RLock()
+        """Held while the GPU works: it is one, whoever waits for it."""
         self.info = DeviceInfo("Fake GPU", capability, integrated, multiprocessors=8)
         self.calls: list[str] = []
         self.fail: dict[str, tuple[int, Fault]] = {}
@@ -88,11 +114,12 @@ class FakeDriver:
 
     def stream(self) -> FakeStream:
         self.called("stream")
-        return FakeStream(self)
+        made = self.streams[77 + len(self.streams)] = FakeStream(self, 77 + len(self.streams))
+        return made
 
     def event(self) -> _Event:
         self.called("event")
-        return _Event()
+        return _Event(self)
 
     def device_buffer(self, nbytes: int) -> DeviceBuffer:
         self.called("device_buffer")
@@ -111,8 +138,9 @@ class FakeDriver:
         return memory, address
 
     def at(self, address: int) -> NDArray[np.uint8]:
-        """The buffer that begins there."""
-        return self._spaces[address]
+        """What lies there, to the end of its buffer."""
+        start = max(place for place in self._spaces if place <= address)
+        return self._spaces[start][address - start :]
 
     def kernel(self, cubin: bytes, name: str, arguments: str) -> Any:
         self.called("kernel")
@@ -130,21 +158,20 @@ class FakeDriver:
 
 
 class FakeStream:
-    """Queues its work; ``synchronize`` does it."""
+    """Queues its work; ``synchronize``, or a wait for an event of it, does it."""
 
-    handle = 77
-
-    def __init__(self, driver: FakeDriver) -> None:
-        self.driver = driver
+    def __init__(self, driver: FakeDriver, handle: int) -> None:
+        self.driver, self.handle = driver, handle
         self.queue: list[Callable[[], None]] = []
+        self._capturing = False
 
-    def upload(self, target: Any, source: Any) -> None:
+    def upload(self, target: Any, source: Any, nbytes: int) -> None:
         self.driver.called("upload")
-        self.queue.append(lambda: np.copyto(target.memory, source.array.reshape(-1).view(np.uint8)))
+        self.queue.append(lambda: np.copyto(target.memory[:nbytes], source.array.reshape(-1).view(np.uint8)[:nbytes]))
 
-    def download(self, target: Any, source: Any) -> None:
+    def download(self, target: Any, source: Any, nbytes: int) -> None:
         self.driver.called("download")
-        self.queue.append(lambda: np.copyto(target.array.reshape(-1).view(np.uint8), source.memory))
+        self.queue.append(lambda: np.copyto(target.array.reshape(-1).view(np.uint8)[:nbytes], source.memory[:nbytes]))
 
     def clear(self, target: Any) -> None:
         self.driver.called("clear")
@@ -160,25 +187,50 @@ class FakeStream:
         def run() -> None:
             if self.driver.skip_kernel:
                 return
-            values = self.driver.at(int(logits)).view(dtype).reshape(int(channels), 1, int(plane))
+            size = int(channels) * int(plane) * np.dtype(dtype).itemsize
+            values = self.driver.at(int(logits))[:size].view(dtype).reshape(int(channels), 1, int(plane))
             found = decode(values, margin_scale(1.0) / float(scale), int(classes))
-            np.copyto(self.driver.at(int(labels)), np.concatenate([found.labels, found.margins]).ravel())
+            flat = np.concatenate([found.labels, found.margins]).ravel()
+            np.copyto(self.driver.at(int(labels))[: flat.size], flat)
             counted = np.array([*found.counts, *found.uncertain, found.broken], np.uint32)
             summed = np.array([round(4096 * found.winning)], np.int64).view(np.uint32)
-            self.driver.at(int(totals)).view(np.uint32)[:] += np.concatenate([summed, counted])
+            sums = np.concatenate([summed, counted])
+            self.driver.at(int(totals))[: sums.nbytes].view(np.uint32)[:] += sums
 
         self.queue.append(run)
 
     def record(self, event: Any) -> None:
         self.driver.called("record")
+        event.passed, event.captured, event.stream = False, self._capturing, self
 
         def run() -> None:
             event.passed = True
 
         self.queue.append(run)
 
+    def wait_for(self, event: Any) -> None:
+        self.driver.called("wait_for")
+        self.queue.append(lambda: event.stream.work_until(event))
+
+    def work_until(self, event: Any) -> None:
+        """Do what was queued, until the event passes."""
+        with self.driver.working:
+            while not event.passed:
+                self.queue.pop(0)()
+
+    def capture(self, work: Callable[[], None]) -> _Graph:
+        self.driver.called("capture")
+        before, self.queue = self.queue, []
+        self._capturing = True
+        try:
+            work()
+            return _Graph(self.driver, self.queue)
+        finally:
+            self._capturing = False
+            self.queue = before
+
     def synchronize(self) -> None:
         self.driver.called("synchronize")
-        for work in self.queue:
-            work()
-        self.queue.clear()
+        with self.driver.working:
+            while self.queue:
+                self.queue.pop(0)()

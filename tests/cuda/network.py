@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnxruntime
 
-from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
+from edge_segnet.backends.gpu_slots import Spec, Start
+from edge_segnet.backends.tensorrt import Depth, GpuOptions, TensorRTBackend
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Precision, lower
@@ -23,23 +22,26 @@ class OrtNetwork:
         self._driver = driver
         self._shape = (onnx_model.card.size[1], onnx_model.card.size[0], 3)
         self.writes, self.refuses, self.closed = True, False, 0
-        self.stream: Any = None
+        self.logits: list[int] = []
+        """Where they were bound to."""
 
-    def bind(self, frame: int, logits: int) -> None:
-        self._frame, self._logits = frame, logits
+    def bind(self, frame: int, logits: int, count: int) -> Start:
+        self.logits.append(logits)
 
-    def enqueue(self, stream: int) -> None:
-        self._driver.called("enqueue")
-        assert stream == 77
-        if self.refuses:
-            raise Fault("the network could not be started", sticky=True)
-        self.stream.queue.append(self._run)
+        def enqueue(stream: int) -> None:
+            self._driver.called("enqueue")
+            if self.refuses:
+                raise Fault("the network could not be started", sticky=True)
+            self._driver.streams[stream].queue.append(lambda: self._run(frame, logits, count))
 
-    def _run(self) -> None:
-        image = self._driver.at(self._frame).reshape(1, *self._shape)
-        logits = self._session.run(["logits"], {"frame": image})[0]
+        return enqueue
+
+    def _run(self, frame: int, logits: int, count: int) -> None:
+        images = self._driver.at(frame)[: count * int(np.prod(self._shape))].reshape(count, 1, *self._shape)
+        found = np.concatenate([self._session.run(["logits"], {"frame": image})[0] for image in images])
         if self.writes:
-            np.copyto(self._driver.at(self._logits), logits.reshape(-1).view(np.uint8))
+            flat = found.reshape(-1).view(np.uint8)
+            np.copyto(self._driver.at(logits)[: flat.size], flat)
 
     def close(self) -> None:
         self.closed += 1
@@ -51,17 +53,12 @@ def fake_backend(
     memory: Memory = "auto",
     driver: FakeDriver | None = None,
     cubin: bytes = b"cubin",
+    depth: Depth = 1,
+    max_batch: int = 1,
 ) -> tuple[TensorRTBackend, FakeDriver, OrtNetwork]:
     """The backend with nothing but the GPU replaced."""
     driver = driver or FakeDriver()
     network = OrtNetwork(onnx_model, driver, precision)
-    made = driver.stream
-
-    def stream() -> Any:
-        network.stream = made()
-        return network.stream
-
-    driver.stream = stream  # type: ignore[method-assign]  # the fake network works in the stream that was made
     card = onnx_model.card
-    spec = Spec(card.name, card.classes, card.size, card.fit, precision, card.calibration, card.void_output)
-    return TensorRTBackend(spec, network, driver, cubin, memory), driver, network
+    spec = Spec(card.name, card.classes, card.size, card.fit, precision, card.calibration, card.void_output, max_batch)
+    return TensorRTBackend(spec, network, driver, cubin, GpuOptions(memory, depth=depth)), driver, network

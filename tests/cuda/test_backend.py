@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_segnet.backends.onnx import OnnxBackend
-from edge_segnet.backends.tensorrt import SelfTestFailed
+from edge_segnet.backends.tensorrt import Depth, SelfTestFailed, TensorRTBackend
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
 from edge_segnet.core.errors import DeviceLost, ModelError
@@ -28,7 +28,7 @@ from tests.support.models import tiny_model
 from tests.support.nets import random_model
 
 FRAME = ["record", "upload", "record", "enqueue", "record", "clear", "launch", "record", "download", "download"]
-FRAME += ["record", "synchronize"]
+FRAME += ["record", "record", "wait"]
 
 
 def frame_of(image: Image) -> Frame:
@@ -82,7 +82,7 @@ def test_an_odd_size_in_float16() -> None:
     onnx_model = cards.attach(random_model("segnet-lite", (65, 49), classes=11), name="lite", classes=CAMVID_11)
     backend, driver, network = fake_backend(onnx_model, "fp16")
     found = backend.infer([frame_of(picture(65, 49))])[0]
-    logits = driver.at(network._logits).view(np.float16).reshape(11, 49, 65)
+    logits = driver.at(network.logits[0]).view(np.float16).reshape(11, 49, 65)
     wanted = decode(logits)
     assert np.array_equal(found.labels, wanted.labels) and same(found.margins, wanted.margins)
     assert same(found.uncertain, wanted.uncertain) and 0 < wanted.uncertain.sum() < 65 * 49
@@ -115,12 +115,13 @@ def test_memory_follows_the_kind_of_gpu(integrated: bool, asked: Memory, used: s
 
 def test_nothing_is_allocated_in_the_loop() -> None:
     backend, driver, _ = fake_backend(tiny_model())
-    made, host = driver.allocations, backend._buffers.frame.array
+    (slot,) = backend._slots
+    made, host = driver.allocations, slot.buffers.frames.array
     for seed in range(20):
         backend.infer([frame_of(picture(64, 48, seed))])
-    assert driver.allocations == made and backend._buffers.frame.array is host
+    assert driver.allocations == made and slot.buffers.frames.array is host
     with pytest.raises(AttributeError):
-        backend._buffers.frame.array = host  # type: ignore[misc]  # rebinding would lose the page-locked memory
+        slot.buffers.frames.array = host  # type: ignore[misc]  # rebinding would lose the page-locked memory
 
 
 def test_results_are_read_only_and_never_reused() -> None:
@@ -239,9 +240,10 @@ def test_self_test_finds_nan() -> None:
         backend.self_test(np.zeros((48, 64), np.uint8))
 
 
-def test_threads_take_turns() -> None:
+@pytest.mark.parametrize("depth", [1, 2])
+def test_threads_take_turns(depth: Depth) -> None:
     onnx_model = tiny_model()
-    backend, _, _ = fake_backend(onnx_model)
+    backend, _, _ = fake_backend(onnx_model, depth=depth)
     cpu = OnnxBackend(onnx_model)
     frames = [frame_of(picture(64, 48, seed)) for seed in range(4)]
     wanted = [cpu.infer([frame])[0].labels for frame in frames]
@@ -272,7 +274,7 @@ def test_the_bare_network_and_the_gpus_memory() -> None:
     backend, driver, _ = fake_backend(tiny_model())
     driver.calls.clear()
     assert backend.bare_ms(frame_of(picture(64, 48))) == 0.25
-    assert driver.calls == ["record", "enqueue", "record", "synchronize"]
+    assert driver.calls == ["record", "enqueue", "record", "record", "wait"]
     assert backend.memory_mb() == (1000.0, 8000.0)
 
 
@@ -283,3 +285,85 @@ def test_a_flat_frame_does_not_overflow_float16(colour: int) -> None:
     backend, _, _ = fake_backend(onnx_model, "fp16")
     found = backend.infer([frame_of(np.full((48, 64, 3), colour, np.uint8))])[0]
     assert found.counts[-1] == 0
+
+
+def graph_backend(onnx_model: OnnxModel, depth: Depth = 1, max_batch: int = 1) -> tuple[TensorRTBackend, FakeDriver]:
+    made = fake_backend(onnx_model, driver=FakeDriver(graphs=True), depth=depth, max_batch=max_batch)
+    return made[:2]
+
+
+@pytest.mark.parametrize("memory", ["pinned", "mapped"])
+@pytest.mark.parametrize("graphs", [False, True])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_every_way_gives_the_cpus_labels_in_order(memory: Memory, graphs: bool, depth: Depth) -> None:
+    """Up to three frames at once, and as many on their way as it takes."""
+    onnx_model = tiny_model()
+    backend, driver, _ = fake_backend(
+        onnx_model, memory=memory, driver=FakeDriver(graphs=graphs), depth=depth, max_batch=3
+    )
+    assert backend.provenance["graphs"] == ("yes" if graphs else "no") and backend.max_batch == 3
+    cpu, frames = OnnxBackend(onnx_model), [frame_of(picture(64, 48, seed)) for seed in range(12)]
+    wanted = [cpu.infer([frame])[0] for frame in frames]
+    parts = [frames[:1], frames[1:4], frames[4:6], frames[6:9], frames[9:]]
+    driver.calls.clear()
+    tickets = [backend.submit(part) for part in parts]
+    found = [result for ticket in tickets for result in ticket.result()]
+    assert [len(ticket.result()) for ticket in tickets] == [1, 3, 2, 3, 3]  # asked again, it is the same
+    for got, want in zip(found, wanted, strict=True):
+        assert np.array_equal(got.labels, want.labels) and np.array_equal(got.counts, want.counts)
+        assert same(got.margins, want.margins) and got.winning == pytest.approx(want.winning, rel=1e-4)
+    assert driver.calls.count("graph") == (5 if graphs else 0)
+    assert driver.calls.count("enqueue") == (0 if graphs else 5)
+
+
+def test_a_graph_is_one_call() -> None:
+    backend, driver = graph_backend(tiny_model())
+    driver.calls.clear()
+    backend.infer([frame_of(picture(64, 48))])
+    assert driver.calls == ["graph", "record", "wait"]
+
+
+def test_with_two_in_flight_the_upload_has_a_stream_of_its_own() -> None:
+    backend, driver = graph_backend(tiny_model(), depth=2)
+    driver.calls.clear()
+    first, second = (backend.submit([frame_of(picture(64, 48, seed))]) for seed in range(2))
+    assert driver.calls == 2 * ["record", "upload", "record", "wait_for", "graph", "record"]
+    assert not np.array_equal(first.result()[0].labels, second.result()[0].labels)
+
+
+def test_a_network_that_cannot_be_captured_runs_without_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    driver, onnx_model = FakeDriver(graphs=True), tiny_model()
+    driver.fail["capture"] = 0, Fault("operation not permitted when stream is capturing", sticky=False)
+    backend, _, _ = fake_backend(onnx_model, driver=driver, depth=2)
+    assert "no CUDA graphs" in caplog.text and backend.provenance["graphs"].startswith("no: operation not permitted")
+    frame = frame_of(picture(64, 48))
+    assert np.array_equal(backend.infer([frame])[0].labels, OnnxBackend(onnx_model).infer([frame])[0].labels)
+
+
+def test_too_many_frames_at_once() -> None:
+    backend, _, _ = fake_backend(tiny_model(), max_batch=2)
+    for count in (0, 3):
+        with pytest.raises(ModelError, match=f"takes 1 to 2 frames at once, not {count}.*--batch"):
+            backend.infer([frame_of(picture(64, 48))] * count)
+
+
+def test_frames_on_their_way_are_had_after_closing() -> None:
+    onnx_model = tiny_model()
+    backend, driver = graph_backend(onnx_model, depth=2)
+    frame = frame_of(picture(64, 48))
+    tickets = [backend.submit([frame]) for _ in range(2)]
+    backend.close()
+    wanted = OnnxBackend(onnx_model).infer([frame])[0].labels
+    assert all(np.array_equal(ticket.result()[0].labels, wanted) for ticket in tickets) and driver.closed == 1
+
+
+def test_two_in_flight_and_a_lost_gpu() -> None:
+    backend, driver = graph_backend(tiny_model(), depth=2)
+    frame = frame_of(picture(64, 48))
+    tickets = [backend.submit([frame]) for _ in range(2)]
+    driver.fail["wait"] = 0, Fault("an illegal memory access was encountered", sticky=True)
+    for ticket in tickets:
+        with pytest.raises(DeviceLost, match="illegal memory"):
+            ticket.result()
+    with pytest.raises(DeviceLost, match="illegal memory"):
+        backend.submit([frame])

@@ -40,11 +40,14 @@ class FakeTensorRT:
         self.cache = _Cache()
         self.config: Any = None
         self.seen: list[bytes] = []
+        self.strategies: list[str] = []
+        self.given: list[tuple[int, int]] = []
         api = SimpleNamespace(
             __version__=version,
             ILogger=_Sink,
             Runtime=lambda _sink: self,
             CudaGraphStrategy=SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole"),
+            ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="user managed"),
         )
         self.library = Library(flavour, version, cast(Api, api), Log(cast(Api, api)))
 
@@ -52,8 +55,13 @@ class FakeTensorRT:
         self.seen.append(plan)
         return self._or_fail(self.plan)
 
+    device_memory_size_v2 = 640
+
     def create_execution_context(self, config: Any = None) -> Any:
-        self.config = config
+        if isinstance(config, str):
+            self.strategies.append(config)
+        else:
+            self.config = config
         return self._or_fail(self.context)
 
     def _or_fail(self, works: bool) -> Any:
@@ -76,9 +84,12 @@ class FakeTensorRT:
         return self.shapes[name][1]
 
     def create_runtime_config(self) -> Any:
-        config = SimpleNamespace(create_runtime_cache=lambda: self.cache)
+        config = SimpleNamespace(create_runtime_cache=lambda: self.cache, cuda_graph_strategy=None)
         config.set_runtime_cache = lambda cache: setattr(config, "cache", cache)
         return config
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        self.given.append((memory, size))
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.bound[name] = address

@@ -8,7 +8,8 @@ import pytest
 
 from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.cuda.probe import NoGpu, find_gpu
-from edge_segnet.engine.load import EngineNetwork, Verified, verify
+from edge_segnet.engine.load import Binding, EngineNetwork, Verified, verify
+from tests.cuda.fake import FakeDriver
 from tests.engine.engines import forge, rtx
 from tests.engine.fake_library import FakeTensorRT
 
@@ -23,11 +24,11 @@ def verified(tmp_path: Path, model: Path) -> Verified:
 def test_what_was_hashed_is_what_is_loaded(verified: Verified) -> None:
     trt = FakeTensorRT()
     verified.engine.write_bytes(b"swapped after it was verified")
-    network = EngineNetwork(verified, trt.library)
+    network = EngineNetwork(verified, trt.library, FakeDriver())
     assert trt.seen == [verified.plan] and trt.config is None
-    network.bind(1000, 2000)
+    start = network.bind(1000, 2000, 1)
     assert trt.bound == {"frame": 1000, "logits": 2000}
-    network.enqueue(77)
+    start(77)
     network.save_cache()
     network.close()
 
@@ -38,10 +39,10 @@ def test_refusals(verified: Verified, step: str) -> None:
     setattr(trt, step, False)
     trt.says = "Version tag does not match"
     with pytest.raises(ModelError, match=r"tiny\.engine: TensorRT 10\.3\.0 can't .*Version tag.*build it again"):
-        EngineNetwork(verified, trt.library)
+        EngineNetwork(verified, trt.library, FakeDriver())
     trt.says = "Cuda failure: out of memory"
     with pytest.raises(DeviceLost, match="too little memory") as caught:
-        EngineNetwork(verified, trt.library)
+        EngineNetwork(verified, trt.library, FakeDriver())
     assert caught.value.exit_code == 6
 
 
@@ -53,33 +54,50 @@ def test_a_manifest_that_lies_about_its_plan(verified: Verified, name: str, foun
     trt = FakeTensorRT()
     trt.shapes[name] = found
     with pytest.raises(ModelError, match=r"its tensors are .* the manifest says"):
-        EngineNetwork(verified, trt.library)
+        EngineNetwork(verified, trt.library, FakeDriver())
 
 
 def test_a_buffer_or_a_start_that_is_refused(verified: Verified) -> None:
     trt = FakeTensorRT()
-    network = EngineNetwork(verified, trt.library)
+    network = EngineNetwork(verified, trt.library, FakeDriver())
     trt.binds = False
     with pytest.raises(ModelError, match="refuses a buffer for 'frame'"):
-        network.bind(1, 2)
-    trt.runs, trt.says = False, "Cuda error 700"
+        network.bind(1, 2, 1)
+    trt.binds, trt.runs, trt.says = True, False, "Cuda error 700"
+    start = network.bind(1, 2, 1)
     with pytest.raises(DeviceLost, match=r"could not start the network .Cuda error 700"):
-        network.enqueue(77)
+        start(77)
+
+
+def test_several_contexts_share_what_they_are_given(verified: Verified) -> None:
+    trt, driver = FakeTensorRT(), FakeDriver()
+    with driver.current():
+        network = EngineNetwork(verified, trt.library, driver, Binding(contexts=2))
+        for place in (1000, 2000):
+            network.bind(place, place + 1, 1)
+    assert trt.strategies == ["user managed"] * 2 and len(set(trt.given)) == 1 and trt.given[0][1] == 640
+    assert driver.at(trt.given[0][0]).nbytes == 640
+
+
+def test_tensorrt_rtx_captures_nothing_where_its_caller_does(verified: Verified) -> None:
+    trt = FakeTensorRT("tensorrt-rtx", "1.7.1")
+    EngineNetwork(verified, trt.library, FakeDriver(), Binding(captured=True))
+    assert trt.config.cuda_graph_strategy is None
 
 
 def test_tensorrt_rtx_keeps_what_it_compiled(verified: Verified) -> None:
     trt = FakeTensorRT("tensorrt-rtx", "1.7.1")
-    network = EngineNetwork(verified, trt.library)
+    network = EngineNetwork(verified, trt.library, FakeDriver())
     assert trt.cache.taken == b"" and trt.config.cuda_graph_strategy == "whole" and trt.config.cache is trt.cache
     network.save_cache()
     kept = verified.engine.with_suffix(".runtime.cache")
     assert kept.read_bytes() == b"kernels" and kept.stat().st_mode & 0o777 == 0o644
     again = FakeTensorRT("tensorrt-rtx", "1.7.1")
-    EngineNetwork(verified, again.library)
+    EngineNetwork(verified, again.library, FakeDriver())
     assert again.cache.taken == b"kernels"
     kept.chmod(0o666)
     third = FakeTensorRT("tensorrt-rtx", "1.7.1")
-    EngineNetwork(verified, third.library)
+    EngineNetwork(verified, third.library, FakeDriver())
     assert third.cache.taken == b"", "others could have written it"
 
 
@@ -95,5 +113,5 @@ def test_the_real_library_without_a_gpu(tmp_path: Path, model: Path) -> None:
     engine = tmp_path / "tiny.engine"
     forge(engine, model, flavour="tensorrt-rtx", version=library.version)
     with pytest.raises(ModelError, match="can't deserialise it") as caught:
-        EngineNetwork(verify(engine), library)
+        EngineNetwork(verify(engine), library, FakeDriver())
     assert "\n" not in str(caught.value)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_segnet.backends.gpu_slots import Spec
 from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.backends.onnx import OnnxBackend
-from edge_segnet.backends.tensorrt import Spec, TensorRTBackend
+from edge_segnet.backends.tensorrt import Depth, GpuOptions, TensorRTBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame, Image
-from edge_segnet.cuda.driver import PycudaDriver
-from edge_segnet.cuda.interface import Memory
+from edge_segnet.cuda.interface import Driver, DriverKind, Memory
 from edge_segnet.graph import card as cards
 from edge_segnet.street import Street
 from tests.gpu.conftest import open_gpu
@@ -29,9 +29,12 @@ def frame_of(image: Image) -> Frame:
     return Frame(image, None, 0, 0, 0.0, "test")
 
 
+@pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("memory", ["pinned", "mapped"])
-def test_tensorrt(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_gpu().close()
+def test_tensorrt(
+    which: DriverKind, memory: Memory, depth: Depth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_gpu(which).close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     done = edge_segnet("build-engine", "segnet-lite", "-o", "engines/segnet-lite.engine", folder=tmp_path)
@@ -39,7 +42,7 @@ def test_tensorrt(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         pytest.skip(f"no TensorRT builds for this card: {done.err.splitlines()[-1]}")
     onnx_model = cards.load("segnet-lite")
     try:
-        backend = open_backend(onnx_model, "tensorrt", BackendOptions(memory=memory))
+        backend = open_backend(onnx_model, "tensorrt", BackendOptions(memory=memory, driver=which, depth=depth))
     except ModelError as error:
         if "compute capability" in str(error):
             pytest.skip(f"no TensorRT runs on this card: {error}")
@@ -53,8 +56,9 @@ def test_tensorrt(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     backend.close()
 
 
+@pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("memory", ["pinned", "mapped"])
-def test_torch_in_the_place_of_tensorrt(memory: Memory, driver: PycudaDriver, cubin: bytes) -> None:
+def test_torch_in_the_place_of_tensorrt(memory: Memory, depth: Depth, driver: Driver, cubin: bytes) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
@@ -64,8 +68,10 @@ def test_torch_in_the_place_of_tensorrt(memory: Memory, driver: PycudaDriver, cu
     with driver.current():
         network = TorchNetwork(onnx_model)
     spec = Spec(onnx_model.card.name, onnx_model.card.classes, onnx_model.card.size, onnx_model.card.fit, "fp16")
-    backend, cpu = TensorRTBackend(spec, network, driver, cubin, memory), OnnxBackend(onnx_model)
-    for image in street(onnx_model.card.size):
-        found, wanted = backend.infer([frame_of(image)])[0], cpu.infer([frame_of(image)])[0]
+    backend = TensorRTBackend(spec, network, driver, cubin, GpuOptions(memory, depth=depth))
+    cpu, images = OnnxBackend(onnx_model), street(onnx_model.card.size)
+    tickets = [backend.submit([frame_of(image)]) for image in images]
+    for image, ticket in zip(images, tickets, strict=True):
+        found, wanted = ticket.result()[0], cpu.infer([frame_of(image)])[0]
         assert np.mean(found.labels == wanted.labels) >= 0.99 and found.counts[-1] == 0
     backend.close()

@@ -5,11 +5,14 @@ loop decodes, on the loop's own stream and in its primary context. Its figures a
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from onnx import numpy_helper
 
+from edge_segnet.backends.gpu_slots import Start
 from edge_segnet.graph import segnet
 from edge_segnet.graph.card import OnnxModel
 from edge_segnet.train.model import SegNet, normalise
@@ -48,18 +51,35 @@ class TorchNetwork:
         self._network = load(onnx_model)
         (width, height), classes = onnx_model.card.size, len(onnx_model.card.classes)
         self._shapes = (height, width, 3), (classes, height, width)
-        self._stream: Any = None
+        self._streams: dict[int, Any] = {}
+        self._pool: Any = torch.cuda.graph_pool_handle()
+        """The allocator's memory of all captures: a graph holds addresses in it."""
 
-    def bind(self, frame: int, logits: int) -> None:
-        self._frame = torch.as_tensor(_Memory(frame, self._shapes[0], "|u1"), device="cuda")
-        self._logits = torch.as_tensor(_Memory(logits, self._shapes[1], "<f2"), device="cuda")
+    def bind(self, frame: int, logits: int, count: int) -> Start:
+        frames = torch.as_tensor(_Memory(frame, (count, *self._shapes[0]), "|u1"), device="cuda")
+        found = torch.as_tensor(_Memory(logits, (count, *self._shapes[1]), "<f2"), device="cuda")
 
-    def enqueue(self, stream: int) -> None:
-        if self._stream is None:
-            self._stream = torch.cuda.ExternalStream(stream)  # type: ignore[no-untyped-call]
-        with torch.cuda.stream(self._stream), torch.inference_mode():
-            image = normalise(self._frame.permute(2, 0, 1)[None].float(), self._network.architecture)
-            self._logits.copy_(self._network(image.half())[0])
+        def start(stream: int) -> None:
+            if stream not in self._streams:
+                self._streams[stream] = torch.cuda.ExternalStream(stream)  # type: ignore[no-untyped-call]
+            with torch.cuda.stream(self._streams[stream]), torch.inference_mode(), self._allocating():
+                images = normalise(frames.permute(0, 3, 1, 2).float(), self._network.architecture)
+                found.copy_(self._network(images.half()))
+
+        return start
+
+    @contextmanager
+    def _allocating(self) -> Iterator[None]:
+        """While somebody else captures, torch's allocator must be told, or it would ask the GPU for memory."""
+        if not torch.cuda.is_current_stream_capturing():
+            yield
+            return
+        device = torch.cuda.current_device()
+        torch._C._cuda_beginAllocateCurrentThreadToPool(device, self._pool)
+        try:
+            yield
+        finally:
+            torch._C._cuda_endAllocateToPool(device, self._pool)
 
     def close(self) -> None:
-        del self._network, self._frame, self._logits
+        del self._network, self._streams, self._pool
