@@ -43,6 +43,7 @@ PARTS: Final = {
     "camera": "service.camera",
     "camera-process": "cameras.child",
     "hostile-cameras": "cameras.hostile",
+    "capture": "capture.run",
     "reload": "reload.run",
     "endurance": "service.endurance",
     "hostile": "service.hostile",

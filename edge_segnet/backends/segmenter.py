@@ -11,7 +11,7 @@ import numpy as np
 from edge_segnet.backends.model import BackendKind, OpenModel, open_model
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import UsageError
-from edge_segnet.core.types import Frame, Image, Labels, Segmentation
+from edge_segnet.core.types import Frame, Image, Labels, Segmentation, Ticket
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 
 
@@ -72,13 +72,27 @@ class Segmenter:
             UsageError: the array is no such picture.
             ModelError, DeviceLost: the runtime fails.
         """
-        image = fit_image(_checked(image_bgr), self.size, self._card.fit)
-        self._seq += 1
-        return self._backend.infer([Frame(image, None, self._seq, time.monotonic_ns(), time.time(), "python")])[0]
+        (found,) = self._backend.infer([self._frame(_checked(image_bgr))])
+        return found
 
     def batch(self, images: Sequence[Image]) -> list[Segmentation]:
-        """Segment several pictures, whatever their sizes, in their order; raises as a call does, before one runs."""
-        return [self(image) for image in [_checked(image) for image in images]]
+        """Segment several pictures, whatever their sizes, in their order; raises as a call does, before one runs.
+
+        As many at once as the backend takes; on a GPU the next ones are uploaded meanwhile.
+        """
+        checked, most = [_checked(image) for image in images], self._backend.max_batch
+        found: list[Segmentation] = []
+        before: Ticket | None = None
+        for at in range(0, len(checked), most):
+            ticket = self._backend.submit([self._frame(image) for image in checked[at : at + most]])
+            found += [] if before is None else before.result()
+            before = ticket
+        return found + ([] if before is None else before.result())
+
+    def _frame(self, image: Image) -> Frame:
+        self._seq += 1
+        fitted = fit_image(image, self.size, self._card.fit)
+        return Frame(fitted, None, self._seq, time.monotonic_ns(), time.time(), "python")
 
     def labels_at(self, segmentation: Segmentation, size: tuple[int, int]) -> Labels:
         """Labels uint8 [h,w] for a picture's ``size`` (width, height), nearest neighbour; void where a model with

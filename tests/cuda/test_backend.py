@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_segnet.backends.model import OpenModel
 from edge_segnet.backends.onnx import OnnxBackend
+from edge_segnet.backends.segmenter import Segmenter
 from edge_segnet.backends.tensorrt import Depth, SelfTestFailed, TensorRTBackend
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
@@ -367,3 +369,15 @@ def test_two_in_flight_and_a_lost_gpu() -> None:
             ticket.result()
     with pytest.raises(DeviceLost, match="illegal memory"):
         backend.submit([frame])
+
+
+def test_a_batch_of_pictures_from_python() -> None:
+    onnx_model = tiny_model()
+    backend, driver, _ = fake_backend(onnx_model, driver=FakeDriver(graphs=True), depth=2, max_batch=3)
+    segment = Segmenter(OpenModel(onnx_model.card, backend, "", 0.0, 0.0))
+    images = [picture(64, 48, seed) for seed in range(7)]
+    driver.calls.clear()
+    found, cpu = segment.batch(images), OnnxBackend(onnx_model)
+    assert driver.calls.count("graph") == 3  # of 3, 3 and 1
+    for image, got in zip(images, found, strict=True):
+        assert np.array_equal(got.labels, cpu.infer([frame_of(image)])[0].labels)
