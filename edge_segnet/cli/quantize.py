@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from edge_segnet.backends.model import read_onnx
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import console, json_lines, progress_bar, read_classes
 from edge_segnet.cli.options import Json, Size
@@ -76,10 +77,8 @@ class Quantize:
             InputError, ModelError, UsageError: pictures, model or options are none that this can work with.
         """
         deadline = self._check()
-        model = cards.load(self.model)
+        model = read_onnx(self.model, parse_optional(self.size))
         check(model)
-        if (size := parse_optional(self.size)) is not None:
-            model = cards.resized(model, size)
         frames = read_pictures(self.calibrate, model.card, self.frames)
         gate = self._gate(model, frames)
         with progress_bar("quantize", None) as advance:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.backends import openvino
+from edge_segnet.backends.model import read_model
 from edge_segnet.bench.report import Distribution, Race, Racer, Report, distribution, read_report
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.graph import card as cards
 
 logger = logging.getLogger(__name__)
 TURNS: Final = 3
@@ -74,7 +74,7 @@ def entrants(model: str, int8: Path | None = None) -> list[Entrant]:
 def _is_int8(model: str) -> bool:
     """Of a file that can't be read nobody knows; who runs it says why not."""
     try:
-        return cards.load(model).card.precision == "int8"
+        return read_model(model).card.precision == "int8"
     except ModelError:
         return False
 

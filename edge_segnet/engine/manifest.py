@@ -16,7 +16,7 @@ from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.types import Fit
 from edge_segnet.engine.library import Flavour
-from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
+from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard, Stored
 from edge_segnet.graph.lower import Precision
 
 FORMAT: Final = 2
@@ -194,7 +194,8 @@ def engine_file(manifest: Manifest, path: Path) -> EngineFile:
     recipe = manifest.recipe
     provenance = {"engine": path.name, "source": manifest.source, "source_sha256": recipe.source_sha256}
     named = (manifest.name, manifest.class_map, recipe.size, recipe.fit, manifest.licence)
-    card = ModelCard(*named, provenance, manifest.calibration, recipe.void_output)
+    stored: Stored = "int8" if recipe.precision == "int8" else "fp32"
+    card = ModelCard(*named, provenance, manifest.calibration, recipe.void_output, stored)
     return EngineFile(card, manifest, path)
 
 
