@@ -50,7 +50,7 @@ system: $(VENV)/.test $(VENV)/.release  ## as root: systemd as PID 1, from a whe
 	SYSTEM_TESTS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=10 tests/system
 
 vm: $(VENV)/.test $(VENV)/.release  ## as root: a kernel of its own, in software: USB cameras, device policy, firewall, power cuts; half an hour
-	VM_TESTS=1 $(BIN)/python -m pytest -v --durations=10 tests/vm
+	VM_TESTS=1 $(BIN)/python -m pytest -v -rP --durations=10 tests/vm
 
 floor: $(VENV)/.core  ## the oldest versions that pyproject.toml allows, on Python 3.10, run the tests
 	$(BIN)/python -m tools.floor out/floor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -115,12 +115,11 @@ def ids(service: Service) -> set[str]:
     return {event["id"] for event in told["events"]}
 
 
-def test_the_power_goes(disk: Path, broker: Mosquitto, record_property: Callable[[str, object], None]) -> None:
+def test_the_power_goes(disk: Path, broker: Mosquitto) -> None:
     robot = Robot(disk, broker.port)
     with Receiver(broker.port, "robot/event") as receiver:
         _cut_and_look(robot, receiver)
-    words = f"{CUTS} cuts: {len(robot.told)} events, {robot.counted} promised and found"
-    record_property("power", words)
+    print(f"{CUTS} cuts: {len(robot.told)} events, {robot.counted} promised and found")  # noqa: T201
 
 
 def _cut_and_look(robot: Robot, receiver: Receiver) -> None:
