@@ -46,13 +46,14 @@ def test_firewall(service: Service) -> None:
     """A viewer at a private address is served, one at a public address gets no answer, whatever the token."""
     service.guest.ok(VIEWER)
     service.guest.write("/etc/edge-segnet/token", TOKEN)
+    service.guest.ok("systemctl stop edge-segnet")  # a new credential is read at a start
     service.settings("0", "http: {host: 0.0.0.0, auth: {token_credential: token}}\n")
     ask = f"ip netns exec viewer curl -s -m 20 -o /dev/null -w '%{{http_code}}' -H 'Authorization: Bearer {TOKEN}' "
     private = service.guest.run(ask + "http://10.9.0.1:8080/api/status")
     public = service.guest.run(ask + "http://203.0.113.1:8080/api/status")
     assert (private.code, private.out) == (0, "200")
     assert public.code == 28 and public.out == "000", public  # curl: timed out
-    service.guest.ok("ip netns del viewer; : > /etc/edge-segnet/token")
+    service.guest.ok("ip netns del viewer; systemctl stop edge-segnet; : > /etc/edge-segnet/token")
 
 
 def test_memory(service: Service) -> None:
