@@ -8,7 +8,7 @@ VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
+.PHONY: run test test-bare check bench loop gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -32,6 +32,10 @@ bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.jso
 
 gpu: $(VENV)/.test  ## all that needs an NVIDIA GPU, in at most 8 minutes, as a table and out/gpu.json
 	$(BIN)/python -m benchmarks.gpu --json out/gpu.json
+
+loop: $(VENV)/.test  ## does picking pay? 20 rendered drives, picked against random frames, 3 seeds: about 40 minutes
+	$(PIP) '.[train]'
+	$(BIN)/python -m benchmarks.circle --json out/loop.json $(LOOP)
 
 faults: $(VENV)/.test  ## 32 faults inflicted on the service, as the table of docs/reliability.md; FAULTS="10 22" for some
 	$(BIN)/python -m tests.faults $(FAULTS) --write docs/reliability.md

@@ -19,7 +19,7 @@ from edge_segnet.core.errors import InputError, PartialFailure, UsageError
 from edge_segnet.core.selection import NEAR
 from edge_segnet.core.size import parse_optional
 from edge_segnet.graph.card import LoweredModel, OnnxModel
-from edge_segnet.offline import compare, pick, picked
+from edge_segnet.offline import compare, labelled, pick, picked
 from edge_segnet.sources import describe
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class PickFrames:
     """
 
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Recordings, videos, pictures, folders, globs.")
+        list[str],
+        typer.Argument(metavar="LABELLED...", help="What label wrote; recordings, videos, folders, pictures."),
     ]
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DATASET", help="A folder that is not there yet.")]
     count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="So many frames.")] = 200
@@ -74,11 +75,11 @@ class PickFrames:
             raise UsageError("--against belongs to --by disagreement", hint="leave it out, or give both")
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise UsageError(f"-o {self.out}: there is something already", hint="name a new folder")
-        inputs = [describe(uri) for uri in self.inputs]
         model = read_model(self.model, parse_optional(self.size))
         if not isinstance(model, (OnnxModel, LoweredModel)):
             raise UsageError(f"-m {self.model}: an engine has no features to tell", hint="give the .onnx of it")
         network = FeatureNetwork(model)
+        inputs = self._looks(wish, model.sha256)
         with ExitStack() as opened:
             rival = self._rival(network.card.classes, opened)
             with progress_bar("look", None) as advance:
@@ -91,6 +92,20 @@ class PickFrames:
         with progress_bar("write", len(chosen)) as advance:
             picked.write(made, pick.read_again(inputs, network, wish, pool, chosen), self.out, when, advance)
         self._report(made, when)
+
+    def _looks(self, wish: pick.Wish, sha256: str) -> list[pick.Look]:
+        looks: list[pick.Look] = []
+        for uri in self.inputs:
+            if not labelled.is_labelled(Path(uri)):
+                looks.append(pick.Look(describe(uri)))
+                continue
+            rows = labelled.read_rows(Path(uri), wish)
+            looks += rows.looks
+            again = sum(len(look.seqs or ()) for look in rows.looks)
+            logger.info("%s: %d of %d labelled frames are looked at again", uri, again, rows.total)
+            if rows.models - {sha256}:
+                logger.warning("warning: %s: another model than %s labelled it (--model)", uri, self.model)
+        return looks
 
     def _rival(self, classes: ClassMap, opened: ExitStack) -> pick.Rival | None:
         if self.against is None:

@@ -17,6 +17,8 @@ in one film, reach 0.997; between its training and validation frames, from other
 """
 POOL: Final = 3
 """Candidates for each place: of that many best ones the most different are taken."""
+SEEN: Final = 10
+"""Frames for each place that are compared with each other: 2,000 of them take a second."""
 FAIR: Final = 1.5
 """Times its even share that a group may have, as long as others have something to give."""
 

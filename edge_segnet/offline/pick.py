@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge_segnet.backends.features import FeatureNetwork
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, ModelError, UsageError
-from edge_segnet.core.selection import NEAR, POOL, farthest, rarity, spread, without_duplicates
+from edge_segnet.core.selection import NEAR, POOL, SEEN, farthest, rarity, spread, without_duplicates
 from edge_segnet.core.soundness import fault
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Backend, Fit, Frame, Image, Segmentation
@@ -31,6 +31,15 @@ logger = logging.getLogger(__name__)
 By = Literal["uncertainty", "unfamiliarity", "disagreement", "rarity"]
 THUMB: Final = (32, 24)
 """(width, height) of the grey picture by which nearly equal ones are known."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """An input, the robot that it is of, and the numbers of the frames to look at; None: all of them, thinned out."""
+
+    source: Input
+    robot: str = ""
+    seqs: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Wish:
 
 
 def scan(
-    inputs: Sequence[Input],
+    inputs: Sequence[Look],
     network: FeatureNetwork,
     wish: Wish,
     rival: Rival | None = None,
@@ -105,16 +114,17 @@ def scan(
     """
     check(inputs, network, wish, rival)
     pool = Pool()
-    for place, source in enumerate(inputs):
+    for place, look in enumerate(inputs):
+        source = look.source
         try:
-            for at_s, frame in _frames(source, network, wish, pool):
+            for at_s, frame in _frames(look, network, wish, pool):
                 found, features = network.see(frame)
                 advance()
                 if fault(found):
                     pool.bad += 1
                     continue
                 drive, name = _drive(source, frame.seq)
-                pool.candidates.append(Candidate(place, frame.seq, at_s, "", drive, name))
+                pool.candidates.append(Candidate(place, frame.seq, at_s, look.robot, drive, name))
                 pool.scores.append(_score(wish.by, frame, found, rival))
                 pool.thumbs.append(thumbnail(frame.image, THUMB))
                 pool.features.append(features)
@@ -127,9 +137,9 @@ def scan(
     return pool
 
 
-def check(inputs: Sequence[Input], network: FeatureNetwork, wish: Wish, rival: Rival | None) -> None:
+def check(inputs: Sequence[Look], network: FeatureNetwork, wish: Wish, rival: Rival | None) -> None:
     """Raises UsageError or ModelError, as ``scan``: known before anything is read."""
-    endless = [each.uri for each in inputs if each.kind in ("synthetic", "camera")]
+    endless = [each.source.uri for each in inputs if each.source.kind in ("synthetic", "camera")]
     if endless and wish.limit is None:
         raise UsageError(f"{endless[0]} never ends", hint="give --limit: so many frames of each input")
     if wish.by == "disagreement" and rival is None:
@@ -152,11 +162,12 @@ def _score(by: By, frame: Frame, found: Segmentation, rival: Rival | None) -> fl
             return 0.0  # known when all frames are
 
 
-def _frames(source: Input, network: FeatureNetwork, wish: Wish, pool: Pool) -> Iterator[tuple[float, Frame]]:
-    """(seconds, frame) of an input, thinned out; damaged frames are counted."""
-    due_s, taken = 0.0, 0
+def _frames(look: Look, network: FeatureNetwork, wish: Wish, pool: Pool) -> Iterator[tuple[float, Frame]]:
+    """(seconds, frame) of an input, those that are to be looked at; damaged ones are counted."""
+    source, due_s, taken = look.source, 0.0, 0
+    left = None if look.seqs is None else set(look.seqs)
     with closing(open_source(source, network.card.size, network.card.fit, paced=False)) as opened:
-        while wish.limit is None or taken < wish.limit:
+        while left != set() and (wish.limit is None or taken < wish.limit):
             try:
                 frame = opened.read(timeout_s=1.0)
             except BadFrame as error:
@@ -169,7 +180,11 @@ def _frames(source: Input, network: FeatureNetwork, wish: Wish, pool: Pool) -> I
                 continue
             still = source.kind in ("image", "images")
             at_s = frame.media_s if frame.media_s is not None else 0.0 if still else frame.seq / opened.fps
-            if not still and at_s + 1e-6 < due_s:
+            if left is not None:
+                if frame.seq not in left:
+                    continue
+                left.remove(frame.seq)
+            elif not still and at_s + 1e-6 < due_s:
                 continue
             due_s = max(due_s, at_s) + wish.every_s
             taken += 1
@@ -187,14 +202,17 @@ def _drive(source: Input, seq: int) -> tuple[str, str]:
 
 def choose(pool: Pool, wish: Wish) -> list[int]:
     """Places of the picked frames in the pool, the first one being the best. Of the best ones that differ (``POOL`` for
-    each that is wanted) those that the encoder finds most different, spread over robots and drives.
+    each that is wanted) those that the encoder finds most different. At every step robots and drives come in evenly:
+    else one whose frames are all a little worse would never get far enough to be spread to.
     """
     if not pool.candidates:
         return []
     order = np.argsort(-np.array(pool.scores), kind="stable").tolist()
-    best = without_duplicates(order, np.stack(pool.thumbs), POOL * wish.count, wish.near)
-    ways = farthest(np.stack([pool.features[place] for place in best]), 0)
     groups = [(each.robot, f"{each.robot}/{each.drive}") for each in pool.candidates]
+    order = spread(order, groups, SEEN * wish.count, fair=1.0)
+    unlike = without_duplicates(order, np.stack(pool.thumbs), len(order), wish.near)
+    best = spread(unlike, groups, POOL * wish.count, fair=1.0)
+    ways = farthest(np.stack([pool.features[place] for place in best]), 0)
     return spread([best[way] for way in ways], groups, wish.count)
 
 
@@ -208,7 +226,7 @@ class Picked:
 
 
 def read_again(
-    inputs: Sequence[Input], network: FeatureNetwork, wish: Wish, pool: Pool, chosen: Sequence[int]
+    inputs: Sequence[Look], network: FeatureNetwork, wish: Wish, pool: Pool, chosen: Sequence[int]
 ) -> Iterator[Picked]:
     """The picked frames, input by input; raises InputError where one has changed meanwhile."""
     wanted: dict[int, dict[int, int]] = {}
@@ -216,7 +234,7 @@ def read_again(
         candidate = pool.candidates[place]
         wanted.setdefault(candidate.source, {})[candidate.seq] = place
     for source, places in sorted(wanted.items()):
-        for seq, frame in _again(inputs[source], network, wish, sorted(places)):
+        for seq, frame in _again(inputs[source].source, network, wish, sorted(places)):
             found, _ = network.see(frame)
             picture = frame.image if frame.original is None else frame.original
             yield Picked(places[seq], picture, found)
@@ -225,16 +243,15 @@ def read_again(
 def _again(source: Input, network: FeatureNetwork, wish: Wish, seqs: list[int]) -> Iterator[tuple[int, Frame]]:
     if source.kind in ("image", "images"):  # these alone: nobody reads a folder twice for a few of its pictures
         alone = replace(source, files=tuple(source.files[seq] for seq in seqs))
-        frames = (frame for _, frame in _frames(alone, network, wish, Pool()))
+        frames = (frame for _, frame in _frames(Look(alone), network, wish, Pool()))
         yield from zip(seqs, frames, strict=True)
         return
     left = set(seqs)
-    for _, frame in _frames(source, network, wish, Pool()):
-        if frame.seq in left:
-            left.remove(frame.seq)
-            yield frame.seq, frame
-        if not left:
-            return
+    for _, frame in _frames(Look(source, seqs=frozenset(seqs)), network, wish, Pool()):
+        left.remove(frame.seq)
+        yield frame.seq, frame
+    if not left:
+        return
     raise InputError(f"{source.uri}: frame {min(left)} is not there any more", hint="has the file changed? pick again")
 
 

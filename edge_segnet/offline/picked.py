@@ -12,12 +12,11 @@ from typing import Any, Final
 from edge_segnet.core.types import Image
 from edge_segnet.data.dataset import lay_out, new_folder
 from edge_segnet.graph.card import ModelCard
-from edge_segnet.offline.pick import Candidate, Picked, Pool, Wish
+from edge_segnet.offline.pick import Candidate, Look, Picked, Pool, Wish
 from edge_segnet.pictures.files import write_image
 from edge_segnet.pictures.overlay import ALPHA, blend, colourise
 from edge_segnet.pictures.shape import unfit_labels
 from edge_segnet.pictures.sheet import contact_sheet, tile
-from edge_segnet.sources import Input
 
 PICKED_FILE: Final = "picked.json"
 SHEET_FILE: Final = "sheet.png"
@@ -31,7 +30,7 @@ class Pick:
 
     card: ModelCard
     sha256: str
-    inputs: Sequence[Input]
+    inputs: Sequence[Look]
     wish: Wish
     pool: Pool
     chosen: Sequence[int]
@@ -85,7 +84,7 @@ class Pick:
         return {
             "file": file,
             "score": round(self.pool.scores[place], 6),
-            "input": self.inputs[one.source].uri,
+            "input": self.inputs[one.source].source.uri,
             "seq": one.seq,
             "at_s": round(one.at_s, 3),
             "robot": one.robot,

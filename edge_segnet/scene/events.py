@@ -247,7 +247,7 @@ def _tell(event: Event) -> None:
     """A line for the journal; the event is on disk a moment later."""
     what = {
         "share": event.class_name,
-        "uncertain": f"what is uncertain of {event.class_name}",
+        "uncertain": f"what is uncertain of {event.class_name or 'the picture'}",
         "unfamiliar": "how unfamiliar the picture is",
     }.get(event.measure, "the free distance")
     where = f" in {event.region}" if event.region else ""

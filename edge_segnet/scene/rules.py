@@ -72,12 +72,12 @@ class RuleState:
 
 
 def value_of(rule: RuleConfig, region: Region | None, segmentation: Segmentation) -> float | None:
-    """What the rule looks at: how unfamiliar the picture is; of the ``region``, a class's share of its pixels, the
-    share of a class's pixels that is uncertain, or the free distance of the nearest sector. None: the model does not
-    say.
+    """What the rule looks at: how unfamiliar the picture is, or how much of it is uncertain; of the ``region``, a
+    class's share of its pixels, the share of a class's pixels that is uncertain, or the free distance of the nearest
+    sector. None: the model does not say.
     """
     if region is None:
-        return segmentation.unfamiliar
+        return segmentation.low_margin if rule.uncertain else segmentation.unfamiliar
     if rule.class_name is not None:
         index = segmentation.classes.index(rule.class_name)
         pixels = int(region.counts[index])

@@ -75,16 +75,16 @@ class RegionConfig(Section):
 
 class RuleConfig(Section):
     """When to raise an alarm, and when it is over: a class's share of a region, how uncertain it is there, the region's
-    free distance, or how unfamiliar the picture is.
+    free distance, or how uncertain or unfamiliar the whole picture is.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
     name: Name
-    region: Name | None = Field(None, description="left out with unfamiliar, which is about the whole picture")
+    region: Name | None = Field(None, description="left out where the whole picture is looked at")
     class_name: str | None = Field(None, alias="class", description="whose share of the region is looked at")
     free: Literal["metres", "rows"] | None = Field(None, description="the nearest sector's; instead of class")
-    uncertain: bool = Field(False, description="with class: the share of its pixels that are nearly another class")
+    uncertain: bool = Field(False, description="the share of pixels that are nearly another class: of class, or of all")
     unfamiliar: bool = Field(False, description="how unlike the picture is to what the model learnt from, 0 to 1")
     below: Annotated[float, Field(gt=0.0)] | None = Field(
         None, description="starts below it: share 0 to 1, metres, rows"
@@ -116,13 +116,14 @@ class RuleConfig(Section):
 
     @model_validator(mode="after")
     def _one_thing(self) -> RuleConfig:
-        if [self.class_name is not None, self.free is not None, self.unfamiliar].count(True) != 1:
-            raise Wrong("a rule looks at one thing", "give either class or free or unfamiliar")
-        if self.uncertain and self.class_name is None:
-            raise Wrong("uncertain is about a class", "give class, too")
-        if self.unfamiliar != (self.region is None):
-            what = "unfamiliar is about the whole picture" if self.unfamiliar else "a rule looks at a region"
-            raise Wrong(what, "leave region out" if self.unfamiliar else "give region")
+        unsure = self.uncertain and self.class_name is None
+        if [self.class_name is not None, self.free is not None, self.unfamiliar, unsure].count(True) != 1:
+            raise Wrong("a rule looks at one thing", "give either class or free or unfamiliar or uncertain")
+        whole = self.unfamiliar or unsure
+        if whole != (self.region is None):
+            word = "unfamiliar" if self.unfamiliar else "uncertain without class"
+            what = f"{word} is about the whole picture" if whole else "a rule looks at a region"
+            raise Wrong(what, "leave region out" if whole else "give region")
         if (self.below is None) == (self.above is None):
             raise Wrong("a rule has one threshold", "give either below or above")
         if self.below is not None and self.clear_below is not None:

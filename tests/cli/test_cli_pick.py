@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -145,3 +147,47 @@ def test_the_rendered_street_and_what_makes_no_sense(drives: Path, model: Path, 
     assert edge_segnet("pick", "synthetic://drive?fps=1&seed=3", "--limit", "3", "-n", "2", *flags).code == 0
     done = edge_segnet("pick", drives, *flags)
     assert done.code == 2 and "there is something already" in done.error
+
+
+def test_what_label_wrote_of_a_fleet(drives: Path, model: Path, tmp_path: Path) -> None:
+    """The rows choose what is looked at again, and the robots are spread, too."""
+    pytest.importorskip("pyarrow")
+    fleet, labelled = tmp_path / "fleet", tmp_path / "labelled"
+    for robot in ("r1", "r2"):
+        (fleet / robot).mkdir(parents=True)
+        write_video(fleet / robot / f"{robot}.mp4", 30)
+    shutil.copytree(drives, fleet / "yard")
+    done = edge_segnet("label", fleet, "-o", labelled, "-m", model, "--workers", "1")
+    assert done.code == 0, done.err
+    out = tmp_path / "picked"
+    done = edge_segnet("pick", labelled, "-m", model, "-n", "4", "--every", "0", "-o", out, "--json", "-")
+    assert done.code == 0, done.err
+    (document,) = done.documents
+    assert "labelled frames are looked at again" in done.err and document["looked_at"] <= 40
+    robots = Counter(frame["robot"] for frame in document["frames"])
+    assert robots.total() == 4 and max(robots.values()) <= 3, "r2 saw what r1 saw: it has nothing to give"
+    assert set(robots) <= {"r1", "r2", "fleet"} and "fleet" in robots, "though all its frames are less uncertain"
+    table = pyarrow_rows(labelled)
+    for frame in document["frames"]:
+        row = next(row for row in table if (row["recording"], row["seq"]) == (frame["input"], frame["seq"]))
+        assert frame["score"] == pytest.approx(row["low_margin"], abs=1e-4) and frame["robot"] == row["robot"]
+        name = Path(frame["file"]).stem
+        assert (read_labels(out / "train/labels" / f"{name}.png") == read_labels(labelled / row["label_path"])).all()
+    rare = edge_segnet("pick", labelled, "-m", model, "-n", "2", "--by", "rarity", "-o", tmp_path / "rare")
+    assert rare.code == 0, rare.err
+    done = edge_segnet("pick", labelled, "-m", model, "--by", "unfamiliarity", "-o", tmp_path / "x")
+    assert done.code == 3 and "the labelled frames have no unfamiliar" in done.error
+    other = save_tiny(tmp_path / "other.onnx", licence="another")
+    done = edge_segnet("pick", labelled, "-m", other, "-n", "2", "-o", tmp_path / "other")
+    assert done.code == 0 and "another model than" in done.err
+    for part in (labelled / "frames").glob("*/*.parquet"):
+        part.write_bytes(b"PAR1 torn")
+    done = edge_segnet("pick", labelled, "-m", model, "-o", tmp_path / "x")
+    assert done.code == 4 and "can't be read" in done.error
+
+
+def pyarrow_rows(labelled: Path) -> list[dict[str, Any]]:
+    import pyarrow.dataset as datasets
+
+    rows: list[dict[str, Any]] = datasets.dataset(str(labelled / "frames"), format="parquet").to_table().to_pylist()
+    return rows

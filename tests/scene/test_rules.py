@@ -96,6 +96,9 @@ def test_values_are_shares_of_the_region_or_the_nearest_sector() -> None:
         value_of(strange, None, found) == 0.7
         and value_of(strange, None, dataclasses.replace(found, unfamiliar=None)) is None
     )
+    unsure = rule(**{"class": None, "region": None, "uncertain": True, "below": None, "above": 0.05})
+    assert value_of(unsure, None, found) == 0.1 and unsure.measure == "uncertain"
+    assert value_of(unsure, None, dataclasses.replace(found, low_margin=None)) is None
     assert value_of(rule(**{"class": None, "free": "metres"}), region, found) == 3.5
     metres = watching(rule(**{"class": None, "free": "metres", "frames": 1, "below": 9})).update(3.5, frame_at(0))
     started = watching(strange.model_copy(update={"frames": 1})).update(0.7, frame_at(0))
