@@ -39,6 +39,9 @@ class Install:
     token: Annotated[
         bool, typer.Option("--token", help="Make a token, and let who has it watch from other machines.")
     ] = False
+    openvino: Annotated[
+        bool, typer.Option("--openvino", help="Let OpenVINO make machine code under the unit, so that it can serve.")
+    ] = False
     dry_run: DryRun = False
 
     def run(self) -> None:
@@ -57,7 +60,8 @@ class Install:
             )
         if not self.dry_run:
             machine.need_root(_again())
-        plan = steps.plan(steps.Request(self.source, self.config, self.jetson, self.token), Place())
+        request = steps.Request(self.source, self.config, self.jetson, self.token, self.openvino)
+        plan = steps.plan(request, Place())
         if self.dry_run:
             lines = plan.lines or ["nothing: it is installed, and it runs"]
         else:

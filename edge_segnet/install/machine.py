@@ -21,6 +21,12 @@ from edge_segnet.settings.schema import Config
 
 SERVICE: Final = "edge-segnet.service"
 ENGINE: Final = "edge-segnet-engine.service"
+RECOVER: Final = "edge-segnet-recover.socket"
+HELPERS: Final = (RECOVER, "edge-segnet-recover@.service")
+UNITS: Final = Path("/etc/systemd/system")
+DROP_INS: Final = UNITS / f"{SERVICE}.d"
+OPENVINO: Final = DROP_INS / "openvino.conf"
+"""Lets OpenVINO make machine code under the unit."""
 PACKAGED: Final = (Path("/usr/lib/systemd/system") / SERVICE, Path("/lib/systemd/system") / SERVICE)
 """Where a package of the distribution's lays the unit."""
 ROOM: Final = 16 << 20

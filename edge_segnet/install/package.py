@@ -14,9 +14,9 @@ from edge_segnet.core.errors import EdgeSegnetError, UsageError
 from edge_segnet.doctor import systemd
 from edge_segnet.doctor.place import Place
 from edge_segnet.install import machine as machines
-from edge_segnet.install.machine import ENGINE, SERVICE, call
+from edge_segnet.install.machine import DROP_INS, SERVICE, UNITS, call
 from edge_segnet.install.program import BEFORE, forget_before
-from edge_segnet.install.service import DROP_INS, RECORD, UNITS, Say, give_way, restart
+from edge_segnet.install.service import PARTS, RECORD, Say, give_way, restart
 from edge_segnet.install.steps import Record, replace
 
 VERSION_BEFORE: Final = DROP_INS / "90-version-before.conf"
@@ -41,7 +41,7 @@ def configure(place: Place, say: Say) -> None:
     machine = machines.look(place, unit, jetson=False)
     with ExitStack() as undo:
         record = Record.read(RECORD)
-        steps = [step for name in (SERVICE, ENGINE) for step in give_way(UNITS / name, record)]
+        steps = [step for name in PARTS for step in give_way(UNITS / name, record)]
         for step in steps:
             say(step.text)
             step.do(undo)

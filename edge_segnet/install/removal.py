@@ -10,12 +10,12 @@ from edge_segnet.core.errors import EdgeSegnetError, UsageError
 from edge_segnet.doctor import systemd
 from edge_segnet.doctor.place import Place
 from edge_segnet.install import machine as machines
-from edge_segnet.install.machine import ENGINE, SERVICE, call
+from edge_segnet.install.machine import DROP_INS, ENGINE, OPENVINO, RECOVER, SERVICE, UNITS, call
 from edge_segnet.install.program import BEFORE, COMMAND, HOME, NEXT
-from edge_segnet.install.service import DROP_INS, FOLDERS, JETSON, RECORD, UNITS, USERS, Say, remove_user
+from edge_segnet.install.service import FOLDERS, JETSON, PARTS, RECORD, USERS, Say, remove_user
 from edge_segnet.install.steps import Record, remove_tree
 
-OURS: Final = (UNITS / SERVICE, UNITS / ENGINE, JETSON, USERS, FOLDERS)
+OURS: Final = (*(UNITS / name for name in PARTS), JETSON, OPENVINO, USERS, FOLDERS)
 USERS_OWN: Final = (Path("/etc/edge-segnet"), Path("/var/lib/edge-segnet"), Path("/var/cache/edge-segnet"), DROP_INS)
 """Settings, engines, recordings, events, caches and drop-ins."""
 
@@ -56,7 +56,8 @@ def _is_ours(path: Path) -> bool:
 def _stop(dry_run: bool) -> None:
     if dry_run:
         return
-    for words in (("stop", SERVICE, ENGINE), ("disable", "--quiet", SERVICE), ("disable", "--quiet", ENGINE)):
+    stop, disable = ("stop", SERVICE, ENGINE, RECOVER), ("disable", "--quiet")
+    for words in (stop, *((*disable, name) for name in (SERVICE, ENGINE, RECOVER))):
         with contextlib.suppress(EdgeSegnetError):  # one of them is not there
             call("systemctl", *words)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from edge_segnet.core.errors import SettingsError
 from edge_segnet.doctor import systemd, unit
 from edge_segnet.doctor.context import gather
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.ports import ask_ready
+from edge_segnet.install.machine import OPENVINO
 from edge_segnet.install.program import HOME
 from edge_segnet.install.settings import CONFIG, TOKEN
 from edge_segnet.settings.schema import Config
@@ -21,8 +23,10 @@ NOT_READY = 4
 
 
 def where_to_look() -> list[str]:
-    """The dashboard, the log and the settings."""
+    """The dashboard, the log, the settings, and what else may be had."""
+    offer = "OpenVINO is installed, and the unit keeps it from serving: sudo edge-segnet service install --openvino"
     return [
+        *([offer] if find_spec("openvino") is not None and not OPENVINO.exists() else []),
         f"ready: {_dashboard(_config())}",
         "log: journalctl -u edge-segnet -f; what is wrong: sudo edge-segnet doctor",
         f"settings: {CONFIG}; after a change: sudo systemctl reload edge-segnet",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import pwd
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -21,21 +23,21 @@ from edge_segnet.core.errors import (
     UsageError,
 )
 from edge_segnet.doctor import systemd, unit
-from edge_segnet.doctor.place import Place
+from edge_segnet.doctor.place import Place, said
 from edge_segnet.install import machine as machines
 from edge_segnet.install import program as programs
 from edge_segnet.install import settings, share
-from edge_segnet.install.machine import ENGINE, SERVICE, Machine, call
+from edge_segnet.install.machine import DROP_INS, ENGINE, HELPERS, OPENVINO, RECOVER, SERVICE, UNITS, Machine, call
 from edge_segnet.install.program import Program
 from edge_segnet.install.settings import CONFIG, TOKEN, Wanted
 from edge_segnet.install.steps import Record, Step, lay, remove_tree, replace, way_back
+from edge_segnet.settings.schema import Config
 
-UNITS: Final = Path("/etc/systemd/system")
-DROP_INS: Final = UNITS / f"{SERVICE}.d"
 JETSON: Final = DROP_INS / "jetson.conf"
 USERS: Final = Path("/etc/sysusers.d/edge-segnet.conf")
 FOLDERS: Final = Path("/etc/tmpfiles.d/edge-segnet.conf")
 RECORD: Final = Path("/etc/edge-segnet/.installed.json")
+PARTS: Final = (SERVICE, ENGINE, *HELPERS)
 STATE: Final = (Path("/var/lib/edge-segnet"), Path("/var/cache/edge-segnet"))
 """The unit makes them at its first start."""
 USER: Final = "edge-segnet"
@@ -53,6 +55,7 @@ class Request:
     config: Path | None = None
     jetson: bool | None = None
     token: bool = False
+    openvino: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,12 @@ class Plan:
     @property
     def lines(self) -> list[str]:
         """What will be done, a line each."""
-        said = [step.text for step in self.changes]
+        told = [step.text for step in self.changes]
         if self.starts:
             engine = f" (after {ENGINE}, which builds the TensorRT engine)" if self.machine.jetson else ""
             verb = "restart" if self.machine.active else "start"
-            said.append(f"{verb} {SERVICE}{engine}, now and at every boot, and wait until it is ready")
-        return said
+            told.append(f"{verb} {SERVICE}{engine}, now and at every boot, and wait until it is ready")
+        return told
 
 
 def plan(request: Request, place: Place) -> Plan:
@@ -91,24 +94,30 @@ def plan(request: Request, place: Place) -> Plan:
         hint = "use its command: /usr/bin/edge-segnet service install; or remove it first: apt remove edge-segnet"
         raise UsageError("edge-segnet is installed here as a package", hint=hint)
     wanted = settings.wanted(request.source, request.config, jetson=machine.jetson, token=request.token)
-    machines.check_ports(machine, settings.check(wanted))
+    config = settings.check(wanted)
+    machines.check_ports(machine, config)
     machines.check_room()
+    if request.openvino and find_spec("openvino") is None:
+        hint = f"install it there, then run this again: {sys.executable} -m pip install openvino"
+        raise UsageError(f"OpenVINO is not installed for {sys.executable}", hint=hint)
     record = Record.read(RECORD)
     moves = programs.steps(program)
     if moves and not program.at_home:
         programs.check_space(program)
-    steps = [*moves, *_unit_steps(machine, record), *_settings_steps(wanted, record)]
+    units = _unit_steps(machine, record, openvino=request.openvino)
+    steps = [*moves, *units, *_settings_steps(wanted, record), *_helper_steps(config)]
     return Plan(machine, steps, record)
 
 
-def _unit_steps(machine: Machine, record: Record) -> list[Step]:
+def _unit_steps(machine: Machine, record: Record, *, openvino: bool) -> list[Step]:
     systemd = share.folder("systemd")
-    files = {JETSON: systemd / f"{SERVICE}.d" / "jetson.conf"} if machine.jetson else {}
+    drop_ins = [path for path, wanted in ((JETSON, machine.jetson), (OPENVINO, openvino)) if wanted]
+    files = {path: systemd / DROP_INS.name / path.name for path in drop_ins}
     if machine.packaged:
-        steps = [step for name in (SERVICE, ENGINE) for step in give_way(UNITS / name, record)]
+        steps = [step for name in PARTS for step in give_way(UNITS / name, record)]
         users = []
     else:
-        files |= {UNITS / SERVICE: systemd / SERVICE, UNITS / ENGINE: systemd / ENGINE}
+        files |= {UNITS / name: systemd / name for name in PARTS}
         files |= {USERS: systemd / "sysusers.d" / USERS.name, FOLDERS: systemd / "tmpfiles.d" / FOLDERS.name}
         steps = []
         users = [Step(f"make the user {USER}, which no one can log in as", _make_user)] if not _has_user() else []
@@ -147,6 +156,19 @@ def _settings_steps(wanted: Wanted, record: Record) -> list[Step]:
     return steps
 
 
+def _helper_steps(config: Config) -> list[Step]:
+    """Root's helper with cameras is laid always, and listens only where the settings want it."""
+    if config.recover is None or said(["systemctl", "is-enabled", RECOVER]) is not None:
+        return []
+
+    def do(undo: ExitStack) -> None:
+        call("systemctl", "daemon-reload")
+        undo.callback(_try, "systemctl", "disable", "--now", "--quiet", RECOVER)
+        call("systemctl", "enable", "--now", "--quiet", RECOVER)
+
+    return [Step(f"enable {RECOVER}, which the settings ask for (recover:)", do)]
+
+
 def _has_user() -> bool:
     try:
         pwd.getpwnam(USER)
@@ -162,8 +184,7 @@ def _make_user(undo: ExitStack) -> None:
 
 def remove_user() -> None:
     """Where it is."""
-    with contextlib.suppress(EdgeSegnetError):
-        call("userdel", USER)
+    _try("userdel", USER)
 
 
 def carry_out(plan: Plan, say: Say) -> None:
@@ -237,13 +258,18 @@ def not_ready(found: systemd.Unit) -> EdgeSegnetError:
 
 
 def _stop(units: list[str], machine: Machine) -> None:
-    for words in (("stop", SERVICE), *([("disable", "--quiet", *units)] if not machine.enabled else [])):
-        with contextlib.suppress(EdgeSegnetError):
-            call("systemctl", *words)
+    _try("systemctl", "stop", SERVICE)
+    if not machine.enabled:
+        _try("systemctl", "disable", "--quiet", *units)
+
+
+def _try(*words: str) -> None:
+    """On the way back nothing stops."""
+    with contextlib.suppress(EdgeSegnetError):
+        call(*words)
 
 
 def _as_before(machine: Machine) -> None:
     """Last on the way back: what ran runs again."""
     for words in (("daemon-reload",), ("reset-failed", SERVICE), *([("restart", SERVICE)] if machine.active else [])):
-        with contextlib.suppress(EdgeSegnetError):
-            call("systemctl", *words)
+        _try("systemctl", *words)

@@ -16,6 +16,8 @@ LAID = (
     "/opt/edge-segnet",
     "/usr/local/bin/edge-segnet",
     "/etc/systemd/system/edge-segnet.service",
+    "/etc/systemd/system/edge-segnet-recover.socket",
+    "/etc/systemd/system/edge-segnet-recover@.service",
     "/etc/sysusers.d/edge-segnet.conf",
     "/etc/tmpfiles.d/edge-segnet.conf",
 )
@@ -45,6 +47,30 @@ def test_one_line_from_a_wheel(user: Robot) -> None:
     pid = user.pid
     assert "nothing to do" in user.ok(INSTALL) and user.pid == pid  # twice is once
     assert "nothing to do" in user.ok("edge-segnet service install") and user.pid == pid
+
+
+def test_the_helper_with_cameras_listens_where_the_settings_want_it(robot: Robot) -> None:
+    assert robot.show("UnitFileState", "edge-segnet-recover.socket") == "disabled"
+    robot.settings(more="recover: {usb_reset: 1}\n")
+    said = robot.ok("edge-segnet service install")
+    assert "enable edge-segnet-recover.socket" in said
+    robot.ok("test -S /run/edge-segnet-recover")
+    assert "nothing to do" in robot.ok("edge-segnet service install")
+    robot.ok("edge-segnet service uninstall")
+    assert robot.run("test -e /run/edge-segnet-recover").code != 0
+
+
+def test_openvinos_drop_in(robot: Robot) -> None:
+    drop_in = "/etc/systemd/system/edge-segnet.service.d/openvino.conf"
+    done = robot.run("edge-segnet service install --openvino")
+    assert done.code == 2 and "OpenVINO is not installed" in done.err and "pip install openvino" in done.err
+    site = robot.ok("ls -d /opt/edge-segnet/lib/python3.*/site-packages").strip()
+    robot.write(f"{site}/openvino/__init__.py", "")  # enough to be found; the service then says that it can't be used
+    robot.ok("edge-segnet service install --openvino")
+    robot.wait_ready()
+    assert robot.show("MemoryDenyWriteExecute") == "no" and "MemoryDenyWriteExecute=no" in robot.read(drop_in)
+    robot.ok("edge-segnet service uninstall")
+    assert robot.run(f"test -e {drop_in}").code != 0
 
 
 def test_cold_start(robot: Robot) -> None:

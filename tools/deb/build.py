@@ -34,8 +34,12 @@ DESCRIPTION: Final = """Live semantic segmentation of cameras, as a confined ser
  .
  It has an environment of its own under /opt/edge-segnet, which sees the
  distribution's gi and JetPack's tensorrt. {gpu}"""
-CPU_ONLY: Final = """TensorRT also needs a binding of the
- GPU's driver, which has no package (docs/jetson.md); without it the CPU serves."""
+GPU: Final = {("arm64", "3.10"): "cuda-bindings>=12.6,<13", ("arm64", "3.12"): "cuda-bindings>=13.0,<14"}
+"""The driver's binding for the CUDA of JetPack 6 (12.6) and of JetPack 7 (13.0); its wheels need no compiler."""
+WITH_GPU: Final = """The binding of
+ the GPU's driver is in it, too (cuda-bindings)."""
+WITHOUT_GPU: Final = """TensorRT also needs a
+ binding of the GPU's driver, which is not in it: with it alone the CPU serves."""
 ENGINE_ENV: Final = """# What edge-segnet-engine.service builds before the service starts.
 #MODEL=/etc/edge-segnet/mine.onnx
 #ENGINE_FLAGS=--precision fp32
@@ -56,7 +60,8 @@ def build(wanted: Wanted, out: Path, wheel: Path | None = None) -> Path:
     """Make the .deb and give its path."""
     wheel = wheel or wheels.build()
     version = wheel.name.split("-")[1]
-    found = wheels.download(wheel, wanted.python, MACHINES[wanted.arch])
+    gpu = GPU.get((wanted.arch, wanted.python))
+    found = wheels.download(wheel, wanted.python, MACHINES[wanted.arch], (gpu,) if gpu else ())
     tree = WORK / "tmp" / f"deb-{wanted.arch}-{wanted.python}"
     shutil.rmtree(tree, ignore_errors=True)
     _environment(tree / HOME, wanted, [wheel, *sorted(found.glob("*.whl"))])
@@ -122,7 +127,7 @@ def _control(tree: Path, wanted: Wanted, version: str) -> None:
     size = sum(path.lstat().st_size for path in tree.rglob("*")) // 1024
     major, minor = wanted.python.split(".")
     depends = DEPENDS.format(wanted.python, f"{major}.{int(minor) + 1}")
-    gpu = CPU_ONLY if wanted.arch == "arm64" else "Without an NVIDIA GPU the\n CPU serves."
+    gpu = WITH_GPU if (wanted.arch, wanted.python) in GPU else WITHOUT_GPU
     fields = {
         "Package": "edge-segnet",
         "Version": f"{version}+py{wanted.python}",

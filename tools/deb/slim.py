@@ -39,7 +39,11 @@ def slim(site: Path) -> None:
     for path in unasked(site):
         path.unlink()
     for path in _binaries(site):
-        path.write_bytes(stripped(path.read_bytes()))
+        data = path.read_bytes()
+        small = stripped(data)
+        if loaded(small) != loaded(data):
+            raise RuntimeError(f"{path}: what is loaded of it would change")
+        path.write_bytes(small)
 
 
 def _binaries(site: Path) -> list[Path]:
