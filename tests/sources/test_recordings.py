@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 
 from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLost
 from edge_segnet.core.types import Frame, Image
+from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.sources import describe, open_source
 from edge_segnet.sources.mcap_messages import Part
 from edge_segnet.sources.mcap_outline import read_outline
-from edge_segnet.sources.recordings import RecordingSource
+from edge_segnet.sources.recordings import RecordingSource, label_images
 from tests.support import drives
-from tests.support.recordings import files_in, play, recording
-from tests.support.service import StreetService
+from tests.support.recordings import files_in, play, recording, street
+from tests.support.service import StreetService, renumbered
 from tests.support.waiting import wait_until
 
 SIZE = (40, 30)
@@ -165,6 +167,9 @@ def test_our_own_recordings_give_what_the_camera_saw(tmp_path: Path) -> None:
     camera = next(name for name in names if name.endswith("/camera"))
     masks, _, _ = read_all(f"{path}?topic={camera.replace('/camera', '/mask')}")
     assert len(masks) == 6 and not np.array_equal(originals(masks)[0], originals(frames)[0])
+    assert read_outline(path).robot == platform.node()
+    ids = [labels for _, labels in label_images(path, None)]
+    assert len(ids) == 6 and np.array_equal(ids[0], render(renumbered(street()[0], 0), RenderStyle("labels")))
 
 
 def test_a_recording_that_is_cut_anywhere_gives_what_is_whole(tmp_path: Path) -> None:

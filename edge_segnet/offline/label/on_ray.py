@@ -21,6 +21,10 @@ BLOCKS: Final = 10_000
 """Tasks that Ray is handed at once, at most: it keeps a few kB of each in the driver."""
 
 
+_PATIENT: Final = {"RAY_agent_register_timeout_ms": "180000", "RAY_raylet_start_wait_time_s": "180"}
+"""Ray gives its own parts 30 seconds to start, which a small or busy machine needs for their imports alone."""
+
+
 @dataclass(frozen=True)
 class RayOptions:
     """``address``: of a cluster, ``auto`` the one that this machine belongs to; None: one is started here, and ended.
@@ -62,7 +66,8 @@ def run(tasks: Iterator[Task], spec: Spec, options: RayOptions, tell: Callable[[
 def _started(options: RayOptions) -> Any:
     # Nothing leaves the machine that nobody asked for: Ray reads this when it is imported.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in _PATIENT.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
@@ -79,7 +84,7 @@ def _started(options: RayOptions) -> Any:
             logging_level=logging.ERROR,
             log_to_driver=False,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:
         what = f"--address {options.address or 'local'}: Ray can't be reached ({' '.join(str(error).split())[:200]})"
         raise InputError(what, hint="ray status") from error
     context = ray.data.DataContext.get_current()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from mcap.writer import MCAP0_MAGIC, Writer
 from edge_segnet.core.files import written_beside
 from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.messages import Message, Topic
+from edge_segnet.sources.mcap_outline import ROBOT
 from edge_segnet.sources.mcap_records import records, unpack
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class McapFile:
             self._writer = Writer(self._raw, chunk_size=CHUNK)  # type: ignore[arg-type]  # has what it uses
             self._writer.start(profile="", library="edge-segnet")
             self._writer.add_metadata("edge-segnet", dict(metadata))
+            self._writer.add_metadata(ROBOT[0], {ROBOT[1]: platform.node()})
         except OSError:
             self._raw.close()
             path.unlink(missing_ok=True)
