@@ -113,11 +113,7 @@ def _begun(loops: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
 
 def _rate(model: str, fleet: Path, out: Path, *, ray: bool = False) -> float:
     """Frames per second, between the first task that is done and the last."""
-    before, plan.PART = plan.PART, SHORT
-    try:
-        items = plan.make_plan([str(fleet)], None).items
-    finally:
-        plan.PART = before
+    items = plan.make_plan([str(fleet)], None, SHORT).items
     sha256 = open_model(model, None, "onnx", BackendOptions(threads=1)).sha256
     spec = Spec(model, sha256, "onnx", None, str(out), "png", None)
     tasks = open_tasks(out, (task for item in items for task in item.tasks()))
@@ -141,7 +137,7 @@ def _reading(fleet: Path) -> float:
     for path in fleet.glob("*.mcap"):
         outline = read_outline(path)
         with closing(MessageReader(outline, outline.topics[0], WHOLE)) as reader:
-            count += sum(1 for _, _, decode, data in reader.messages() if decode(data))
+            count += sum(1 for _, _, decode, data in reader.messages() if decode(data) is not None)
     return count / (time.perf_counter() - start)
 
 

@@ -301,16 +301,16 @@ def in_process(plan: plans.Plan, model: Path, out: Path, every_s: float | None =
 
 
 @pytest.mark.parametrize("every_s", [None, 0.2])
-def test_parts_together_are_the_whole(
-    every_s: float | None, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_together_are_the_whole(every_s: float | None, tmp_path: Path, model: Path) -> None:
     """A recording with an index is cut into tasks, a video is one task with several parts."""
     drives.write_mcap(tmp_path / "a.mcap", {"/front": drives.compressed(drives.pictures(13), "png")})
     drives.write_mcap(tmp_path / "v.mcap", {"/front": drives.video(drives.h264_packets(drives.pictures(13)))})
     found = []
     for part in (500, 3):
-        monkeypatch.setattr(plans, "PART", part)
-        plan, out = plans.make_plan([str(tmp_path / "a.mcap"), str(tmp_path / "v.mcap")], every_s), tmp_path / str(part)
+        plan, out = (
+            plans.make_plan([str(tmp_path / "a.mcap"), str(tmp_path / "v.mcap")], every_s, part),
+            tmp_path / str(part),
+        )
         assert not any(done.broken for done in in_process(plan, model, out, every_s))
         assert [item.split for item in plan.items] == [True, False]
         found.append((labels_of(out), rows_in(out)))

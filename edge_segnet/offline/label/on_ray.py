@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,8 +22,11 @@ BLOCKS: Final = 10_000
 """Tasks that Ray is handed at once, at most: it keeps a few kB of each in the driver."""
 
 
-_PATIENT: Final = {"RAY_agent_register_timeout_ms": "180000", "RAY_raylet_start_wait_time_s": "180"}
-"""Ray gives its own parts 30 seconds to start, which a small or busy machine needs for their imports alone."""
+CONNECT_S: Final = 5.0
+_PATIENT: Final = {"RAY_agent_register_timeout_ms": "180000", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+"""Ray gives its own parts 30 seconds to start, which a small or busy machine needs for their imports alone; and its
+libraries write to our standard error.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def _started(options: RayOptions) -> Any:
         import ray.data
     except ImportError as error:
         raise UsageError(f"--engine ray: {error}", hint="pip install 'edge-segnet[ray]'") from error
+    if options.address is not None:
+        _require_answer(options.address)
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     cores = None if options.address or not options.workers or options.gpus else options.workers
@@ -91,6 +97,18 @@ def _started(options: RayOptions) -> Any:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     return ray
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries for minutes; raises InputError where nobody listens at HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        what = f"--address {address}: Ray can't be reached ({getattr(error, 'strerror', None) or error})"
+        raise InputError(what, hint="ray status") from error
 
 
 def _workers(ray: Any, gpus: bool) -> int:

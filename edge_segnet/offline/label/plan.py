@@ -79,8 +79,9 @@ class Plan:
         return sum(item.frames for item in self.items)
 
 
-def make_plan(uris: Sequence[str], every_s: float | None) -> Plan:
-    """Find what the inputs mean; several inputs may name the same file, which is labelled once.
+def make_plan(uris: Sequence[str], every_s: float | None, part: int = PART) -> Plan:
+    """Find what the inputs mean; several inputs may name the same file, which is labelled once. ``part``: labelled
+    frames of a part.
 
     Raises:
         InputError: nothing is there that could be labelled.
@@ -93,7 +94,7 @@ def make_plan(uris: Sequence[str], every_s: float | None) -> Plan:
             for file, topic in _files(uri):
                 try:  # of a folder one may be damaged
                     for item in _items(file, topic):
-                        items.setdefault((item.key, item.topic), _thinned(item, every_s))
+                        items.setdefault((item.key, item.topic), _thinned(item, every_s, part))
                 except InputError as error:
                     failed.append(str(error))
         except InputError as error:
@@ -182,12 +183,12 @@ def key_of(file: Path) -> str:
     return told.hexdigest()
 
 
-def _thinned(item: Item, every_s: float | None) -> Item:
+def _thinned(item: Item, every_s: float | None, part: int) -> Item:
     """With a frame every so many seconds, as many frames make a part as before."""
     if every_s is None or item.kind == "images":
-        return replace(item, span=PART)
+        return replace(item, span=part)
     step = max(1.0, every_s * item.fps)
-    return replace(item, frames=max(1, round(item.frames / step)), span=PART * round(step))
+    return replace(item, frames=max(1, round(item.frames / step)), span=part * round(step))
 
 
 def _with_names(items: Iterable[Item]) -> Iterator[Item]:
