@@ -65,9 +65,9 @@ class EventStore:
             logger.warning("%s: a damaged line was left out", self._folder / LOG)
         return found
 
-    def append(self, document: dict[str, Any], everything: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    def append(self, document: dict[str, Any] | None, everything: Callable[[], Iterable[dict[str, Any]]]) -> None:
         """Write an event through to the disk. ``everything``: all events to keep, this one included, for when the
-        file is written anew: at the start, when it has grown, and after a fault.
+        file is written anew: at the start, when it has grown, and after a fault (``document`` None: only then).
         """
         if self._folder is None:
             if self.error is not None and not self._warned:
@@ -76,7 +76,7 @@ class EventStore:
             return
         try:
             self._look_for_it(self._folder)
-            if self._file is None or self._lines >= 2 * self._keep:
+            if document is None or self._file is None or self._lines >= 2 * self._keep:
                 self._rewrite(self._folder / LOG, list(everything()))
             else:
                 self._file.write(_line(document))
@@ -92,6 +92,11 @@ class EventStore:
             if self.error is not None:
                 logger.info("events are written again", extra={"event": "events-disk-back"})
             self.error = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the disk did not take what is kept, and may take it later."""
+        return self.error is not None and self._folder is not None
 
     def _look_for_it(self, folder: Path) -> None:
         """Somebody may have removed the file, or the state folder with it: all that is kept is written anew."""

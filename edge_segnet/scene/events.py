@@ -26,6 +26,8 @@ from edge_segnet.core.pace import Deadline
 from edge_segnet.scene.event_store import EventStore
 
 logger = logging.getLogger(__name__)
+AGAIN_S: Final = 2.0
+"""Between two tries to write what the disk did not take."""
 KEEP: Final = 1000
 WAITING: Final = 256
 """Events that may wait for a slow disk; beyond that the oldest goes and is counted."""
@@ -206,15 +208,25 @@ class EventLog:
         while True:
             with self._changed:
                 while not self._waiting and not self._closing:
-                    self._changed.wait()
-                if not self._waiting:
+                    if not self._changed.wait(AGAIN_S if self._store.waits else None):
+                        break
+                if not self._waiting and self._closing:
                     return
-                event, snapshot = self._waiting.popleft()
+                entry = self._waiting.popleft() if self._waiting else None
+            if entry is None:
+                self._write_again()
+                continue
             try:
-                self._take(event, snapshot)
+                self._take(*entry)
             except BaseException:
                 self.lost += 1
                 raise
+
+    def _write_again(self) -> None:
+        """Viewers have seen them: a kill must not take them only because no further event came."""
+        oldest = self._events[0].id if self._events else ""
+        older = [each for each in self._open.values() if each.id < oldest]
+        self._store.append(None, lambda: [each.document().to_dict() for each in (*older, *self._events)])
 
     def _take(self, event: Event, snapshot: Callable[[], bytes] | None) -> None:
         last = self._events[-1] if self._events else None
