@@ -11,7 +11,6 @@ import platform
 import time
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.core.files import cache_folder, write_bytes
 from edge_segnet.core.types import Backend, CpuPrecision, Frame, Image
+from edge_segnet.core.version import version_of
 from edge_segnet.engine.golden import LEAST_AGREEMENT, agreement, golden_frame
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _key(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> str:
         "size": model.card.size,
         "precision": precision,
         "threads": options.threads,
-        "versions": [version(name) for name in ("edge-segnet", "onnxruntime", "openvino")],
+        "versions": [version_of(name) for name in ("edge-segnet", "onnxruntime", "openvino")],
         "processor": _processor(),
         "machine code": openvino.code_can_be_made(),  # a drop-in may change that: then there is another race
     }

@@ -224,13 +224,13 @@ class TensorRTBackend:
         if void := int(found.counts[-1]):
             raise SelfTestFailed(
                 f"{self.model_name}: self-test failed, {void} of {self._spec.pixels} pixels are NaN",
-                hint="a value overflows float16: build with --precision fp32",
+                hint="a value overflows: build its float32 model with --precision fp32",
             )
         if agreed < golden.LEAST_AGREEMENT:
             raise SelfTestFailed(
                 f"{self.model_name}: self-test failed, {100 * agreed:.2f} % of the labels agree with the CPU's, "
                 f"{100 * golden.LEAST_AGREEMENT:.0f} % must",
-                hint="build it again with --force; if it stays: --precision fp32",
+                hint="build it again with --force; if it stays: its float32 model with --precision fp32",
             )
         self.provenance["self_test_agreement"] = round(agreed, 5)
         return agreed

@@ -8,12 +8,12 @@ import re
 import subprocess
 import time
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from edge_segnet.bench.report import Provenance
 from edge_segnet.core.types import Backend
+from edge_segnet.core.version import VERSION, version_of
 from edge_segnet.graph.card import ModelCard
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pycuda", "cuda-bindings")
@@ -29,7 +29,7 @@ def describe(
 ) -> Provenance:
     """Of this run; ``sha256``: the model file's; ``source`` without credentials."""
     return Provenance(
-        edge_segnet=version("edge-segnet"),
+        edge_segnet=VERSION,
         git_revision=_git_revision(),
         started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         arguments=arguments,
@@ -46,13 +46,8 @@ def describe(
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {package: version_of(package) for package in PACKAGES}
+    return {package: version for package, version in found.items() if version is not None}
 
 
 def _git_revision() -> str | None:

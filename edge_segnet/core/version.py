@@ -1,4 +1,4 @@
-"""Our version, read once: an upgrade under a running service takes the file away that says it."""
+"""Versions of packages; ours is read once: an upgrade under a running service takes the file away that says it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 
-def _read() -> str:
+def version_of(package: str) -> str | None:
+    """None where it was not installed but only put on the path, or under another name (``onnxruntime-gpu``)."""
     try:
-        return version("edge-segnet")
+        return version(package)
     except PackageNotFoundError:
-        return "unknown"
+        return None
 
 
-VERSION: Final = _read()
+VERSION: Final = version_of("edge-segnet") or "unknown"
 """``unknown`` where the package was not installed but only put on the path."""

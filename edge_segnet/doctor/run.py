@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from edge_segnet.core import threads
+from edge_segnet.core.version import VERSION
 from edge_segnet.doctor import checks
 from edge_segnet.doctor.child import isolated
 from edge_segnet.doctor.context import Context, find_settings, gather
@@ -42,7 +42,7 @@ def examine(path: Path | None = None, place: Place | None = None, limit_s: float
     order = {name: place for place, name in enumerate(checks.ORDER)}
     findings.sort(key=lambda finding: order.get(finding.check, len(order)))
     shown = None if context.path is None else str(context.path)
-    return Report(findings, version("edge-segnet"), shown, time.monotonic() - started)
+    return Report(findings, VERSION, shown, time.monotonic() - started)
 
 
 class Task(ABC):

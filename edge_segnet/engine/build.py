@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Image, Labels
+from edge_segnet.core.version import VERSION
 from edge_segnet.cuda.compile import Compiler, architecture, describe, find_compiler, kernel_source
 from edge_segnet.engine import golden
 from edge_segnet.engine.files import MODE, locked, read_trusted, recover, replace_all, sha256
@@ -251,7 +251,7 @@ def _manifest(job: _Job, files: Files, plan: Plan) -> Manifest:
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         int8_layers=plan.int8_layers,
         build_seconds=round(plan.seconds, 2),
-        edge_segnet=version("edge-segnet"),
+        edge_segnet=VERSION,
     )
     return sealed(manifest)
 
