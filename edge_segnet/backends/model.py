@@ -81,6 +81,8 @@ def read_guarded(
     name: str, size: tuple[int, int] | None = None, colours: Path | None = None, kind: BackendKind = "auto"
 ) -> Model:
     """As ``read_model``, for ``kind``; what did not come with this program is read by ``read_apart`` alone."""
+    if size is not None:
+        _check(size)
     if name.endswith(ENGINE_SUFFIX) or not reading.foreign(name):
         return read_model(name, size, colours)
     return read_apart(name, size, colours, kind)
@@ -146,10 +148,14 @@ def _read(name: str) -> Model:
     return describe_engine(Path(name))
 
 
-def resized(model: Model, size: tuple[int, int]) -> Model:
-    """The same model at another network size (width, height); raises UsageError, ModelError."""
+def _check(size: tuple[int, int]) -> None:
     if min(size) < MIN_SIZE:
         raise UsageError(f"--size {size[0]}x{size[1]} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
+
+
+def resized(model: Model, size: tuple[int, int]) -> Model:
+    """The same model at another network size (width, height); raises UsageError, ModelError."""
+    _check(size)
     if isinstance(model, OnnxModel):
         return cards.resized(model, size)
     if isinstance(model, LoweredModel):

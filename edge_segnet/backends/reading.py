@@ -89,16 +89,22 @@ class Reading:
         """A shipped NAME or an .onnx file at a size (width, height), None: its own, for the runtimes ``wanted``.
 
         Raises:
-            ModelError: there is no such model.
+            ModelError: there is no such model, or no process can be started.
         """
         self._path = cards.find_model(name)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "edge_segnet.backends.reading"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | _ALONE,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_segnet.backends.reading"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | _ALONE,
+            )
+        except OSError as error:
+            raise ModelError(
+                f"{self._path}: the process that reads it can't be started ({sys.executable}: {error.strerror})",
+                hint="may this user run that interpreter? is there memory enough?",
+            ) from error
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it died: ``result`` says so
             self._process.stdin.write(json.dumps(asdict(_Wish(name, size, wanted))).encode() + b"\n")

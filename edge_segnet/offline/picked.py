@@ -14,7 +14,7 @@ from edge_segnet.data.dataset import lay_out, new_folder
 from edge_segnet.graph.card import ModelCard
 from edge_segnet.offline.pick import Candidate, Look, Picked, Pool, Wish
 from edge_segnet.pictures.files import write_image
-from edge_segnet.pictures.overlay import ALPHA, blend, colourise
+from edge_segnet.pictures.overlay import lay_over
 from edge_segnet.pictures.shape import unfit_labels
 from edge_segnet.pictures.sheet import contact_sheet, tile
 
@@ -111,8 +111,7 @@ def write(
             labels = unfit_labels(one.found.labels, size, pick.card.classes.void, pick.card.fit)
             for kind, image in (("images", picture), ("labels", labels)):
                 write_image(root / splits[place] / kind / f"{names[place]}.png", image)
-            colours = colourise(tile(labels, exact=True), pick.card.classes.lut_bgr)
-            tiles[place] = blend(tile(picture), colours, ALPHA)
+            tiles[place] = lay_over(tile(picture), tile(labels, exact=True), pick.card.classes.lut_bgr)
             advance()
         (root / PICKED_FILE).write_text(json.dumps(pick.to_dict(when), indent=1) + "\n", encoding="utf-8")
         write_image(root / SHEET_FILE, _sheet(pick, tiles))

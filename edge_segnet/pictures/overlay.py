@@ -32,6 +32,11 @@ def blend(image: Image, colours: Image, alpha: float) -> Image:
     return np.asarray(cv2.addWeighted(colours, alpha, image, 1.0 - alpha, 0.0), np.uint8)
 
 
+def lay_over(image: Image, labels: Labels, lut_bgr: NDArray[np.uint8]) -> Image:
+    """The picture with its labels' colours at the usual strength, for sheets of small pictures."""
+    return blend(image, colourise(labels, lut_bgr), ALPHA)
+
+
 def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]]], widest: str = "100.0 %") -> Image:
     """A copy of the picture with a panel at its right: one row per entry (name, value, BGR colour).
 

@@ -169,7 +169,7 @@ def _dynamic(path: Path) -> Path:
     [
         (["--compute-capability", "8.7"], 2, r"8\.7: .*can't build for it: it knows 7\.5 8\.0"),
         (["--compute-capability", "x"], 2, "not a compute capability"),
-        (["--precision", "int8"], 2, "--precision int8: unknown: one of: fp32, fp16"),
+        (["--precision", "int4"], 2, "--precision int4: unknown: one of: fp32, fp16, int8"),
         (["--runtime", "onnx"], 2, "--runtime onnx: unknown"),
         (["--optimization-level", "6"], 2, "optimization-level"),
         (["--workspace-mb", "0"], 2, "workspace-mb"),

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
+from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Labels
 from edge_segnet.data.labels.alignment import Alignment
@@ -69,7 +69,7 @@ class MeanIou:
         return Verdict("mean IoU drops by, points:", drop, self._max_drop, drop <= self._max_drop, facts)
 
     def _mean_iou(self, model: OnnxModel) -> float:
-        backend = OnnxBackend(model, CpuOptions(spinning=True))
+        backend = open_backend(model, "onnx", BackendOptions(spinning=True))
         try:
             return float(evaluate(self._pairs, backend, model.card.fit, self._alignment).scores.mean_iou)
         finally:
@@ -78,7 +78,7 @@ class MeanIou:
 
 def labels_of(model: OnnxModel, frames: Sequence[Frame]) -> list[Labels]:
     """What ONNX Runtime sees in each frame; raises ModelError."""
-    backend = OnnxBackend(model, CpuOptions(spinning=True))
+    backend = open_backend(model, "onnx", BackendOptions(spinning=True))
     try:
         return [require_valid(found, model.card.name).labels for found in backend.infer(frames)]
     finally:
