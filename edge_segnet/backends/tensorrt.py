@@ -224,7 +224,7 @@ class TensorRTBackend:
         if void := int(found.counts[-1]):
             raise SelfTestFailed(
                 f"{self.model_name}: self-test failed, {void} of {self._spec.pixels} pixels are NaN",
-                hint="a value overflows: build its float32 model with --precision fp32",
+                hint="a value overflows float16: build its float32 model with --precision fp32",
             )
         if agreed < golden.LEAST_AGREEMENT:
             raise SelfTestFailed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
 import random
 import signal
 from dataclasses import replace
@@ -26,6 +27,7 @@ from edge_segnet.sinks.messages import Message, Messages, Topic
 from edge_segnet.sinks.recording.mcap_file import is_whole
 from edge_segnet.sinks.recording.settings import RecordingConfig
 from edge_segnet.sinks.registry import load
+from edge_segnet.sources.mcap_outline import ROBOT
 from tests.support.command import edge_segnet
 from tests.support.models import save_tiny
 from tests.support.pictures import read_labels
@@ -70,8 +72,9 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     colours = cv2.imread(str(tmp_path / "mask.png"))
     assert colours is not None and np.array_equal(colours, CAMVID_11.lut_bgr[shown.segmentation.labels])
     with path.open("rb") as file:
-        (metadata,) = make_reader(file).iter_metadata()
-    assert json.loads(metadata.metadata["classes"])["name"] == "camvid-11"
+        metadata = {each.name: each.metadata for each in make_reader(file).iter_metadata()}
+    assert json.loads(metadata["edge-segnet"]["classes"])["name"] == "camvid-11"
+    assert metadata[ROBOT[0]] == {ROBOT[1]: platform.node()}
 
 
 def test_a_result_is_told_by_its_own_model_whatever_is_at_work_now() -> None:
