@@ -18,7 +18,8 @@ test: $(VENV)/.test  ## every test that this machine can run; says what it skips
 	    $(BIN)/python -m pytest -m alone && exit $$many
 
 test-bare: $(VENV)/.test  ## the tests that call other programs, where there are none but Python, make, a shell and coreutils
-	$(BIN)/python -m tools.bare -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m tools.bare -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \
+	    $(BIN)/python -m tools.bare -m alone && exit $$many
 
 check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom, and whether the house is as drawn
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.pictures import write_lut
 README = Path(__file__).parents[2] / "README.md"
 SET_UP = re.compile(r"^(make|pip) ")
 """Run by .ci/run itself; inside a test they would rebuild the environment that they run in."""
+pytestmark = pytest.mark.alone  # in a row, by one process: each command may need what those before it have written
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,27 @@ def _write_caffe(root: Path) -> None:
     write_lut(root / "camvid12.png", CAMVID_12.lut_rgb)
 
 
+ran: defaultdict[Path, set[str]] = defaultdict(set)
+"""The commands that were run in a folder."""
+
+
+def before(line: str) -> list[str]:
+    """The README's commands before this one that can be run."""
+    lines = commands(README)
+    return [each for each in lines[: lines.index(line)] if not SET_UP.match(each) and not missing(each)]
+
+
 @pytest.mark.parametrize("line", commands(README))
 def test_command(line: str, folder: Path) -> None:
     if SET_UP.match(line):
         pytest.skip(f"{line}: set-up, which .ci/run does")
     if what := missing(line):
         pytest.skip(f"{line}: needs {what}")
-    run(line, folder)
+    # Where only some of these tests run, those before have not been here yet.
+    for each in [*before(line), line]:
+        if each not in ran[folder]:
+            ran[folder].add(each)
+            run(each, folder)
 
 
 def test_files_that_the_readme_links_to_exist() -> None:
