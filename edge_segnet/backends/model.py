@@ -81,8 +81,6 @@ def read_guarded(
     name: str, size: tuple[int, int] | None = None, colours: Path | None = None, kind: BackendKind = "auto"
 ) -> Model:
     """As ``read_model``, for ``kind``; what did not come with this program is read by ``read_apart`` alone."""
-    if size is not None:
-        _check(size)
     if name.endswith(ENGINE_SUFFIX) or not reading.foreign(name):
         return read_model(name, size, colours)
     return read_apart(name, size, colours, kind)
@@ -100,6 +98,8 @@ def read_apart(
     """
     if name.endswith(ENGINE_SUFFIX):
         return read_model(name, size, colours)
+    if size is not None:
+        _check(size)
     model = (begun or reading.Reading(name, size, reading.targets(kind))).result()
     return _told(_coloured(model, colours))
 

@@ -9,11 +9,9 @@ what a model makes them take, time or memory, ends with that process.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
-import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +23,7 @@ from typing import Any, Final
 from edge_segnet.core import calibration as calibrations
 from edge_segnet.core.classes import from_dict
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, UsageError
+from edge_segnet.core.processes import end_with_parent
 from edge_segnet.core.types import CpuPrecision
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import CpuTarget, LoweredModel, ModelCard, OnnxModel
@@ -41,8 +40,6 @@ COPIES: Final = 16
 """Of the file's bytes: read, parsed, checked, resized, lowered and serialised it lies there several times."""
 _ALONE: Final = {"OPENBLAS_NUM_THREADS": "1", "NOTIFY_SOCKET": ""}
 """Each of OpenBLAS's threads reserves address space, and only the service speaks to the service manager."""
-_PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): the signal that comes when the parent is gone."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +220,7 @@ def _bound_memory(path: Path) -> None:
 
 def main() -> None:
     """Read what is wished, and tell it on standard output."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     told = json.loads(sys.stdin.buffer.readline())
     size = None if told["size"] is None else (told["size"][0], told["size"][1])
     wish = _Wish(told["name"], size, tuple(told["targets"]))

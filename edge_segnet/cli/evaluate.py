@@ -5,29 +5,24 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model, read_onnx
 from edge_segnet.cli import comparison as comparing
+from edge_segnet.cli.alignment import Ids, align
 from edge_segnet.cli.command import program
-from edge_segnet.cli.common import choose, console, json_lines, progress_bar, read_classes, renaming
+from edge_segnet.cli.common import choose, console, json_lines, progress_bar, renaming
 from edge_segnet.cli.options import BackendName, Json, Model, Size
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.errors import BudgetMissed, InputError, UsageError
+from edge_segnet.core.errors import BudgetMissed, UsageError
 from edge_segnet.core.size import parse_optional
-from edge_segnet.data.dataset import CLASSES_FILE, find_classes
-from edge_segnet.data.labels import alignment as alignments
 from edge_segnet.data.labels.alignment import Alignment
-from edge_segnet.data.labels.shift import find_shift
-from edge_segnet.data.labels.survey import BANDS, band_counts
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.data.recorded import Truth, find_truth, of_pairs
 from edge_segnet.graph import card as cards
@@ -138,10 +133,7 @@ class Evaluate:
 
     def _align(self, truth: Truth, model: ClassMap) -> Alignment:
         ids = Ids(self.classes, self.void, dict(map(renaming, self.merge or [])), self.drop or [])
-        alignment = _align(truth, self.labels, model, ids)
-        for note in alignment.notes:
-            logger.warning("note: %s", note)
-        return alignment
+        return align(truth, self.labels, model, ids)
 
     def _compare(self, old: str, new: str, kind: BackendKind) -> None:
         if self.curve is not None or self.calibrate is not None:
@@ -172,49 +164,6 @@ class Evaluate:
             comparing.show(comparison, verdicts, console(self.json))
         if missed := [str(each) for each in verdicts if not each.met]:
             raise BudgetMissed(f"{new} misses the gate: {'; '.join(missed)}", hint=f"keep {old}, or change --gate")
-
-
-@dataclass(frozen=True)
-class Ids:
-    """What was said about the labels' ids."""
-
-    classes: str | None
-    void: int | None
-    merge: Mapping[str, str]
-    drop: Sequence[str]
-
-
-def _align(truth: Truth, labels: Path, model: ClassMap, ids: Ids) -> Alignment:
-    """By the class map that was given, or the data set's own; else the labels are taken for the model's ids, unless
-    they look like others.
-
-    Raises:
-        UsageError: the class maps don't fit together.
-        InputError: the labels look like another class map's.
-    """
-    own = find_classes(labels)
-    if ids.classes is None and own is None:
-        if ids.merge or ids.drop:
-            raise UsageError("--merge and --drop: which classes do the labels have?", hint="give --classes")
-        _check_shift(truth, labels, model, ids.void)
-        logger.info("%s: no class map given, and no %s: its ids are taken for %s", labels, CLASSES_FILE, model.name)
-        return alignments.same(model, ids.void)
-    given = read_classes(ids.classes if ids.classes is not None else str(own))
-    if ids.classes is None:
-        logger.info("class map of the labels: %s", own)
-    return alignments.align(given, model, void=ids.void, merge=ids.merge, drop=ids.drop)
-
-
-def _check_shift(truth: Truth, labels: Path, model: ClassMap, void: int | None) -> None:
-    bands = sum(map(band_counts, truth.samples()), np.zeros((BANDS, 256), np.int64))
-    ignored = model.void if void is None else void
-    if ignored != model.void:
-        bands[:, model.void] += bands[:, ignored]
-        bands[:, ignored] = 0
-    shift = find_shift(bands, model)
-    if shift is not None:
-        what = f"{labels}: by class shares and positions {shift.meaning}"
-        raise InputError(what, hint="say which class map the labels have: --classes MAP")
 
 
 def _calibrate(evaluation: evaluating.Evaluation, model: str, images: Path, out: Path) -> None:

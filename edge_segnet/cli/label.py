@@ -24,16 +24,15 @@ from edge_segnet.core.errors import InputError, PartialFailure, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.core.types import Frame
 from edge_segnet.cuda.probe import NoGpu, find_gpu
+from edge_segnet.offline.label.plan import Format
 
 if TYPE_CHECKING:
-    from edge_segnet.offline.label.parts import Format
     from edge_segnet.offline.label.plan import Plan
     from edge_segnet.offline.label.run import Engine, Labelling
     from edge_segnet.offline.label.work import Spec
 
 logger = logging.getLogger(__name__)
 EngineName = Literal["local", "ray"]
-FORMATS = Literal["png", "mcap", "parquet", "cvat"]
 MOST_S: Final = 86_400.0
 TRIED: Final = 8
 """Frames by which a dry run tells how long the rest takes."""
@@ -100,7 +99,7 @@ class Label:
             if self.dry_run:
                 _tell(plan, opened, workers, self.json)
                 return
-        form: Format = choose("--format", self.format, FORMATS)
+        form: Format = choose("--format", self.format, Format)
         spec = Spec(name, opened.sha256, backend, size, str(self.out.absolute()), form, self.every)
         with claimed(self.out, spec, resume=self.resume), _progress(plan.frames) as tell:
             done = label(plan, spec, opened.card.classes, self._engine(spec, workers, gpus), tell)
@@ -108,7 +107,7 @@ class Label:
 
     def _check(self) -> None:
         choose("--engine", self.engine, EngineName)
-        choose("--format", self.format, FORMATS)
+        choose("--format", self.format, Format)
         if self.address is not None and self.engine != "ray":
             raise UsageError("--address belongs to --engine ray")
         if self.every is not None and not 0.0 < self.every <= MOST_S:

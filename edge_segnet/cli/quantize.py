@@ -14,17 +14,16 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from edge_segnet.backends.model import read_onnx
+from edge_segnet.cli.alignment import Ids, align
 from edge_segnet.cli.command import program
-from edge_segnet.cli.common import console, json_lines, progress_bar, read_classes
+from edge_segnet.cli.common import console, json_lines, progress_bar
 from edge_segnet.cli.options import Json, Size
 from edge_segnet.core.errors import BudgetMissed, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import without_credentials
-from edge_segnet.data.dataset import find_classes
-from edge_segnet.data.labels import alignment as alignments
-from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import find_pairs
+from edge_segnet.data.recorded import of_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import OnnxModel
 from edge_segnet.offline.int8.gate import Agreement, Gate, MeanIou
@@ -110,13 +109,8 @@ class Quantize:
         if self.val_images is None or self.val_labels is None:
             return Agreement(model, split(frames)[1])
         pairs = find_pairs(self.val_images, self.val_labels)
-        return MeanIou(model, pairs, self._alignment(model, self.val_labels), self.max_drop)
-
-    def _alignment(self, model: OnnxModel, labels: Path) -> Alignment:
-        own = find_classes(labels)
-        if self.classes is None and own is None:
-            return alignments.same(model.card.classes, None)
-        return alignments.align(read_classes(self.classes or str(own)), model.card.classes)
+        alignment = align(of_pairs(pairs), self.val_labels, model.card.classes, Ids(self.classes))
+        return MeanIou(model, pairs, alignment, self.max_drop)
 
     def _named(self, model: OnnxModel) -> OnnxModel:
         """With the words for where its pictures came from."""

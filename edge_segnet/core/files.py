@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -34,6 +35,11 @@ _NEXT: Final = {
     errno.ENOTDIR: "a part of this path is a file, not a folder",
     errno.EEXIST: "a part of this path is a file, not a folder",
 }
+
+
+def plain_name(text: str) -> str:
+    """With a dash for whatever some file system, shell or tool may not take in a name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
 
 
 def state_folder() -> Path:

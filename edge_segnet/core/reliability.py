@@ -30,6 +30,11 @@ class Tally:
 
     counts: NDArray[np.int64]
 
+    @classmethod
+    def empty(cls) -> Tally:
+        """Of no pixel."""
+        return cls(np.zeros((MARGIN_TOP + 1, 2), np.int64))
+
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.counts + other.counts)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from edge_segnet.core.errors import DeviceLost, ModelError
-from edge_segnet.cuda.driver import RESTART
+from edge_segnet.cuda import interface
 from edge_segnet.cuda.interface import DeviceBuffer, DeviceInfo, Event, Graph, HostBuffer, MemoryKind, Stream
 from edge_segnet.cuda.probe import find_gpu
 
@@ -93,7 +93,7 @@ class BindingsDriver:
             self.info = DeviceInfo(name, (major, minor), bool(integrated), processors)
             self._context = api(driver.cuDevicePrimaryCtxRetain(device))
         except _CudaError as error:
-            raise ModelError(f"GPU {index} can't be opened ({error})", hint="check it with: nvidia-smi") from error
+            raise interface.cant_open(index, error) from error
 
     def current(self) -> _Current:
         return _Current(self._api, self._context)
@@ -116,11 +116,7 @@ class BindingsDriver:
             module = self._api(driver.cuModuleLoadData(cubin))
             function = self._api(driver.cuModuleGetFunction(module, name.encode()))
         except _CudaError as error:
-            major, minor = self.info.compute_capability
-            raise ModelError(
-                f"the decode kernel can't run on {self.info.name}, sm_{major}{minor} ({error})",
-                hint="build the engine again on this machine: edge-segnet build-engine --force",
-            ) from error
+            raise interface.kernel_refused(self.info, error) from error
         return _Kernel(module, function, tuple(_TYPES[letter] for letter in arguments))
 
     def memory(self) -> tuple[int, int]:
@@ -146,7 +142,7 @@ class _Current:
         try:
             self._api(self._api.driver.cuCtxPushCurrent(self._context))
         except _CudaError as error:
-            raise DeviceLost(f"the GPU is lost ({error})", hint=RESTART) from error
+            raise interface.lost(error) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
@@ -157,13 +153,12 @@ class _Current:
 
     def _fault(self, error: _CudaError) -> DeviceLost:
         if error.status == _OUT_OF_MEMORY:
-            return DeviceLost(f"the GPU has too little memory ({error})", hint="free some, or use a smaller network")
+            return interface.out_of_memory(error)
         try:
-            # A sticky error comes back from every later call of the process; others don't.
             self._api(self._api.driver.cuCtxSynchronize())
         except _CudaError:
-            return DeviceLost(f"the GPU is lost ({error})", hint=RESTART)
-        return DeviceLost(f"the GPU refused a call ({error})", hint=RESTART, sticky=False)
+            return interface.lost(error)
+        return interface.refused(error)
 
 
 @dataclass(frozen=True)

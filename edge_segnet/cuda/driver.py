@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from edge_segnet.core.errors import DeviceLost, ModelError
+from edge_segnet.cuda import interface
 from edge_segnet.cuda.interface import DeviceBuffer, DeviceInfo, Event, HostBuffer, MemoryKind, Stream
 from edge_segnet.cuda.probe import find_gpu
 
 logger = logging.getLogger(__name__)
-RESTART: Final = "the process must be restarted; if it happens again look at: dmesg | grep -i -e nvgpu -e nvrm"
 
 
 def _import_pycuda() -> Any:
@@ -60,7 +60,7 @@ class PycudaDriver:
             )
             self._context = device.retain_primary_context()
         except cuda.Error as error:
-            raise ModelError(f"GPU {index} can't be opened ({error})", hint="check it with: nvidia-smi") from error
+            raise interface.cant_open(index, error) from error
 
     def current(self) -> _Current:
         return _Current(self._cuda, self._context)
@@ -82,11 +82,7 @@ class PycudaDriver:
             module = self._cuda.module_from_buffer(cubin)
             return module.get_function(name).prepare(arguments)
         except self._cuda.LogicError as error:
-            major, minor = self.info.compute_capability
-            raise ModelError(
-                f"the decode kernel can't run on {self.info.name}, sm_{major}{minor} ({_words(error)})",
-                hint="build the engine again on this machine: edge-segnet build-engine --force",
-            ) from error
+            raise interface.kernel_refused(self.info, _words(error)) from error
 
     def memory(self) -> tuple[int, int]:
         free, total = self._cuda.mem_get_info()
@@ -121,14 +117,12 @@ class _Current:
 
     def _fault(self, error: Exception) -> DeviceLost:
         if isinstance(error, self._cuda.MemoryError):
-            words = _words(error)
-            return DeviceLost(f"the GPU has too little memory ({words})", hint="free some, or use a smaller network")
+            return interface.out_of_memory(_words(error))
         try:
-            # A sticky error comes back from every later call of the process; others don't.
             self._cuda.Context.synchronize()
         except self._cuda.Error:
-            return DeviceLost(f"the GPU is lost ({_words(error)})", hint=RESTART)
-        return DeviceLost(f"the GPU refused a call ({_words(error)})", hint=RESTART, sticky=False)
+            return interface.lost(_words(error))
+        return interface.refused(_words(error))
 
 
 def _words(error: Exception) -> str:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from numpy.typing import DTypeLike, NDArray
+
+from edge_segnet.core.errors import DeviceLost, ModelError
 
 MemoryKind = Literal["pinned", "mapped"]
 Memory = Literal["auto", "pinned", "mapped"]
@@ -29,6 +31,38 @@ class DeviceInfo:
     compute_capability: tuple[int, int]
     integrated: bool
     multiprocessors: int
+
+
+RESTART: Final = "the process must be restarted; if it happens again look at: dmesg | grep -i -e nvgpu -e nvrm"
+
+
+def cant_open(index: int, reason: object) -> ModelError:
+    """GPU number ``index``."""
+    return ModelError(f"GPU {index} can't be opened ({reason})", hint="check it with: nvidia-smi")
+
+
+def kernel_refused(info: DeviceInfo, reason: object) -> ModelError:
+    """The decode kernel was compiled for other GPUs."""
+    major, minor = info.compute_capability
+    return ModelError(
+        f"the decode kernel can't run on {info.name}, sm_{major}{minor} ({reason})",
+        hint="build the engine again on this machine: edge-segnet build-engine --force",
+    )
+
+
+def out_of_memory(reason: object) -> DeviceLost:
+    """Of the GPU's."""
+    return DeviceLost(f"the GPU has too little memory ({reason})", hint="free some, or use a smaller network")
+
+
+def lost(reason: object) -> DeviceLost:
+    """A sticky error: it comes back from every later call of the process."""
+    return DeviceLost(f"the GPU is lost ({reason})", hint=RESTART)
+
+
+def refused(reason: object) -> DeviceLost:
+    """A call failed, and later ones may succeed."""
+    return DeviceLost(f"the GPU refused a call ({reason})", hint=RESTART, sticky=False)
 
 
 class DeviceBuffer(Protocol):

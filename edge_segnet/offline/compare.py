@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from edge_segnet.core.bootstrap import TOTALS, Difference, differences
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import UsageError
-from edge_segnet.core.reliability import Tally
-from edge_segnet.core.stats import percentile, scores
+from edge_segnet.core.stats import percentile
 from edge_segnet.core.types import Backend, Image, Labels
 from edge_segnet.data.drives import blocks, drives
 from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import Pair
 from edge_segnet.graph.card import ModelCard
-from edge_segnet.offline.evaluate import Evaluation, Scored, score
+from edge_segnet.offline.evaluate import Evaluation, Scored, score, summed
 from edge_segnet.pictures.overlay import colourise
 from edge_segnet.pictures.sheet import contact_sheet, tile
 
@@ -167,7 +166,7 @@ def compare(
         advance()
     matrices = [np.stack(each) for each in table.matrices]
     found = differences(matrices[0], matrices[1], groups)
-    sides = table.sides(len(pairs))
+    sides = table.sides()
     return Comparison(
         sides[0],
         sides[1],
@@ -233,19 +232,14 @@ class _Table:
         kept = sorted(self._kept, reverse=True)
         return [(f"{name}: {100 * share:.1f} % differ", tiles) for share, _, name, tiles in kept]
 
-    def sides(self, frames: int) -> list[Side]:
+    def sides(self) -> list[Side]:
         """Both models' own figures."""
-        return [_side(one, found, frames) for one, found in zip(self._contenders, self._scored, strict=True)]
+        return [_side(one, found) for one, found in zip(self._contenders, self._scored, strict=True)]
 
 
-def _side(one: Contender, found: Sequence[Scored], frames: int) -> Side:
-    matrix = np.sum([each.matrix for each in found], axis=0)
-    sureness = Tally(np.sum([each.sureness.counts for each in found], axis=0))
-    winning = np.array([each.winning for each in found if each.winning is not None])
-    seconds = sum(each.seconds for each in found)
+def _side(one: Contender, found: Sequence[Scored]) -> Side:
     times = tuple(1e3 * each.seconds for each in found)
-    evaluation = Evaluation(scores(matrix), matrix, sureness, winning, frames, seconds)
-    return Side(one.card, one.backend.name, one.sha256, evaluation, times)
+    return Side(one.card, one.backend.name, one.sha256, summed(found, len(one.backend.classes)), times)
 
 
 def _verdicts(old: Scored, new: Scored, classes: int) -> Labels:

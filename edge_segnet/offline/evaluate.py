@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,21 +79,14 @@ def evaluate(
     Raises:
         InputError: a pair is broken, differs in size, or has an unknown label value.
     """
-    classes, frames = len(backend.classes), 0
-    matrix = np.zeros((classes, classes + 1), np.int64)
-    sureness = Tally(np.zeros((256, 2), np.int64))
-    winning: list[float] = []
-    seconds = 0.0
-    for seq, pair in enumerate(pairs):
-        image, truth = pair.read(alignment.count, alignment.void)
-        scored = score(image, truth, seq, backend, fit, alignment)
-        seconds += scored.seconds
-        matrix += scored.matrix
-        sureness += scored.sureness
-        winning += [] if scored.winning is None else [scored.winning]
-        frames += 1
-        advance()
-    return Evaluation(scores(matrix), matrix, sureness, np.array(winning), frames, seconds)
+
+    def found() -> Iterator[Scored]:
+        for seq, pair in enumerate(pairs):
+            image, truth = pair.read(alignment.count, alignment.void)
+            yield score(image, truth, seq, backend, fit, alignment)
+            advance()
+
+    return summed(found(), len(backend.classes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +115,24 @@ def score(image: Image, truth: Labels, seq: int, backend: Backend, fit: Fit, ali
     seconds = time.perf_counter() - started
     size = (truth.shape[1], truth.shape[0])
     labels = alignment.predicted[unfit_labels(found.labels, size, classes, fit)]
-    sureness = Tally(np.zeros((256, 2), np.int64))
+    sureness = Tally.empty()
     if found.margins is not None:
         sureness = tally(truth, labels, unfit_labels(found.margins, size, 0, fit), classes)
     return Scored(truth, labels, confusion(truth, labels, classes), sureness, found.winning, seconds)
+
+
+def summed(found: Iterable[Scored], classes: int) -> Evaluation:
+    """All pictures together."""
+    matrix, sureness = np.zeros((classes, classes + 1), np.int64), Tally.empty()
+    winning: list[float] = []
+    frames, seconds = 0, 0.0
+    for each in found:
+        matrix += each.matrix
+        sureness += each.sureness
+        winning += [] if each.winning is None else [each.winning]
+        seconds += each.seconds
+        frames += 1
+    return Evaluation(scores(matrix), matrix, sureness, np.array(winning), frames, seconds)
 
 
 def calibrate(evaluation: Evaluation, card: ModelCard, weights: str, where: str) -> Calibration:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge_segnet.core.files import plain_name
 from edge_segnet.core.types import Image
 from edge_segnet.data.dataset import lay_out, new_folder
 from edge_segnet.graph.card import ModelCard
@@ -21,7 +21,6 @@ from edge_segnet.pictures.sheet import contact_sheet, tile
 PICKED_FILE: Final = "picked.json"
 SHEET_FILE: Final = "sheet.png"
 COLUMNS: Final = 4
-_STRANGE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class Pick:
         taken: set[str] = set()
         for place in self.chosen:
             one = self.pool.candidates[place]
-            own = _STRANGE.sub("-", "-".join(filter(None, (one.robot, one.name)))).strip("-") or "frame"
+            own = plain_name("-".join(filter(None, (one.robot, one.name)))).strip("-") or "frame"
             name, again = own, 1
             while name in taken:
                 again += 1

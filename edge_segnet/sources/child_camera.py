@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import os
 import resource
-import signal
 import socket
 import threading
 import traceback
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 from edge_segnet.core import uris
 from edge_segnet.core.errors import BadFrame, EdgeSegnetError, SourceLost
+from edge_segnet.core.processes import end_with_parent
 from edge_segnet.core.types import Frame, Image
 from edge_segnet.sources import gst
 from edge_segnet.sources.live import FrameFormat, LiveSource, Terms
@@ -33,9 +33,8 @@ SPARE_MB: Final = 512
 """Above the memory limit: address space of thread stacks and the like, which nobody touches."""
 FIRST_TO_GO: Final = "300"
 """When the machine's memory ends, rather a camera than the service."""
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
-"""prctl(2), linux/prctl.h: the signal that comes when the parent is gone; the name in ps."""
+"""prctl(2), linux/prctl.h: the name in ps."""
 
 
 @dataclass
@@ -200,9 +199,8 @@ def _listen(desk: Desk, sizes: list[tuple[int, int]]) -> None:
 
 def _settle(order: dict[str, Any]) -> None:
     """Limits, a name, and an end together with the nursery."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_NAME, f"cam {order['format']['camera']}".encode()[:15], 0, 0, 0)
+    end_with_parent()
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, f"cam {order['format']['camera']}".encode()[:15], 0, 0, 0)
     if os.getppid() == 1:
         raise SourceLost("the nursery is gone")
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjust:  # noqa: PTH123

@@ -116,8 +116,11 @@ class Search:
         return self._deadline is None or time.monotonic() < self._deadline
 
     def _with(self, histograms: Mapping[str, Histogram], method: Method, kept: Collection[str]) -> onnx.ModelProto:
-        chosen = [layer for layer in self._layers if layer.name not in kept]
-        return quantise(self._view, _cuts(histograms, method, chosen), [layer.name for layer in chosen])
+        return self._made(histograms, method, [layer for layer in self._layers if layer.name not in kept])
+
+    def _made(self, histograms: Mapping[str, Histogram], method: Method, chosen: Sequence[Layer]) -> onnx.ModelProto:
+        cuts = {layer.source: histograms[layer.source].cut(method) for layer in chosen}
+        return quantise(self._view, cuts, [layer.name for layer in chosen])
 
     def _loss(
         self,
@@ -126,8 +129,7 @@ class Search:
         chosen: Sequence[Layer],
         advance: Advance | None = None,
     ) -> Loss:
-        made = quantise(self._view, _cuts(histograms, method, chosen), [layer.name for layer in chosen])
-        loss = self._probe.loss(made)
+        loss = self._probe.loss(self._made(histograms, method, chosen))
         if advance is not None:
             advance()
         return loss
@@ -173,7 +175,3 @@ class Search:
             "float_layers": [row.layer.name for row in table if not row.int8],
         }
         return cards.requantised(self._model, proto, told)
-
-
-def _cuts(histograms: Mapping[str, Histogram], method: Method, chosen: Sequence[Layer]) -> dict[str, float]:
-    return {layer.source: histograms[layer.source].cut(method) for layer in chosen}

@@ -7,7 +7,6 @@ driver ──task──► worker 1        A worker has one task at a time and a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
+from edge_segnet.core.processes import end_with_parent
 from edge_segnet.offline.label.plan import Task
 from edge_segnet.offline.label.work import Done, Labeller, Spec
 
@@ -27,8 +27,6 @@ DEATHS: Final = 5
 """Of workers with the same task."""
 _ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 """One thread a worker: there is one worker per core."""
-_PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): the signal that comes when the parent is gone."""
 
 
 def run(tasks: Iterator[Task], spec: Spec, workers: int, tell: Callable[[int], None]) -> Iterator[Done]:
@@ -176,7 +174,7 @@ def work(connection: Any) -> None:
 
 def main() -> None:
     """A worker's process; its one argument is the descriptor of its connection."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells everybody; the driver decides
     work(Connection(int(sys.argv[1])))
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,11 +25,10 @@ from edge_segnet.core.files import written_beside
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Labels, Segmentation
 from edge_segnet.data import cvat
-from edge_segnet.offline.label.plan import Item
+from edge_segnet.offline.label.plan import Format, Item
 from edge_segnet.offline.label.reading import Taken
 from edge_segnet.pictures.files import encode, write_image
 
-Format = Literal["png", "mcap", "parquet", "cvat"]
 FAULTS: Final = b"edge-segnet.faults"
 NAMED: Final = 20
 """Faults of a part that are named one by one; all are counted."""

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from edge_segnet.core.errors import InputError, UsageError
-from edge_segnet.core.files import open_file
+from edge_segnet.core.files import open_file, plain_name
 from edge_segnet.core.uris import parse
 from edge_segnet.pictures.listing import in_order, is_picture
+from edge_segnet.pictures.video import VIDEO_SUFFIXES
 from edge_segnet.sources import is_recording, is_there, require_mcap, split_topic
 
 PART: Final = 500
 """Labelled frames of one Parquet file, about, and what a killed worker loses."""
 HEAD: Final = 1 << 20
 """Bytes of a file that its key is made of, beside its size."""
-VIDEOS: Final = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})
-_ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
+VIDEOS: Final = VIDEO_SUFFIXES | {".webm", ".m4v"}
+"""Those that we write, and others that come in folders."""
+Format = Literal["png", "mcap", "parquet", "cvat"]
 Kind = Literal["recording", "video", "images"]
 
 
@@ -194,6 +195,6 @@ def _thinned(item: Item, every_s: float | None, part: int) -> Item:
 def _with_names(items: Iterable[Item]) -> Iterator[Item]:
     """Names that a file system takes, each with a part of its key: the same name may come from many robots."""
     for item in items:
-        topic = _ODD.sub("-", item.topic).strip("-")
-        stem = _ODD.sub("-", item.name)[:80].strip("-.") or "input"
+        topic = plain_name(item.topic).strip("-")
+        stem = plain_name(item.name)[:80].strip("-.") or "input"
         yield replace(item, name="-".join(filter(None, (stem, item.key[:8], topic))))

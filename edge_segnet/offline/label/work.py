@@ -9,8 +9,8 @@ from pathlib import Path
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
 from edge_segnet.core.errors import InputError, ModelError
 from edge_segnet.core.soundness import require_valid
-from edge_segnet.offline.label.parts import DONE, Format, PartWriter, Where, part_path, parts_done
-from edge_segnet.offline.label.plan import Task
+from edge_segnet.offline.label.parts import DONE, PartWriter, Where, part_path, parts_done
+from edge_segnet.offline.label.plan import Format, Task
 from edge_segnet.offline.label.reading import Taken, frames_of
 from edge_segnet.pictures.shape import unfit_labels
 
