@@ -126,6 +126,12 @@ def settings(model: Path, cameras: str = "front: {source: 0}", more: str = "") -
     return f"model: {model}\nhttp: null\ncameras:\n  {cameras}\n{more}\n"
 
 
+@pytest.fixture(autouse=True)
+def _own_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of events without those of tests before."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def file(tmp_path: Path, model: Path) -> Path:
     path = tmp_path / "c.yaml"
