@@ -28,6 +28,8 @@ class Recipe:
     saturation: tuple[float, float] = (0.4, 1.5)
     rare_crop: float = 0.4
     """Share of crops centred on a pixel of a randomly drawn class, which is how poles and cyclists are seen often."""
+    upside_down: float = 0.1
+    """Share of samples that are turned by half a turn: cameras hang upside down under roofs and bumpers."""
     weather: float = 0.25
     """Share of samples with fog, rain, glare, night, defocus or dirt."""
     paste: float = 0.35
@@ -71,7 +73,8 @@ def warp(
     angle = np.deg2rad(rng.uniform(-recipe.rotation_deg, recipe.rotation_deg))
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     mirror = -1.0 if rng.random() < 0.5 else 1.0
-    linear = rotation @ np.diag(stretch * (mirror, 1.0))
+    turn = -1.0 if rng.random() < recipe.upside_down else 1.0
+    linear = rotation @ np.diag(stretch * (mirror * turn, turn))
     crop = np.array(view.crop)
     centre = _centre(labels, void, crop / stretch, rng, recipe)
     matrix = np.column_stack([linear, crop / 2 - linear @ centre])

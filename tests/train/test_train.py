@@ -213,6 +213,16 @@ def test_augmentation_keeps_picture_and_labels_together() -> None:
         assert ((ids == 3) == bright)[inside].mean() > 0.9
 
 
+@pytest.mark.parametrize(("share", "upper"), [(0.0, 3), (1.0, 0)])
+def test_a_camera_may_hang_upside_down(share: float, upper: int) -> None:
+    labels = np.zeros((60, 80), np.uint8)
+    labels[:30] = 3
+    image = labels[..., None].repeat(3, axis=2) * 50
+    recipe = Recipe(scale=(1.0, 1.0), rotation_deg=0.0, rare_crop=0.0, upside_down=share)
+    seen, ids = warp(image, labels, View((80, 60), (80, 60)), 11, np.random.default_rng(0), recipe)
+    assert (ids[2:28, 2:-2] == upper).all() and (seen[2:28, 2:-2] == upper * 50).all()
+
+
 def test_rare_things_are_pasted_with_their_labels() -> None:
     image, labels = np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint8)
     other = np.full((20, 30, 3), 200, np.uint8), np.full((20, 30), 3, np.uint8)
