@@ -49,7 +49,7 @@ def _picture(camera: str) -> fl.ImageConfig:
     """The camera with the mask over it, and the outlines of regions."""
     mask = fl.ImageOverlayTopicConfig(id="mask", topic=f"/{camera}/mask", visible=True, opacity=MASK_OPACITY)
     mode = fl.ImageModeConfig(
-        image_topic=f"/{camera}/camera",
+        image_topic=f"/{camera}/image",
         overlay_topics=[mask],
         annotations={f"/{camera}/regions": fl.ImageAnnotationSettings(visible=True)},
     )

@@ -1,6 +1,6 @@
 """Results as messages that Foxglove, and whatever reads MCAP, shows without any setup.
 
-    /CAMERA/camera, /CAMERA/overlay   foxglove.CompressedImage, JPEG, in the camera's proportions
+    /CAMERA/image, /CAMERA/overlay    foxglove.CompressedImage, JPEG, in the camera's proportions
     /CAMERA/mask                      the same, a palette PNG: class colours to look at, class ids to read
     /CAMERA/regions                   foxglove.ImageAnnotations: outlines for all three, red while a rule is on
     /CAMERA/result                    the contract's JSON of a result
@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal
@@ -50,6 +50,8 @@ Kind = Literal["camera", "mask", "overlay", "regions", "result"]
 SDK_LOGGERS: Final = ("foxglove", "tungstenite", "tokio_tungstenite", "mio")
 """What the SDK says of itself. It must not be sent through the SDK again."""
 KINDS: Final[tuple[Kind, ...]] = ("camera", "mask", "overlay", "regions", "result")
+WORDS: Final = {kind: "image" if kind == "camera" else kind for kind in KINDS}
+"""The last words of cameras' topics."""
 CALM, ALARMED = Color(r=1.0, g=0.75, b=0.25, a=1.0), Color(r=1.0, g=0.2, b=0.2, a=1.0)
 LETTERS: Final = 12.0
 for _name in SDK_LOGGERS:
@@ -71,6 +73,8 @@ class Topic:
     schema_name: str
     schema_encoding: str
     schema: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Of the channel, in files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +141,7 @@ class Messages:
 
     def topic(self, result: Result, kind: Kind) -> Topic | None:
         """The topic of one view of a camera; None where no region sees it."""
-        classes, name = result.view.classes, f"/{result.frame.camera}/{kind}"
+        classes, name = result.view.classes, f"/{result.frame.camera}/{WORDS[kind]}"
         if kind == "regions" and not _seen(result):
             return None
         if kind == "regions":

@@ -22,8 +22,8 @@ FPS: Final = (0.1, 240.0)
 ROBOT: Final = "foxglove", "deviceName"
 """Metadata record and key by which Foxglove knows the machine that a file comes from."""
 LABELS: Final = ("labels", "mask")
-MADE: Final = ("overlay", "snapshot", *LABELS)
-"""Last words of topics in our own files that are no camera's."""
+MADE: Final = ("overlay", "snapshot", "mask_colours", *LABELS)
+"""Last words of topics in our own files that are no camera's, before ROS's own ``/compressed``."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Found:
         return Outline(path, tuple(topics), self.chunks, tuple(definitions), (end - start) / 1e9, self.robot)
 
     def _is_camera(self, topic: str) -> bool:
-        return not (self.ours and topic.rpartition("/")[2] in MADE)
+        return not (self.ours and topic.removesuffix("/compressed").rpartition("/")[2] in MADE)
 
 
 def _indexed(file: BinaryIO) -> _Found | None:

@@ -25,7 +25,7 @@ from edge_segnet.core.types import Result, View
 from edge_segnet.settings.sections import Tls
 from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
 from edge_segnet.sinks.foxglove.sink import FoxgloveSink
-from edge_segnet.sinks.messages import COMMON, KINDS, Messages
+from edge_segnet.sinks.messages import COMMON, WORDS, Messages
 from tests.support.foxglove import PROTOCOL, Viewer, driving, opened, serving
 from tests.support.models import save_tiny
 from tests.support.program import program
@@ -50,9 +50,9 @@ def test_a_viewer_gets_what_it_subscribes_to_and_nothing_else_is_made() -> None:
         assert viewer.until("/events")["rule"] == "road lost/1"
         told = sink.status()
         assert told["state"] == "listening" and told["clients"] == 1 and told["error"] is None
-        assert "/front/mask" in told["watched"] and "/front/camera" not in told["watched"]
-        viewer.subscribe("/front/camera", "/front/overlay")
-        assert viewer.until("/front/overlay").format == viewer.until("/front/camera").format == "jpeg"
+        assert "/front/mask" in told["watched"] and "/front/image" not in told["watched"]
+        viewer.subscribe("/front/image", "/front/overlay")
+        assert viewer.until("/front/overlay").format == viewer.until("/front/image").format == "jpeg"
     wait_until(lambda: sink.status()["clients"] == 0)
 
 
@@ -154,8 +154,8 @@ def test_the_layout_asks_for_what_there_is() -> None:
     text = json.dumps(panels["configById"])
     topics = set(re.findall(r'"(/[a-z/]+)[".]', text))
     messages = Messages(StreetService(), 80)
-    views = {f"/front/{kind}" for kind in KINDS}
-    assert topics <= views | COMMON.keys() and {"/front/camera", "/front/mask", "/events", "/log"} <= topics
+    views = {f"/front/{kind}" for kind in WORDS.values()}
+    assert topics <= views | COMMON.keys() and {"/front/image", "/front/mask", "/events", "/log"} <= topics
     result = messages.topic(drive(1)[0], "result")
     assert result is not None
     schema = json.loads(result.schema)["properties"]

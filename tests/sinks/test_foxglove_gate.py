@@ -89,7 +89,7 @@ def test_clients_are_limited_before_they_cost_anything(caplog: pytest.LogCapture
 @pytest.mark.alone
 def test_clients_that_mean_harm_slow_nobody() -> None:
     with serving(StreetService()) as sink, driving(sink), opened(sink) as stuck, opened(sink) as flood:
-        Viewer(stuck).subscribe("/front/camera", "/front/mask", "/front/overlay")  # and never reads again
+        Viewer(stuck).subscribe("/front/image", "/front/mask", "/front/overlay")  # and never reads again
         thread = threading.Thread(target=send_without_end, args=(flood,), daemon=True)
         thread.start()
         silent = [raw(sink) for _ in range(3)]

@@ -49,7 +49,7 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     (path,) = files_in(tmp_path)
     found = {topic: (schema, decoded) for topic, schema, decoded in messages_in(path)}
     assert {topic: schema for topic, (schema, _) in found.items()} == {
-        "/front/camera": "foxglove.CompressedImage",
+        "/front/image": "foxglove.CompressedImage",
         "/front/mask": "foxglove.CompressedImage",
         "/front/overlay": "foxglove.CompressedImage",
         "/front/regions": "foxglove.ImageAnnotations",
@@ -61,7 +61,7 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     assert found["/front/result"][1]["classes"].keys() == set(CAMVID_11.names)
     outline = found["/front/regions"][1].points[0].points
     assert [(point.x, point.y) for point in outline] == [(40, 120), (120, 120), (80, 60)]
-    camera, mask = found["/front/camera"][1], found["/front/mask"][1]
+    camera, mask = found["/front/image"][1], found["/front/mask"][1]
     assert camera.format == "jpeg" and camera.frame_id == "front"
     assert abs(camera.timestamp.seconds - shown.frame.captured_at) <= 1
     picture = cv2.imdecode(np.frombuffer(camera.data, np.uint8), cv2.IMREAD_COLOR)
@@ -182,7 +182,7 @@ def test_the_program_records_when_it_is_asked(tmp_path: Path) -> None:
         assert service.end() < 10
     (path,) = files_in(folder)
     assert path.name.endswith("-asked.mcap")
-    assert {"/camera/camera", "/camera/mask", "/camera/result", "/status", "/log"} <= topics_in(path)
+    assert {"/camera/image", "/camera/mask", "/camera/result", "/status", "/log"} <= topics_in(path)
 
 
 def test_the_program_records_when_a_rule_fires(tmp_path: Path) -> None:

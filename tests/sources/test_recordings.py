@@ -164,12 +164,19 @@ def test_our_own_recordings_give_what_the_camera_saw(tmp_path: Path) -> None:
     names = [topic.name for topic in read_outline(path).topics]
     frames, bad, end = read_all(path)
     assert len(frames) == 6 and not bad and isinstance(end, EndOfStream)
-    camera = next(name for name in names if name.endswith("/camera"))
-    masks, _, _ = read_all(f"{path}?topic={camera.replace('/camera', '/mask')}")
+    camera = next(name for name in names if name.endswith("/image"))
+    masks, _, _ = read_all(f"{path}?topic={camera.replace('/image', '/mask')}")
     assert len(masks) == 6 and not np.array_equal(originals(masks)[0], originals(frames)[0])
     assert read_outline(path).robot == platform.node()
     ids = [labels for _, labels in label_images(path, None)]
     assert len(ids) == 6 and np.array_equal(ids[0], render(renumbered(street()[0], 0), RenderStyle("labels")))
+
+
+def test_files_of_0_1_have_the_camera_under_its_old_name(tmp_path: Path) -> None:
+    images = {f"/front/{name}": drives.compressed(drives.pictures(2)) for name in ("camera", "mask", "overlay")}
+    path = drives.write_mcap(tmp_path / "old.mcap", images, library="edge-segnet")
+    assert [topic.name for topic in read_outline(path).cameras] == ["/front/camera"]
+    assert len(read_all(path)[0]) == 2
 
 
 def test_a_recording_that_is_cut_anywhere_gives_what_is_whole(tmp_path: Path) -> None:

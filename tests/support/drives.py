@@ -42,12 +42,13 @@ def write_mcap(
     topics: Mapping[str, Told],
     *,
     times: Iterable[int] | None = None,
+    library: str = "test",
     **writer: Any,
 ) -> Path:
     """All topics have messages at the same times."""
     with path.open("wb") as file:
         out = Writer(file, **{"chunk_size": 16 << 10, "compression": CompressionType.ZSTD, **writer})
-        out.start(profile="", library="test")
+        out.start(profile="", library=library)
         channels = {}
         for name, (schema, kind, data, encoding, _) in topics.items():
             channels[name] = out.register_channel(name, encoding, out.register_schema(schema, kind, data))

@@ -12,7 +12,7 @@ from foxglove.websocket import WebSocketServer
 from edge_segnet.core.types import Result
 from edge_segnet.scene.events import Event
 from edge_segnet.sinks import Service
-from edge_segnet.sinks.messages import COMMON, KINDS, Message, Messages, Topic
+from edge_segnet.sinks.messages import COMMON, KINDS, WORDS, Message, Messages, Topic
 
 
 class Channels:
@@ -117,4 +117,4 @@ class Channels:
 
 
 def _is_view(name: str) -> bool:
-    return name.rpartition("/")[2] in KINDS and name.count("/") == 2
+    return name.rpartition("/")[2] in WORDS.values() and name.count("/") == 2

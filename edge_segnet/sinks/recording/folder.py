@@ -33,6 +33,7 @@ class Folder:
         self.lost = 0
         """Messages that were counted as written, in files that somebody removed while they grew."""
         self._config, self._metadata = config, metadata
+        self._profile = "ros2" if config.message_schema == "ros2" else ""
         self._file: McapFile | None = None
         self._opened_s = self._flushed_s = 0.0
 
@@ -116,7 +117,7 @@ class Folder:
             file.abandon()
 
     def _open(self, label: str) -> McapFile:
-        self._file = McapFile(self.shelf.new_file(label), self._metadata())
+        self._file = McapFile(self.shelf.new_file(label), self._metadata(), self._profile)
         self._opened_s = self._flushed_s = time.monotonic()
         self.files += 1
         return self._file

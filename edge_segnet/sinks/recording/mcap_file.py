@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mcap.records import Channel, Chunk, Metadata, Schema
+from mcap.records import Channel, Chunk, Header, Metadata, Schema
 from mcap.records import Message as Record
 from mcap.writer import MCAP0_MAGIC, Writer
 
 from edge_segnet.core.files import written_beside
 from edge_segnet.sinks.files.raw import RawFile
 from edge_segnet.sinks.messages import Message, Topic
-from edge_segnet.sources.mcap_outline import ROBOT
+from edge_segnet.sources.mcap_outline import OURS, ROBOT
 from edge_segnet.sources.mcap_records import records, unpack
 
 logger = logging.getLogger(__name__)
@@ -28,15 +28,17 @@ CHUNK: Final = 1 << 20
 class McapFile:
     """A file that grows. An OSError leaves it to ``abandon``; nothing else may be called after that."""
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Raises OSError; FileExistsError where there is one already."""
+    def __init__(self, path: Path, metadata: Mapping[str, str], profile: str = "") -> None:
+        """``profile``: MCAP's word for what all its messages follow. Raises OSError; FileExistsError where there is one
+        already.
+        """
         self.path = path
         self._raw = RawFile(path)
         self._channels: dict[Topic, int] = {}
         self._schemas: dict[tuple[str, bytes], int] = {}
         try:
             self._writer = Writer(self._raw, chunk_size=CHUNK)  # type: ignore[arg-type]  # has what it uses
-            self._writer.start(profile="", library="edge-segnet")
+            self._writer.start(profile=profile, library=OURS)
             self._writer.add_metadata("edge-segnet", dict(metadata))
             self._writer.add_metadata(ROBOT[0], {ROBOT[1]: platform.node()})
         except OSError:
@@ -66,7 +68,8 @@ class McapFile:
         key = (topic.schema_name, topic.schema)
         if key not in self._schemas:
             self._schemas[key] = self._writer.register_schema(topic.schema_name, topic.schema_encoding, topic.schema)
-        return self._writer.register_channel(topic.name, topic.encoding, self._schemas[key])
+        told = dict(topic.metadata)
+        return self._writer.register_channel(topic.name, topic.encoding, self._schemas[key], told)
 
     def flush(self) -> None:
         """End the chunk in progress: from here on a killed process loses none of it. Raises OSError."""
@@ -142,16 +145,18 @@ def _copy(file: Any, writer: Any) -> int:
     schemas: dict[int, int] = {0: 0}
     channels: dict[int, int] = {}
     count = 0
-    writer.start(profile="", library="edge-segnet")
     try:
         for outer in records(file):
             for record in unpack(outer) if isinstance(outer, Chunk) else (outer,):
                 match record:
+                    case Header():
+                        writer.start(profile=record.profile, library=OURS)
                     case Schema():
                         schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
                     case Channel():
                         schema = schemas[record.schema_id]
-                        channels[record.id] = writer.register_channel(record.topic, record.message_encoding, schema)
+                        told = record.topic, record.message_encoding, schema, record.metadata
+                        channels[record.id] = writer.register_channel(*told)
                     case Record():
                         channel = channels[record.channel_id]
                         writer.add_message(channel, record.log_time, record.data, record.publish_time, record.sequence)
@@ -162,5 +167,6 @@ def _copy(file: Any, writer: Any) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - the reader raises whatever damaged bytes make of it
         logger.debug("the recording breaks off: %s", error)
-    writer.finish()
+    if count:
+        writer.finish()
     return count

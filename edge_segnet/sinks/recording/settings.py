@@ -16,6 +16,9 @@ class RecordingConfig(Section):
     mode: Literal["continuous", "ring"] = Field(
         "continuous", description="ring: kept in memory, written when a rule fires or SIGUSR1 comes"
     )
+    message_schema: Literal["foxglove", "ros2"] = Field(
+        "foxglove", alias="schema", description="of the messages: Foxglove's, or a bag's for ros2 bag play and nav2"
+    )
     seconds: Seconds = Field(60.0, description="of the ring: so much from before")
     after_s: Annotated[float, Field(ge=0.0, le=3600.0)] = Field(10.0, description="of the ring: so much from after")
     memory_mb: Annotated[int, Field(ge=8, le=65_536)] = Field(256, description="for the ring; oldest goes first")

@@ -2,8 +2,8 @@
 
     publish (fan-out's thread) encodes ─► Recorder (own thread) ─► Folder ─► McapFile
 
-Foxglove opens the files as they are. A file whose writer was killed is readable to its last chunk, a second ago at
-most, and is completed at the next start.
+Foxglove opens the files as they are, or ROS 2 does: ``foxglove_messages.py``, ``ros2_messages.py``. A file whose writer
+was killed is readable to its last chunk, a second ago at most, and is completed at the next start.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from edge_segnet.sinks.recording.settings import RecordingConfig
 from edge_segnet.sinks.recording.spec import RecordingStatus
 
 if TYPE_CHECKING:
-    from edge_segnet.sinks.messages import Kind, Messages
+    from edge_segnet.sinks.recording.foxglove_messages import FoxgloveMessages
     from edge_segnet.sinks.recording.recorder import Recorder
+    from edge_segnet.sinks.recording.ros2_messages import Ros2Messages
 
 CLOSE_S: Final = 0.9
 """Of the 1.5 s that all sinks have at the end, side by side."""
@@ -38,18 +39,20 @@ class RecordingSink:
     def __init__(self, config: RecordingConfig, service: Service) -> None:
         """Raises SettingsError: the folder can't be written, or the extra is not installed."""
         try:
-            from edge_segnet.sinks.messages import LogTap, Messages
+            from edge_segnet.sinks.messages import LogTap
             from edge_segnet.sinks.recording.folder import Folder
+            from edge_segnet.sinks.recording.foxglove_messages import FoxgloveMessages
             from edge_segnet.sinks.recording.recorder import Recorder
+            from edge_segnet.sinks.recording.ros2_messages import Ros2Messages
         except ImportError as error:
             what, hint = f"mcap and foxglove-sdk are needed ({error})", "pip install 'edge-segnet[recording]'"
             raise SettingsError(what, hint=hint, key=("recording",)) from error
         self._config, self._service = config, service
-        self._messages: Messages = Messages(service, config.quality)
+        make = Ros2Messages if config.message_schema == "ros2" else FoxgloveMessages
+        self._messages: FoxgloveMessages | Ros2Messages = make(service, config.images, config.quality)
         path = require_folder(config.path or state_folder() / "recordings", ("recording", "path"))
         self._folder = Folder(path, config, self._metadata)
         self._recorder: Recorder = Recorder(self._folder, config, self._collect)
-        self._kinds: tuple[Kind, ...] = (*config.images, "regions", "result")
         self._turns = RateLimiter(config.rate)
         self._log = LogTap(lambda record: self._recorder.put(self._messages.log(record)))
         self._cursor = service.events.last_id
@@ -64,10 +67,8 @@ class RecordingSink:
         """Encode and hand over; the disk is never waited for."""
         if not self._turns.mine(result.frame.camera):
             return
-        for kind in self._kinds:
-            message = self._messages.of(result, kind)
-            if message is not None:
-                self._recorder.put(message)
+        for message in self._messages.frame(result):
+            self._recorder.put(message)
 
     def trigger(self, label: str) -> None:
         """Have the flight recorder write; ``label`` stands in the file's name."""
@@ -108,6 +109,7 @@ class RecordingSink:
     def _metadata(self) -> Mapping[str, str]:
         """What stands at the head of every file."""
         status, view = self._service.status(), self._service.view
-        keys = {"version", "model", "backend", "network_size", "licence"}
-        words = {key: str(value) for key, value in status.model_dump(include=keys).items()}
+        keys = {"version", "model", "model_sha256", "backend", "network_size", "licence"}
+        told = status.model_dump(include=keys, exclude_none=True)
+        words = {key: str(value) for key, value in told.items()}
         return {**words, "classes": json.dumps(None if view is None else view.classes.to_dict())}

@@ -25,9 +25,9 @@ from edge_segnet.core.types import Result
 from edge_segnet.pictures.overlay import Extent
 from edge_segnet.sinks import Service
 from edge_segnet.sinks.ros2.link import Link, Publisher, RclpyLink
-from edge_segnet.sinks.ros2.making import Maker
 from edge_segnet.sinks.ros2.settings import Ros2Config
 from edge_segnet.sinks.ros2.spec import Ros2Status
+from edge_segnet.sinks.rosmsg.making import Maker, optical_frame, ros_name
 
 logger = logging.getLogger(__name__)
 STATUS_S, TURN_S = 1.0, 0.1
@@ -83,7 +83,7 @@ class Ros2Sink:
         if camera not in self._service.cameras:
             return  # a reload has just taken it away
         topics = self._topics.get(camera) or self._advertised(camera)
-        frame_id = self._config.frame_ids.get(camera, f"{camera}_optical_frame")
+        frame_id = self._config.frame_ids.get(camera, optical_frame(camera))
         if topics.told is not classes:
             topics.labels.publish(self._maker.labels(classes, result.frame.captured_at, frame_id))
             topics.told = classes
@@ -100,11 +100,11 @@ class Ros2Sink:
 
     def _advertised(self, camera: str) -> _Topics:
         made = self._topics[camera] = _Topics(
-            self._link.publisher("sensor_msgs/Image", f"~/{_name(camera)}/overlay"),
-            self._link.publisher("sensor_msgs/Image", f"~/{_name(camera)}/mask"),
-            self._link.publisher("vision_msgs/LabelInfo", f"~/{_name(camera)}/label_info", latched=True),
-            self._link.publisher("std_msgs/Float32MultiArray", f"~/{_name(camera)}/shares"),
-            self._link.publisher("std_msgs/String", f"~/{_name(camera)}/result"),
+            self._link.publisher("sensor_msgs/Image", f"~/{ros_name(camera)}/overlay"),
+            self._link.publisher("sensor_msgs/Image", f"~/{ros_name(camera)}/mask"),
+            self._link.publisher("vision_msgs/LabelInfo", f"~/{ros_name(camera)}/label_info", latched=True),
+            self._link.publisher("std_msgs/Float32MultiArray", f"~/{ros_name(camera)}/shares"),
+            self._link.publisher("std_msgs/String", f"~/{ros_name(camera)}/result"),
         )
         return made
 
@@ -162,12 +162,6 @@ class Ros2Sink:
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
         self._link.close()
-
-
-def _name(camera: str) -> str:
-    """A camera's name as ROS allows it: no hyphens, and a letter first."""
-    name = camera.replace("-", "_")
-    return name if name[0].isalpha() else f"camera_{name}"
 
 
 def _subscribed(topics: _Topics) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -22,9 +22,20 @@ KINDS: Final = (
     *("diagnostic_msgs/KeyValue", "std_msgs/Float32MultiArray", "std_msgs/MultiArrayLayout"),
     *("std_msgs/MultiArrayDimension", "std_msgs/String"),
 )
-"""Every message that is made here."""
+"""Every message that a node publishes."""
 WORKING: Final = ("running", "static", "ended")
 WAITING: Final = ("starting",)
+
+
+def ros_name(camera: str) -> str:
+    """A camera's name as ROS allows it: no hyphens, and a letter first."""
+    name = camera.replace("-", "_")
+    return name if name[0].isalpha() else f"camera_{name}"
+
+
+def optical_frame(camera: str) -> str:
+    """The frame of coordinates that a camera looks from, where nobody named another."""
+    return f"{camera}_optical_frame"
 
 
 class Kinds(Protocol):
@@ -36,9 +47,9 @@ class Kinds(Protocol):
 class Maker:
     """Makes messages of one ROS."""
 
-    def __init__(self, kinds: Kinds) -> None:
-        """Raises UsageError: a package of messages is not installed."""
-        self._kinds = {name: kinds.kind(name) for name in KINDS}
+    def __init__(self, kinds: Kinds, names: Sequence[str] = KINDS) -> None:
+        """``names``: of what will be made. Raises UsageError: a package of messages is not installed."""
+        self._kinds = {name: kinds.kind(name) for name in names}
 
     def _make(self, name: str, **fields: Any) -> Any:
         return self._kinds[name](**fields)
