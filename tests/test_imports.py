@@ -25,8 +25,8 @@ def loaded_after(code: str, watched: Sequence[str]) -> list[str]:
     return done.stdout.splitlines()[-1].split() if done.stdout.strip() else []
 
 
-def test_help_loads_nothing_heavy() -> None:
-    """It names every command without importing one; a command's own help loads what the command needs."""
+def test_the_programs_help_loads_nothing_heavy() -> None:
+    """That of each command: ``tests/cli/test_commands.py``."""
     run = (
         "from edge_segnet.cli.main import main\n"
         "sys.argv = ['edge-segnet', '--help']\n"

@@ -8,6 +8,7 @@ called; until then it knows the command's name and one line about it (``main.COM
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, Final, Protocol, get_type_hints
 
@@ -15,7 +16,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from edge_segnet.cli.declarations import declarations_only
+
 PACKAGE: Final = "edge_segnet.cli"
+HELP: Final = "--help"
 
 
 class Request(Protocol):
@@ -37,7 +41,9 @@ def add(app: typer.Typer, name: str, request: type[Request], **settings: Any) ->
     """One more command of a group; ``settings`` are typer's own, such as ``hidden``."""
 
     def call(**values: Any) -> int | None:
-        return request(**values).run()
+        # From its module as it is now: the class at hand may be one of ``declarations_only``, which can't be run.
+        whole: type[Request] = getattr(import_module(request.__module__), request.__name__)
+        return whole(**values).run()
 
     # Typer reads a function's signature, types and documentation: it gets those of the dataclass.
     hints = get_type_hints(request, include_extras=True)
@@ -70,7 +76,8 @@ class LazyGroup(TyperGroup):
         module = getattr(getattr(announced, "callback", None), "module", None)
         if name is None or module is None:
             return name, announced, rest
-        command = get_command(import_module(f"{PACKAGE}.{module}").app)
+        with declarations_only() if HELP in args else nullcontext():
+            command = get_command(import_module(f"{PACKAGE}.{module}").app)
         command.name = name
         return name, command, rest
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_apart, read_model, resized
 from edge_segnet.backends.reading import Reading, targets
-from edge_segnet.core import uris
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import SQUEEZED, in_proportion, squeeze
 from edge_segnet.core.soundness import require_valid
@@ -26,6 +25,7 @@ from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
 from edge_segnet.settings.schema import Config
+from edge_segnet.sources import picture_size
 
 logger = logging.getLogger(__name__)
 HEADROOM: Final = 0.85
@@ -219,10 +219,10 @@ def _proportions(config: Config, card: ModelCard) -> tuple[int, int]:
     """The model's own size, or one of as many pixels with the cameras' proportions where those are known, agree, and
     would be squeezed.
     """
-    sources = [uris.parse(camera.source) for camera in config.cameras.values() if camera.source]
-    known = {(source.width, source.height) for source in sources if source.width and source.height}
-    shapes = [(width, height) for width, height in known if width and height]
-    if card.fit != "stretch" or not shapes or any(squeeze(each, shapes[0]) > 1.05 for each in shapes):
+    if card.fit != "stretch":
+        return card.size
+    shapes = [size for camera in config.cameras.values() if (size := picture_size(camera)) is not None]
+    if not shapes or any(squeeze(each, shapes[0]) > 1.05 for each in shapes):
         return card.size
     return in_proportion(card.size, shapes[0]) if squeeze(shapes[0], card.size) >= SQUEEZED else card.size
 

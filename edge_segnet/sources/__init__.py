@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from edge_segnet.core import uris
-from edge_segnet.core.errors import InputError, UsageError
+from edge_segnet.core.errors import EdgeSegnetError, InputError, UsageError
 from edge_segnet.core.files import open_file
+from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.core.types import Fit
 from edge_segnet.core.uris import SourceUri
 from edge_segnet.pictures.listing import files_in, is_picture, sort_out
@@ -181,6 +183,29 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     from edge_segnet.sources.gstreamer import Opening, open_uri
 
     return open_uri(Opening(source, Terms.of(camera), frame_format))
+
+
+def picture_size(camera: CameraConfig) -> tuple[int, int] | None:
+    """Width and height of a camera's pictures before it runs: what its URI asks for, or what its files begin with; None
+    of a camera or stream that says nothing, of the drawn street, and of files that can't be read (opening them tells).
+    """
+    if camera.source is None:
+        return None
+    source = uris.parse(camera.source)
+    if source.width and source.height:
+        found = source.width, source.height
+    elif source.kind != "path":
+        return None
+    else:
+        try:
+            with closing(open_source(describe(camera.source), (MIN_SIZE, MIN_SIZE))) as opened:
+                frame = opened.read()
+        except EdgeSegnetError:
+            return None
+        if frame is None:
+            return None
+        found = frame.source_size
+    return found[::-1] if camera.turn in ("rotate-90", "rotate-270") else found
 
 
 def _child(camera: CameraConfig, frame_format: FrameFormat) -> LiveSource:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from edge_segnet.cli import command as commands
 from edge_segnet.cli import main
@@ -48,15 +51,62 @@ def test_every_command_has_help(name: str) -> None:
 
 
 def test_the_list_of_commands_imports_none_of_them() -> None:
-    heavy = {"numpy", "cv2", "onnx", "onnxruntime", "pydantic"}
-    code = f"""
+    code = """
 import sys
 from edge_segnet.cli.main import app
 app(["--help"], standalone_mode=False)
-print(sorted({heavy!r} & sys.modules.keys()), [name for name in sys.modules if name.startswith("edge_segnet.cli.")])
+print([name for name in sys.modules if name.startswith("edge_segnet.cli.")])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[] ['edge_segnet.cli.command', 'edge_segnet.cli.main']"
+    own = ("declarations", "command", "main")
+    assert done.stdout.splitlines()[-1] == str([f"edge_segnet.cli.{name}" for name in own])
+
+
+HELPS = """
+import contextlib, io, json, sys
+from edge_segnet.cli.main import app
+import edge_segnet.core.files  # whatever is there already stays as it is
+before = {name for name in sys.modules if name.startswith("edge_segnet")}
+told = {}
+for words in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        app([*words.split(), "--help"], prog_name="edge-segnet", standalone_mode=False)
+    heavy = {"numpy", "cv2", "onnx", "onnxruntime", "yaml", "av", "edge_segnet.sinks.registry"} & sys.modules.keys()
+    left = {name for name in sys.modules if name.startswith("edge_segnet")} - before
+    told[words] = printed.getvalue(), sorted(heavy | left)
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, tuple[str, list[str]]]:
+    """What ``... --help`` prints, and which modules it leaves behind that it shouldn't, for every command there is."""
+    words = []
+    for name, (module, _) in main.COMMANDS.items():
+        group = get_command(import_module(f"{commands.PACKAGE}.{module}").app)
+        words += [name, *(f"{name} {under}" for under in getattr(group, "commands", {}))]
+    run = [sys.executable, "-c", HELPS, json.dumps(words)]
+    found: dict[str, tuple[str, list[str]]] = json.loads(subprocess.check_output(run, text=True))
+    assert len(found) > 25
+    return found
+
+
+def test_no_commands_help_loads_anything_heavy(helps: dict[str, tuple[str, list[str]]]) -> None:
+    assert {words: heavy for words, (_, heavy) in helps.items() if heavy} == {}
+
+
+def test_a_help_from_declarations_is_the_whole_help(
+    helps: dict[str, tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "declarations_only", nullcontext)
+    for words, (told, _) in helps.items():
+        whole = edge_segnet(*words.split(), "--help").out
+        assert told.split() == whole.split(), words
+
+
+def test_help_as_the_value_of_an_option_runs_the_command() -> None:
+    done = edge_segnet("labels", "lint", "/nowhere", "--classes", "--help")
+    assert done.code == 2 and "--help: no such class map" in done.errors[0], done.errors
 
 
 def test_a_word_that_is_no_command_is_refused() -> None:

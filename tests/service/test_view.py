@@ -6,14 +6,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import SourceLost
 from edge_segnet.core.types import Fit, Frame
+from edge_segnet.service import model as loading
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sinks.registry import load
+from tests.conftest import picture
 from tests.service.test_life import Steady, reload_of, running, settings
 from tests.support.models import save_tiny
 from tests.support.waiting import wait_until
@@ -106,3 +109,12 @@ def test_squeezed_pictures_get_a_word_and_a_remedy_once(
         wait_until(lambda: stage.seen("front") > seen + 100)  # two looks of the monitor
     assert "pictures of 1920x480 are squeezed into" in said and "try size: " in said
     assert sum("squeezed" in record.message for record in caplog.records) == 1
+
+
+def test_size_auto_takes_a_files_proportions_from_the_file(tmp_path: Path, model: Path) -> None:
+    photo, file = tmp_path / "wide.png", tmp_path / "c.yaml"
+    photo.write_bytes(cv2.imencode(".png", picture(640, 192))[1].tobytes())
+    file.write_text(settings(model, f"front: {{source: {photo}, rate: 0.1}}", "size: auto"))
+    loaded = loading.load(load(file))
+    loaded.backend.close()
+    assert loaded.backend.input_size == loaded.card.size == (96, 32)  # the model's own is 64x48

@@ -15,7 +15,7 @@ from edge_segnet.core.types import Frame
 from edge_segnet.pictures.files import read_image
 from edge_segnet.pictures.shape import fit_image, flip_image
 from edge_segnet.settings.schema import CameraConfig
-from edge_segnet.sources import open_camera
+from edge_segnet.sources import open_camera, picture_size
 from edge_segnet.sources.live import LiveSource
 from edge_segnet.sources.supervisor import Supervisor
 from tests.conftest import picture, write_video
@@ -120,3 +120,31 @@ def test_a_file_that_comes_later_is_played(tmp_path: Path) -> None:
             supervisor.read(0.0)
     finally:
         supervisor.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "flip", "size"),
+    [
+        ("photo", "none", (70, 50)),
+        ("photo", "rotate-90", (50, 70)),
+        ("video", "none", (80, 60)),
+        ("folder", "none", (70, 50)),
+        ("nowhere.mp4", "none", None),
+        ("text.mp4", "none", None),
+        ("v4l2:///dev/video0?width=1280&height=400", "rotate-180", (1280, 400)),
+        ("v4l2:///dev/video0?width=1280&height=400", "rotate-270", (400, 1280)),
+        ("rtsp://camera/stream", "none", None),
+        ("synthetic://drive", "none", None),
+    ],
+)
+def test_the_size_of_pictures_is_known_before_they_play(
+    source: str, flip: str, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for photo in (tmp_path / "photo", folder / "a.png"):
+        photo.write_bytes(cv2.imencode(".png", picture(70, 50))[1].tobytes())
+    write_video(tmp_path / "video.mp4", frames=2).rename(tmp_path / "video")
+    (tmp_path / "text.mp4").write_text("no video")
+    place = source if "://" in source else str(tmp_path / source)
+    assert picture_size(CameraConfig.model_validate({"source": place, "flip": flip})) == size
