@@ -13,6 +13,7 @@ from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Fit, Frame, Image, Labels, Result, View
 from edge_segnet.pictures.files import LEGEND_ROW
 from edge_segnet.pictures.shape import fit_image, middle, seen_size, unfit_image, unfit_labels
+from edge_segnet.pictures.text import plate
 
 
 def draw_outline(image: Image, polygon: NDArray[np.float64], colour: tuple[int, int, int]) -> None:
@@ -66,6 +67,7 @@ def draw_legend(image: Image, entries: list[tuple[str, str, tuple[int, int, int]
 
 ALPHA: Final = 0.5
 _OUTLINE: Final = (255, 255, 255)
+_ALARM: Final = (60, 60, 235)
 Visual = Literal["overlay", "mask", "labels", "margin"]
 """What ``segment`` makes."""
 RAW: Final = ("labels", "margin")
@@ -115,7 +117,9 @@ def margins_of(result: Result, size: Extent) -> NDArray[np.uint8]:
 
 
 def draw(frame: Frame, labels: Labels, view: View, style: RenderStyle) -> NDArray[np.uint8]:
-    """``render`` of what is no result yet; without a legend."""
+    """``render`` of what is no result yet; without a legend. What is drawn of a picture that did not come whole says so;
+    the camera's picture itself stays as it came.
+    """
     size = _size(frame, labels, view, style.size)
     whole = style.size == "source"
     if style.visual == "overlay" and not whole:
@@ -127,7 +131,17 @@ def draw(frame: Frame, labels: Labels, view: View, style: RenderStyle) -> NDArra
     for name in style.outlines if style.visual != "labels" else ():
         corners = np.array(view.regions[name].polygon)
         draw_outline(picture, _in_whole(corners, labels, size, view) if whole else corners, _OUTLINE)
+    if not frame.whole and style.visual in ("overlay", "mask"):
+        _mark(picture)
     return picture
+
+
+def _mark(picture: Image) -> None:
+    """A red edge, for who looks from afar, and the word."""
+    height, width = picture.shape[:2]
+    thick = max(2, height // 60)
+    cv2.rectangle(picture, (0, 0), (width - 1, height - 1), _ALARM, thick)
+    plate(picture, "DAMAGED", 0.94, _ALARM)
 
 
 def _layers(frame: Frame, labels: Labels, view: View, style: RenderStyle, size: tuple[int, int]) -> NDArray[np.uint8]:

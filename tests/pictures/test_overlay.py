@@ -11,7 +11,7 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Fit, Frame, Image, Result, View
-from edge_segnet.pictures.overlay import RenderStyle, blend, colourise, render
+from edge_segnet.pictures.overlay import Extent, RenderStyle, blend, colourise, render
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 from edge_segnet.settings.regions import RegionConfig
 from tests.support.service import segmented
@@ -116,3 +116,16 @@ def test_there_is_one_place_that_draws() -> None:
     assert [path.relative_to(package).as_posix() for path in blends if not {"street", "train"} & {*path.parts}] == [
         "pictures/overlay.py"
     ]
+
+
+@pytest.mark.parametrize("size", ["shown", "network", "source"])
+def test_what_is_drawn_of_a_picture_that_is_not_whole_says_so(size: Extent) -> None:
+    result = result_of("stretch", whole=True)
+    flagged = replace(result, frame=replace(result.frame, whole=False))
+    for visual in ("overlay", "mask"):
+        well, marked = (render(one, RenderStyle(visual, size)) for one in (result, flagged))
+        edge = (marked != well).any(2)
+        assert edge[[0, -1]].all() and edge[:, [0, -1]].all(), "a red edge"
+        assert (marked[0, :, 2] > 200).all() and edge[len(edge) // 2 :].sum() > edge[: len(edge) // 2].sum(), "a word"
+    for data in ("camera", "labels"):
+        assert np.array_equal(render(flagged, RenderStyle(data, size)), render(result, RenderStyle(data, size)))

@@ -289,3 +289,11 @@ def test_a_window_without_a_screen_is_one_line(model: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert done.returncode == 4 and done.stderr.count("error: ") == 1, done.stderr
     assert "dashboard" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_damaged_picture_says_so() -> None:
+    well = result()
+    flagged = replace(well, frame=replace(well.frame, whole=False))
+    changed = (compose(flagged, 0.0) != compose(well, 0.0)).any(2)
+    assert changed[:360, 480:960].any() and not changed[:360, :480].any(), "the colours, not the camera's picture"
+    assert changed[360:].any(), "the line below"

@@ -125,6 +125,7 @@ def test_a_stream_sends_every_new_frame(
     assert seqs == sorted(set(seqs)), "newest first, none twice"
     assert all(decoded(body).shape == (*SIZE[::-1], 3) for _, body in found)
     assert all(float(headers["X-Age-Ms"]) >= 0 for headers, _ in found)
+    assert {headers["X-Damaged"] for headers, _ in found} == {"0"}
 
 
 def test_opencv_reads_a_stream_as_it_reads_a_camera(

@@ -42,7 +42,7 @@ def compose(result: Result, per_second: float) -> Image:
 
 def _times(result: Result, per_second: float) -> tuple[str, str]:
     stages = ",  ".join(f"{name} {time_ms:.1f} ms" for name, time_ms in result.segmentation.stages_ms.items())
-    notes = "  SYNTHETIC" * result.frame.synthetic + "  STALE" * result.stale
+    notes = "  SYNTHETIC" * result.frame.synthetic + "  DAMAGED" * (not result.frame.whole) + "  STALE" * result.stale
     about = (
         f"{result.frame.camera}: {result.model} on {result.backend},  {per_second:.1f} frames/s,  "
         f"age {result.age_now_ms:.0f} ms,  dropped {result.dropped.total}{notes}    ESC quits"

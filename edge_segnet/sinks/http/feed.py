@@ -90,6 +90,7 @@ def picture_headers(shot: Shot) -> dict[str, str]:
         "X-Camera": frame.camera,
         "X-Stale": str(int(shot.result.stale)),
         "X-Synthetic": str(int(frame.synthetic)),
+        "X-Damaged": str(int(not frame.whole)),
         "X-Source-Size": f"{width}x{height}",
     }
 

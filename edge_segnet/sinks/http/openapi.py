@@ -30,6 +30,7 @@ PICTURE_HEADERS: Final = {
     "X-Camera": "the camera's name",
     "X-Stale": "1: too old to be acted on",
     "X-Synthetic": "1: rendered, no camera",
+    "X-Damaged": "1: not whole, or black, and not to be believed (on_damage: flag)",
     "X-Source-Size": "the camera's WIDTHxHEIGHT",
 }
 

@@ -80,6 +80,7 @@ class Messages:
             "captured_at": utc(frame.captured_at),
             "kind": settings.kind,
             "synthetic": str(frame.synthetic).lower(),
+            "damaged": str(not frame.whole).lower(),
         }
         told = tuple(facts.items())
         return Message(self.topic(name), picture, self._config.qos.frame, False, EXPIRY_S, "image/jpeg", told)

@@ -49,6 +49,7 @@ function showFrame(frame) {
   periodS = shownAt ? Math.min(SLOWEST_S, (performance.now() - shownAt) / 1000) : 0;
   shownAt = performance.now();
   $("synthetic").hidden = !frame.synthetic;
+  $("damaged").hidden = !frame.damaged;
   showPointed();
 }
 
@@ -181,7 +182,7 @@ function watch(name) {
   for (const input of $("cameras").querySelectorAll("input")) input.checked = input.value === name;
   if ($("cameras").querySelectorAll("input").length > 1) history.replaceState(null, "", `#${encodeURIComponent(name)}`);
   $("stage").dataset.state = "empty";
-  $("synthetic").hidden = true;
+  $("synthetic").hidden = $("damaged").hidden = true;
   chart.forget();
   loadRegions();
   setPaused(false);
@@ -248,7 +249,7 @@ function save() {
   const { frame } = picture;
   if (!frame) return;
   $("view").toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${camera}-${frame.seq}-${picture.view}.png` });
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${camera}-${frame.seq}-${picture.view}${frame.damaged ? "-damaged" : ""}.png` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });

@@ -59,6 +59,7 @@ export async function decode({ headers, body, at }) {
     seq: Number(headers["x-seq"]),
     camera: headers["x-camera"],
     synthetic: headers["x-synthetic"] === "1",
+    damaged: headers["x-damaged"] === "1",
     sourceWidth: width,
     sourceHeight: height,
     capturedAt: performance.now() - (Date.now() - at) - Number(headers["x-age-ms"]),

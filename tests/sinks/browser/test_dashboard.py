@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -155,6 +156,17 @@ def test_synthetic_pictures_carry_a_banner(open_page: OpenPage, service: StreetS
             assert page.locator("#synthetic").is_hidden()
         with driving(service, drive(1)):
             page.locator("#synthetic", has_text="Synthetic picture").wait_for()
+
+
+def test_a_damaged_picture_says_so_while_it_is_shown(open_page: OpenPage, service: StreetService) -> None:
+    well = halves()
+    flagged = replace(well, frame=replace(well.frame, whole=False))
+    with serving(service) as sink:
+        with driving(service, [flagged]):
+            page = live(open_page(sink.url))
+            page.locator("#damaged", has_text="not to be believed").wait_for()
+        with driving(service, [well]):
+            page.locator("#damaged").wait_for(state="hidden")
 
 
 def test_several_cameras(open_page: OpenPage) -> None:
