@@ -117,8 +117,8 @@ def margins_of(result: Result, size: Extent) -> NDArray[np.uint8]:
 
 
 def draw(frame: Frame, labels: Labels, view: View, style: RenderStyle) -> NDArray[np.uint8]:
-    """``render`` of what is no result yet; without a legend. What is drawn of a picture that did not come whole says so;
-    the camera's picture itself stays as it came.
+    """``render`` of what is no result yet; without a legend. What is drawn of a picture that did not come whole says
+    so; the camera's picture itself stays as it came.
     """
     size = _size(frame, labels, view, style.size)
     whole = style.size == "source"

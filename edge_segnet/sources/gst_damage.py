@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from edge_segnet.sources import gst, units
 from edge_segnet.sources.continuity import Continuity
+from edge_segnet.sources.gst_pressure import Pressure
 from edge_segnet.sources.live import Terms
 from edge_segnet.sources.units import Unit
 
@@ -33,13 +34,14 @@ _PACKET: Final = struct.Struct(">BBHI")
 
 class DamageWatch:
     """Of one pipeline. Damaged pictures don't come out, or, with ``on_damage: flag``, ``whole`` tells them apart.
-    ``trouble``: why the pipeline must be stopped, if it must.
+    ``trouble``: why the pipeline must be stopped, if it must. ``closed``: it is being stopped, so nothing waits here.
     """
 
     def __init__(self, pipeline: Any, terms: Terms) -> None:
         self._gst = gst.load()
         self.continuity = Continuity()
         self.trouble = ""
+        self.closed = False
         self._drop, self._max_pixels = terms.on_damage == "drop", terms.max_pixels
         self._parse: Parse | None = None
         self._length_size = 0
@@ -73,6 +75,8 @@ class DamageWatch:
             sink.add_probe(probes.BUFFER | probes.BUFFER_LIST, self._packets)
             source.add_probe(probes.EVENT_DOWNSTREAM, self._formatted)
             source.add_probe(probes.BUFFER, self._picture, sink)
+        elif factory and factory.get_name() == "rtpjitterbuffer":
+            Pressure(element, lambda: self.trouble or self.closed)
         elif factory and factory.get_name() == "rtspsrc":
             element.connect("before-send", self._requested)
         elif "Decoder" in kind and (sink := element.get_static_pad("sink")) is not None:

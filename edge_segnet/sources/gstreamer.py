@@ -146,6 +146,7 @@ class GStreamerSource:
 
     def close(self) -> None:
         """Stop the pipeline and let go of the device; may be called twice."""
+        self._watch.closed = True
         self._bus.set_flushing(True)
         self._pipeline.set_state(self._gst.State.NULL)
 

@@ -22,8 +22,8 @@ from tests.support.mjpeg_camera import MjpegCamera, jpeg
 from tests.support.waiting import wait_until
 
 SIZE = (64, 48)
-MOST_MB = 200
-"""The limit is 256 (``memory_mb``). Most stay below 130; an endless picture in RTP may have two 16 MB pieces more."""
+MOST_MB = 130
+"""The limit is 256 (``memory_mb``); a child that reads a good camera has about 50."""
 SAYS = {
     "endless-line": "header line",
     "redirect": "from one address to the next",

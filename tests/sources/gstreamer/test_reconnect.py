@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
@@ -79,6 +79,20 @@ def test_a_camera_that_takes_long_to_describe_itself(opener: Opener) -> None:
         with watched(url, opener, connect_s=8.0) as (supervisor, changes):
             wait_until(lambda: runs(supervisor))
             assert [change.state for change in changes] == ["running"]
+
+
+def test_ten_seconds_are_for_a_setting() -> None:
+    """What docs/cameras.md says of cameras that need ten for the first answer; both readers at once, to wait once."""
+    openers = (by_gstreamer, by_opencv)
+    with RtspCamera() as camera, ExitStack() as stack:
+        slow = [stack.enter_context(SlowToDescribe(camera.port, 10.0)) for _ in openers]
+        urls = [camera.url.replace(f":{camera.port}", f":{proxy.port}") for proxy in slow]
+        watchers = [
+            stack.enter_context(watched(url, opener, connect_s=15.0)) for url, opener in zip(urls, openers, strict=True)
+        ]
+        for supervisor, changes in watchers:
+            wait_until(lambda supervisor=supervisor: runs(supervisor))  # type: ignore[misc]
+            assert {change.state for change in changes} == {"running"}, "at the first try"
 
 
 @pytest.mark.parametrize("opener", [by_gstreamer, by_opencv])
