@@ -13,28 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edge_segnet.backends.model import read_onnx
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
 from edge_segnet.cli.options import Json
 from edge_segnet.core.classes import CAMVID_11, ClassMap
-from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.errors import UsageError
 from edge_segnet.core.size import MIN_SIZE, parse_size
 from edge_segnet.data.pairs import Pair, find_pairs
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.segnet import ARCHITECTURES
 
 if TYPE_CHECKING:
-    import torch
-
-    from edge_segnet.train.data import Pairs
     from edge_segnet.train.loop import Plan, Progress, Trainer
-    from edge_segnet.train.model import SegNet
 
 logger = logging.getLogger(__name__)
 CROP_SHARE = 0.9
-CALIBRATION_BATCHES = 8
-"""For the statistics of a start network's normalisation, which its file has folded away: some fifty pictures."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +182,7 @@ def _prepare(request: Train, classes: ClassMap, began: float) -> Trainer:
     from edge_segnet.train.data import Pairs
     from edge_segnet.train.loop import Trainer
     from edge_segnet.train.model import SegNet
+    from edge_segnet.train.start import device_of, start_from
     from edge_segnet.train.weights import load_encoder
 
     plan = _plan(request)
@@ -201,8 +195,9 @@ def _prepare(request: Train, classes: ClassMap, began: float) -> Trainer:
         filled = load_encoder(network, request.encoder_weights)
         logger.info("%d encoder convolutions from %s", filled, request.encoder_weights)
     if request.init is not None:
-        plan = replace(plan, start=_start_from(network, request.init, classes, train, plan))
-    trainer = Trainer(network, (train, val), plan, _device(request.device), began)
+        plan = replace(plan, start=start_from(network, request.init, classes, train, plan))
+    choose("--device", request.device, Literal["auto", "cpu", "cuda"])
+    trainer = Trainer(network, (train, val), plan, device_of(request.device), began)
     logger.info(
         "%s, %d classes, %d training and %d validation pairs, on %s",
         request.arch, len(classes), len(train), len(val), trainer.device,
@@ -232,42 +227,6 @@ def _split(request: Train) -> tuple[list[Pair], list[Pair]]:
             f"--leave-out {request.leave_out}: fits {what} of the {len(pairs)} pictures in {request.images}"
         )
     return [pair for pair in pairs if pair not in left], left
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    choose("--device", name, Literal["auto", "cpu", "cuda"])
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no GPU", hint="use --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _start_from(network: SegNet, init: str, classes: ClassMap, train: Pairs, plan: Plan) -> float:
-    """Fill the network; gives where on the schedule of learning rates its training was broken off, else 0."""
-    import torch
-    from onnx import numpy_helper
-
-    from edge_segnet.train.data import sample_batches
-    from edge_segnet.train.weights import unfold
-
-    model = read_onnx(init)
-    if model.card.classes.names != classes.names:
-        names = ", ".join(model.card.classes.names)
-        raise ModelError(f"--init {init}: its classes are {names}", hint="check --classes")
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.proto.graph.initializer}
-    batches = sample_batches(train, plan.size, plan.batch, CALIBRATION_BATCHES)
-    with torch.no_grad():
-        unfold(network, arrays, batches)
-    position = _position(model.card.provenance.get("position"))
-    rest = f", at {100 * position:.0f} % of the schedule, where its training stopped" if position else ""
-    logger.info("starting from %s%s", init, rest)
-    return position
-
-
-def _position(recorded: Any) -> float:
-    """A finished schedule begins anew."""
-    return float(recorded) if isinstance(recorded, int | float) and 0.0 < recorded < 1.0 else 0.0
 
 
 def _report(progress: Progress, advance: Any) -> None:

@@ -18,12 +18,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from itertools import pairwise
 from typing import Final, Literal, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from edge_segnet.core.errors import UsageError
+from edge_segnet.core.places import place_fault
 
 _T = TypeVar("_T")
 Kind = Literal["csi", "v4l2", "rtsp", "http", "path", "synthetic"]
@@ -47,7 +47,6 @@ RATE: Final = (0.1, 1000.0)
 _DEVICE: Final = re.compile(r"/dev/(?!\.)[A-Za-z0-9_.:+@-]+(/(?!\.)[A-Za-z0-9_.:+@-]+){0,3}", re.ASCII)
 """Any name below /dev: udev rules call cameras what their owners like."""
 _VIDEO: Final = re.compile(r"/dev/(video\d{1,4}|v4l/by-(id|path)/[^/]+)", re.ASCII)
-_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\.?", re.ASCII)
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/?%\[\]-]*", re.ASCII)
 """RFC 3986 without quotes and fragments."""
 _USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
@@ -160,43 +159,6 @@ def parse(text: str) -> SourceUri:
     raise UsageError(f"{name}://: unknown scheme", hint=KNOWN)
 
 
-@dataclass(frozen=True)
-class BrokerUri:
-    """Where an MQTT broker listens."""
-
-    host: str
-    port: int
-    tls: bool
-
-    @property
-    def shown(self) -> str:
-        """For logs and status."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
-
-
-def parse_broker(text: str) -> BrokerUri:
-    """Understand ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``.
-
-    Raises:
-        UsageError: another scheme, a bad host or port, a user or password (they have keys of their own); the message
-            never holds a password.
-    """
-    example = "for example mqtt://192.168.1.10 or mqtts://broker.example:8883"
-    scheme, separator, place = text.partition("://")
-    if not separator or scheme.lower() not in ("mqtt", "mqtts"):
-        name = f"{scheme}://" if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,30}", scheme, re.ASCII) else "?"
-        raise UsageError(f"{name}: no broker's scheme", hint=example)
-    if "@" in place:
-        hint = "give them as user and password_file"
-        raise UsageError(f"{scheme}://: user and password don't belong into the address", hint=hint)
-    place = place.removesuffix("/")
-    if fault := _fault(place) if re.fullmatch(r"[A-Za-z0-9.:_\[\]-]*", place) else "no plain HOST or HOST:PORT":
-        raise UsageError(f"{scheme}://: {fault} in {place!r}", hint=example)
-    parts, tls = urlsplit(f"//{place}"), scheme.lower() == "mqtts"
-    return BrokerUri(parts.hostname or "", parts.port or (8883 if tls else 1883), tls)
-
-
 def _csi(text: str, rest: str) -> SourceUri:
     sensor, _, query = rest.partition("?")
     if not re.fullmatch(r"\d{1,2}", sensor.rstrip("/"), re.ASCII):
@@ -235,7 +197,7 @@ def _network(text: str, scheme: str, rest: str, kind: Literal["rtsp", "http"]) -
     place = re.split(r"[/?]", rest, maxsplit=1)[0]
     info, at, place_only = place.rpartition("@")
     user, colon, password = info.partition(":")
-    if fault := _fault(place_only):
+    if fault := place_fault(place_only):
         # The text stays out of the message where it may hold a password: before an @, or where a port should be.
         quoted = "" if "@" in rest or not re.fullmatch(r"[^:]*(:\d*)?|\[.*", place_only) else f" in {rest!r}"
         hint = f"for example {scheme}://192.168.1.20/stream; write / ? # and @ of a password as %2F %3F %23 %40"
@@ -247,22 +209,6 @@ def _network(text: str, scheme: str, rest: str, kind: Literal["rtsp", "http"]) -
         user=unquote(user) if at else None,
         password=unquote(password) if colon else None,
     )
-
-
-def _fault(place: str) -> str:
-    """What is wrong with HOST or HOST:PORT; empty: nothing."""
-    try:
-        parts = urlsplit(f"//{place}")
-        host, port = parts.hostname or "", parts.port
-        if place.startswith("["):
-            IPv6Address(host)
-    except ValueError:
-        return "no valid HOST or HOST:PORT"
-    if not host:
-        return "no host"
-    if not place.startswith("[") and not _NAME.fullmatch(host):
-        return "no valid host name"
-    return "port 0" if port == 0 else ""
 
 
 def _synthetic(text: str, rest: str) -> SourceUri:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_segnet.core.errors import InputError, ModelError, UsageError
 from edge_segnet.core.extras import here
 from edge_segnet.core.selection import SEEN, rarity, spread
+from edge_segnet.offline.label.plan import FRAMES, MANIFEST
 from edge_segnet.offline.pick import Look, Wish
 from edge_segnet.sources import describe
 
@@ -20,7 +21,7 @@ _COLUMNS: Final = ("robot", "recording", "topic", "seq", "time_ns", "model_sha25
 
 def is_labelled(folder: Path) -> bool:
     """Whether a folder is one that ``label`` has written."""
-    return (folder / "manifest.json").is_file() and (folder / "frames").is_dir()
+    return (folder / MANIFEST).is_file() and (folder / FRAMES).is_dir()
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _read(folder: Path) -> dict[str, list[Any]]:
     except ImportError as error:
         raise UsageError(f"{folder}: what label wrote needs pyarrow", hint=here("pip install pyarrow")) from error
     try:
-        found = datasets.dataset(str(folder / "frames"), format="parquet")
+        found = datasets.dataset(str(folder / FRAMES), format="parquet")
         classes = [name for name in found.schema.names if name.startswith("classes.") and name.endswith(".share")]
         table = found.to_table(columns=[*_COLUMNS, *classes]).to_pydict()
     except (pyarrow.ArrowException, OSError, KeyError) as error:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from edge_segnet.street.light import Vector
 from edge_segnet.street.shadows import CORNERS, Shadows
 from edge_segnet.street.stage import POLE, SIGN, TREE, Colour, Stage
 from edge_segnet.street.texture import Ripmap
@@ -125,6 +126,18 @@ class Bollard:
         shadows.post(self.s, self.t, self.height)
 
 
+def _draw_sign(
+    stage: Stage, texture: Ripmap, foot: tuple[float, float, float], least: tuple[float, float], light: Vector
+) -> None:
+    """An upright plate with its lower edge at (s, t, height), at least so many pixels wide and high: what it is stays
+    to be seen from afar.
+    """
+    s, t, height = foot
+    z = s - stage.view.s
+    wide, high = (side * stage.view.f / z for side in (texture.width_m, texture.height_m))
+    stage.upright(texture, stage.view.point(s, t, height), (max(wide, least[0]), max(high, least[1])), light, z, SIGN)
+
+
 @dataclass
 class Plate:
     """A sign on a post, or (``post`` False) hanging from a house. ``height``: of the plate's lower edge."""
@@ -138,16 +151,12 @@ class Plate:
     post: bool = True
 
     def draw(self, stage: Stage) -> None:
-        view = stage.view
-        z = self.s - view.s
+        z = self.s - stage.view.s
         if z < 3.0:
             return
         if self.post:
             draw_post(stage, self.s, self.t, (0.0, self.height + 0.5 * self.texture.height_m), 0.08, (128, 132, 134))
-        scale = view.f / z
-        size = (max(self.texture.width_m * scale, 2.2), max(self.texture.height_m * scale, 2.2))
-        foot = view.point(self.s, self.t, self.height)
-        stage.upright(self.texture, foot, size, stage.light.facing * 1.12, z, SIGN)
+        _draw_sign(stage, self.texture, (self.s, self.t, self.height), (2.2, 2.2), stage.light.facing * 1.12)
 
     def shade(self, shadows: Shadows) -> None:
         if self.post:
@@ -165,14 +174,12 @@ class Signal:
     lights: list[Ripmap]
 
     def draw(self, stage: Stage) -> None:
-        view = stage.view
-        z = self.s - view.s
+        z = self.s - stage.view.s
         if z < 3.0:
             return
         draw_post(stage, self.s, self.t, (0.0, 2.6), 0.12, (52, 52, 54))
         texture = self.lights[0 if z > 75.0 else 1 if z > 66.0 else 2]
-        size = (max(texture.width_m * view.f / z, 2.0), max(texture.height_m * view.f / z, 3.5))
-        stage.upright(texture, view.point(self.s, self.t, 2.2), size, np.maximum(stage.light.facing, 0.75), z, SIGN)
+        _draw_sign(stage, texture, (self.s, self.t, 2.2), (2.0, 3.5), np.maximum(stage.light.facing, 0.75))
 
     def shade(self, shadows: Shadows) -> None:
         shadows.post(self.s, self.t, 3.3)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_segnet.core.errors import UsageError
-from edge_segnet.core.uris import BrokerUri, SourceUri, parse, parse_broker, without_credentials
+from edge_segnet.core.places import BrokerUri, parse_broker
+from edge_segnet.core.uris import SourceUri, parse, without_credentials
 
 
 @pytest.mark.parametrize(

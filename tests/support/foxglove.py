@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +19,7 @@ from edge_segnet.sinks.foxglove.settings import FoxgloveConfig
 from edge_segnet.sinks.foxglove.sink import FoxgloveSink
 from tests.support.recordings import street
 from tests.support.service import StreetService, renumbered
-from tests.support.sinks import started
+from tests.support.sinks import repeating, started
 
 PROTOCOL: Any = "foxglove.sdk.v1"
 
@@ -35,21 +34,8 @@ def serving(service: StreetService, **settings: Any) -> Iterator[FoxgloveSink]:
 @contextmanager
 def driving(sink: FoxgloveSink, results: Sequence[Result] | None = None, period_s: float = 0.03) -> Iterator[None]:
     """Publish frames while the block runs; ``results`` may change meanwhile."""
-    stop = threading.Event()
-
-    def run() -> None:
-        seq = 0
-        while not stop.wait(period_s):
-            sink.publish(renumbered((results or street())[seq % 2], seq))
-            seq += 1
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with repeating(lambda seq: sink.publish(renumbered((results or street())[seq % 2], seq)), period_s):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager

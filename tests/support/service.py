@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from edge_segnet.scene.events import EventLog
 from edge_segnet.sinks.http.settings import HttpConfig
 from edge_segnet.sinks.http.sink import HttpSink
 from edge_segnet.sources.synthetic import SyntheticSource
+from tests.support.sinks import repeating
 
 SIZE = (160, 120)
 VIEW = View(CAMVID_11)
@@ -138,21 +138,8 @@ def serving(service: StreetService, **settings: Any) -> Iterator[HttpSink]:
 @contextmanager
 def driving(service: StreetService, results: list[Result], period_s: float = 0.05) -> Iterator[None]:
     """Publishes the results again and again, as new frames, while the block runs."""
-    stop = threading.Event()
-
-    def run() -> None:
-        seq = 0
-        while not stop.wait(period_s):
-            seq += 1
-            service.publish(renumbered(results[seq % len(results)], seq))
-
-    thread = threading.Thread(target=run, name="street")
-    thread.start()
-    try:
+    with repeating(lambda seq: service.publish(renumbered(results[(seq + 1) % len(results)], seq + 1)), period_s):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def renumbered(result: Result, seq: int) -> Result:

@@ -25,7 +25,7 @@ from edge_segnet.core.files import written_beside
 from edge_segnet.core.stats import shares
 from edge_segnet.core.types import Labels, Segmentation
 from edge_segnet.data import cvat
-from edge_segnet.offline.label.plan import Format, Item
+from edge_segnet.offline.label.plan import FRAMES, Format, Item
 from edge_segnet.offline.label.reading import Taken
 from edge_segnet.pictures.files import encode, write_image
 
@@ -63,12 +63,12 @@ def columns(classes: ClassMap, form: Format) -> pa.Schema:
 
 def part_path(out: Path, item: Item, part: int) -> Path:
     """Where the rows of a part stand."""
-    return out / "frames" / item.name / f"{part:06d}.parquet"
+    return out / FRAMES / item.name / f"{part:06d}.parquet"
 
 
 def parts_done(out: Path, item: Item) -> set[int]:
     """Numbers of the parts that are published."""
-    return {int(path.stem) for path in (out / "frames" / item.name).glob("*.parquet") if path.stem.isdecimal()}
+    return {int(path.stem) for path in (out / FRAMES / item.name).glob("*.parquet") if path.stem.isdecimal()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,9 @@ from edge_segnet.pictures.listing import in_order, is_picture
 from edge_segnet.pictures.video import VIDEO_SUFFIXES
 from edge_segnet.sources import is_recording, is_there, require_mcap, split_topic
 
+MANIFEST: Final = "manifest.json"
+FRAMES: Final = "frames"
+"""What the output is known by."""
 PART: Final = 500
 """Labelled frames of one Parquet file, about, and what a killed worker loses."""
 HEAD: Final = 1 << 20

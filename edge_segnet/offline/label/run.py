@@ -17,10 +17,9 @@ from edge_segnet.core.files import output_error, read_file, write_bytes
 from edge_segnet.core.version import VERSION
 from edge_segnet.data import cvat
 from edge_segnet.offline.label.parts import NAMED, part_path, parts_done, read_summary
-from edge_segnet.offline.label.plan import Item, Plan, Task
+from edge_segnet.offline.label.plan import MANIFEST, Item, Plan, Task
 from edge_segnet.offline.label.work import Done, Spec, open_tasks
 
-MANIFEST: Final = "manifest.json"
 LOCK: Final = ".lock"
 _LIMIT: Final = 1 << 30
 Engine = Callable[[Iterator[Task], Callable[[int], None]], Iterator[Done]]

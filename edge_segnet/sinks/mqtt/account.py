@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.core import uris
 from edge_segnet.core.errors import Key, SettingsError
-from edge_segnet.core.uris import BrokerUri
+from edge_segnet.core.places import BrokerUri, parse_broker
 from edge_segnet.sinks.access import credential, read_secret
 from edge_segnet.sinks.mqtt.settings import MqttConfig
 
@@ -38,7 +37,7 @@ def account(config: MqttConfig) -> Account:
     Raises:
         SettingsError: one of them can't be used.
     """
-    broker = uris.parse_broker(config.url)
+    broker = parse_broker(config.url)
     tls = _context(config) if broker.tls else None
     client_id = config.client_id or f"edge-segnet-{_fingerprint(config.prefix)}"
     return Account(broker, client_id, config.user, _password(config), tls, config.keepalive_s)

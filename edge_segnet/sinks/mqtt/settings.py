@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge_segnet.core import uris
 from edge_segnet.core.errors import UsageError
+from edge_segnet.core.places import parse_broker
 from edge_segnet.settings.sections import FilePath, Picture, Quality, Rate, Section, Wrong
 
 Qos = Annotated[int, Field(ge=0, le=2)]
@@ -15,7 +15,7 @@ Qos = Annotated[int, Field(ge=0, le=2)]
 
 def _broker(text: str) -> str:
     try:
-        uris.parse_broker(text)
+        parse_broker(text)
     except UsageError as error:
         raise Wrong(error.message, error.hint) from error
     return text
@@ -101,6 +101,6 @@ class MqttConfig(Section):
             raise Wrong("give either password_file or password_credential")
         if self.user is None and (self.password_file is not None or self.password_credential is not None):
             raise Wrong("a password needs a user")
-        if self.tls is not None and not uris.parse_broker(self.url).tls:
+        if self.tls is not None and not parse_broker(self.url).tls:
             raise Wrong("tls is for mqtts:// only", "change the url, or leave tls out")
         return self

@@ -12,6 +12,7 @@ from edge_segnet.cli.common import read_classes
 from edge_segnet.core import uris
 from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.core.errors import UsageError
+from edge_segnet.core.places import parse_broker
 from edge_segnet.graph.spec import load_spec
 from edge_segnet.settings.load import parse_setting
 from edge_segnet.sinks import registry as settings
@@ -200,7 +201,7 @@ class Uris:
     def run(self, case: tuple[str, bool]) -> None:
         text, broker = case
         try:
-            found: Any = (uris.parse_broker if broker else uris.parse)(text)
+            found: Any = (parse_broker if broker else uris.parse)(text)
         except UsageError as error:
             # Where it stands as a password at all, and only there.
             schemes = ("rtsp", "http", "mqtt")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from edge_segnet.sinks.rtsp.settings import RtspConfig
 from edge_segnet.sinks.rtsp.sink import RtspSink
 from tests.support.halves import halves
 from tests.support.service import StreetService
-from tests.support.sinks import started
+from tests.support.sinks import repeating, started
 
 
 @contextmanager
@@ -28,21 +27,14 @@ def serving(service: StreetService, **settings: Any) -> Iterator[RtspSink]:
 @contextmanager
 def feeding(service: StreetService, sink: RtspSink, result: Result, rate: float = 20.0) -> Iterator[None]:
     """Publishes a result again and again while the block runs."""
-    stop = threading.Event()
 
-    def run() -> None:
-        while not stop.wait(1 / rate):
-            now = dataclasses.replace(result, frame=dataclasses.replace(result.frame, captured_ns=time.monotonic_ns()))
-            service.cameras[now.frame.camera].observe(now)
-            sink.publish(now)
+    def publish(_number: int) -> None:
+        now = dataclasses.replace(result, frame=dataclasses.replace(result.frame, captured_ns=time.monotonic_ns()))
+        service.cameras[now.frame.camera].observe(now)
+        sink.publish(now)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with repeating(publish, 1 / rate):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
