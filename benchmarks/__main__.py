@@ -42,6 +42,7 @@ PARTS: Final = {
     "label-memory": "labelling.memory",
     "regions": "regions.run",
     "service": "service.load",
+    "batch": "batch.run",
     "start": "service.start",
     "camera": "service.camera",
     "camera-process": "cameras.child",

@@ -33,6 +33,7 @@ class Recorder:
     ages_ms: list[float] = field(default_factory=list)
     infer_ms: list[float] = field(default_factory=list)
     handed_s: list[float] = field(default_factory=list)
+    cameras: list[str] = field(default_factory=list)
 
     def publish(self, result: Result) -> None:
         """Keep them."""
@@ -40,6 +41,7 @@ class Recorder:
         self.ages_ms.append(result.age_ms)
         self.infer_ms.append(sum(took for stage, took in stages.items() if stage != "capture"))
         self.handed_s.append(time.monotonic())
+        self.cameras.append(result.frame.camera)
 
     def status(self) -> dict[str, Any]:
         """Nothing to say."""
@@ -60,8 +62,10 @@ class MemoryCamera:
     live = True
     damaged = 0
 
-    def __init__(self, images: Sequence[Image], period_s: float, lasts: int | None = None) -> None:
-        self._images, self._period_s, self._lasts = images, period_s, lasts
+    def __init__(
+        self, images: Sequence[Image], period_s: float, lasts: int | None = None, name: str = "memory"
+    ) -> None:
+        self._images, self._period_s, self._lasts, self._name = images, period_s, lasts, name
         self._seq = 0
         self._due_s = time.monotonic()
 
@@ -76,7 +80,7 @@ class MemoryCamera:
             raise SourceLost("as it was told to")
         captured_ns = time.monotonic_ns()
         image = self._images[self._seq % len(self._images)]
-        frame = Frame(image, None, self._seq, captured_ns, time.time(), "memory")
+        frame = Frame(image, None, self._seq, captured_ns, time.time(), self._name)
         self._seq += 1
         self._due_s = max(self._due_s + self._period_s, time.monotonic() - self._period_s)
         return frame
@@ -122,8 +126,8 @@ def serving(
     config = configured(**settings)
     recorder = Recorder()
 
-    def opener(_config: CameraConfig, _name: str, _size: tuple[int, int], _fit: Fit) -> MemoryCamera:
-        return MemoryCamera(images, period_s, lasts)
+    def opener(_config: CameraConfig, name: str, _size: tuple[int, int], _fit: Fit) -> MemoryCamera:
+        return MemoryCamera(images, period_s, lasts, name)
 
     daemon = Daemon(config, Origin(lambda: config), Notifier({}), {"recorder": recorder}, opener)
     with at_work(daemon):

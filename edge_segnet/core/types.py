@@ -325,6 +325,23 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A frame that a network has had, and when (monotonic) it was taken for that."""
+
+    frame: Frame
+    segmentation: Segmentation
+    taken_ns: int
+
+
+class Turns(Protocol):
+    """How cameras share a backend."""
+
+    def segment(self, frame: Frame, newest: Callable[[], Frame | None]) -> Turn:
+        """``frame`` in its turn, or what ``newest`` gives then; raises what ``Backend.infer`` does."""
+        ...
+
+
 Refine = Callable[[Frame, Segmentation], Refined]
 """What a segmentation means; called frame by frame."""
 
@@ -334,6 +351,7 @@ class Generation:
     """What one model and one set of settings make of frames; exchanged as a whole, between two frames.
 
     ``model``: the model's name. ``rate``: frames per second at most, None: every new frame. ``origin``: of the results.
+    ``turns``: how the backend is shared; None: with nobody.
     """
 
     backend: Backend
@@ -342,6 +360,7 @@ class Generation:
     refine: Refine | None = None
     rate: float | None = None
     origin: Origin = Origin()
+    turns: Turns | None = None
 
 
 @runtime_checkable

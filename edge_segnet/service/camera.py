@@ -101,7 +101,8 @@ class Camera:
     def _generation(self, new: Setup, refiner: Postprocessor) -> Generation:
         config = new.config.cameras[self.name]
         origin = Origin(shown(config), config.stale_after_s, self._shows)
-        return Generation(new.loaded.backend, new.loaded.card.name, new.view, refiner, config.rate, origin)
+        loaded = new.loaded
+        return Generation(loaded.backend, loaded.card.name, new.view, refiner, config.rate, origin, turns=loaded.turns)
 
     def _shows(self) -> bool:
         """Whether what its last frame showed is still so."""

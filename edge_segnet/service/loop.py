@@ -5,6 +5,7 @@ It knows no pictures, no GPU, no sockets and no settings file; it can't tell a J
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 from edge_segnet.core.errors import EndOfStream
 from edge_segnet.core.soundness import Soundness
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Backend, Drops, Frame, Generation, Refined, Result
+from edge_segnet.core.types import Backend, Drops, Frame, Generation, Refined, Result, Turn
 
 READ_TIMEOUT_S: Final = 0.25
 """How long a stop may take to be seen while no frame comes."""
@@ -92,11 +93,12 @@ class Loop:
         now = self._now
         if frame.image.shape[1::-1] != now.backend.input_size:
             return  # captured before the network changed its size
-        segmentation = now.backend.infer([frame])[0]
+        turn = self._turn(frame)
+        frame, segmentation = turn.frame, turn.segmentation
         if not self.soundness.takes(frame, segmentation):
             self._dropped(frame)  # counted there, not as dropped
             return
-        stages_ms = {"capture": (received_ns - frame.captured_ns) / 1e6, **segmentation.stages_ms}
+        stages_ms = {"capture": (turn.taken_ns - frame.captured_ns) / 1e6, **segmentation.stages_ms}
         refined = Refined(segmentation)
         if now.refine is not None:
             began_ns = time.monotonic_ns()
@@ -118,6 +120,18 @@ class Loop:
         self._publish(result)
         self.telemetry.observe(result)
         self.frame_s = max((time.monotonic_ns() - received_ns) / 1e9, FADE * self.frame_s)
+
+    def _turn(self, frame: Frame) -> Turn:
+        if self._now.turns is not None:
+            return self._now.turns.segment(frame, self._newest)
+        taken_ns = time.monotonic_ns()
+        return Turn(frame, self._now.backend.infer([frame])[0], taken_ns)
+
+    def _newest(self) -> Frame | None:
+        """What has come since the last ``read``, which says so as well if nothing will come any more."""
+        with contextlib.suppress(EndOfStream):
+            return self._source.read(0.0)
+        return None
 
     def _dropped(self, frame: Frame) -> Drops:
         """Gaps in ``seq`` so far: nothing else knows of a frame that never came here. A loop that had to wait for its

@@ -24,6 +24,7 @@ from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
+from edge_segnet.service.turns import Turns
 from edge_segnet.settings.schema import Config
 from edge_segnet.sources import picture_size
 
@@ -46,6 +47,11 @@ class Loaded:
     """What the self-test's picture took."""
     fingerprint: Fingerprint
     size_note: str = ""
+
+    @cached_property
+    def turns(self) -> Turns:
+        """How the cameras share the backend. Asked for by one thread alone, the one that makes cameras."""
+        return Turns(self.backend)
 
     @property
     def note(self) -> str:
@@ -107,7 +113,7 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
     mark = fingerprint(config)
     model = read_apart(config.model, config.network_size, config.colours, config.backend, begun)
     options = BackendOptions(
-        config.threads, False, config.precision, config.memory, config.fallback, config.driver, _depth(config)
+        config.threads, False, config.precision, config.memory, config.fallback, config.driver, depth(config)
     )
 
     kind = config.backend
@@ -127,7 +133,7 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
     return Loaded(model.card, *opened(model), mark)
 
 
-def _depth(config: Config) -> Literal[1, 2]:
+def depth(config: Config) -> Literal[1, 2]:
     """Of one camera a second frame on the GPU would only be older when its turn comes; of several, it would wait."""
     if config.depth == "auto":
         return 2 if len(config.cameras) > 1 else 1

@@ -13,7 +13,7 @@ from edge_segnet.service.model import Loaded, Setup
 from edge_segnet.service.sinks import Exchange
 from edge_segnet.settings.schema import Config
 
-MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "precision", "size", "colours", "threads")
+MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "driver", "precision", "size", "colours", "threads")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ def is_another(config: Config, old: Config, loaded: Loaded) -> bool:
     """Whether the settings ask for another model, or its file has changed."""
     if any(getattr(config, key) != getattr(old, key) for key in MODEL_KEYS):
         return True
+    if getattr(loaded.backend, "depth", None) not in (None, models.depth(config)):
+        return True  # it can have none, or was opened for another number of cameras
     rates = [[camera.rate for camera in each.cameras.values()] for each in (config, old)]
     if config.size == "auto" and rates[0] != rates[1]:
         return True

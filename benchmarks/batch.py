@@ -1,0 +1,53 @@
+"""Four cameras on one network: all frames against one camera's, and how alike the cameras fare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks.figure import Figure
+from benchmarks.serving import bare_rate, rendered, serving
+from edge_segnet.core.stats import percentile
+from edge_segnet.core.types import Image
+
+NAMES = ("front", "left", "right", "rear")
+ROUNDS = 3
+BARE_S, SERVED_S, SETTLE_S = 3.0, 12.0, 1.5
+OVERLOAD = 1.2
+"""A camera's rate over the network's."""
+
+
+def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchmarks are called alike
+    """One camera, then four, each faster than the network; in turns."""
+    images = rendered(model)
+    period_s = 1.0 / (OVERLOAD * bare_rate(model, images, BARE_S))
+    ratios, spreads, shares, ages = [], [], [], []
+    for _ in range(ROUNDS):
+        single, _ = _served(model, images, period_s, NAMES[:1])
+        rates, late_ms = _served(model, images, period_s, NAMES)
+        ratios.append(sum(rates) / sum(single))
+        spreads.append(max(late_ms) / min(late_ms))
+        shares.append(max(rates) / min(rates))
+        ages.append(max(late_ms))
+    return [
+        Figure("four cameras on one CPU network / one camera: frames/s in all", median(ratios), "x", 1.0, ">="),
+        Figure("four cameras on one CPU network: p99 age, oldest / youngest", median(spreads), "x", 1.2),
+        Figure("four cameras on one CPU network: frames/s, most / least", median(shares), "x", 1.1),
+        Figure("four cameras on one CPU network: p99 age of the oldest", median(ages), "ms"),
+    ]
+
+
+def _served(
+    model: str, images: Sequence[Image], period_s: float, names: Sequence[str]
+) -> tuple[list[float], list[float]]:
+    """Each camera's frames a second, and its p99 age (ms)."""
+    settings = {"backend": "onnx", "cameras": {name: {"source": "0"} for name in names}}
+    with serving(model, images, period_s, more=settings) as (_, recorder, _url):
+        time.sleep(SETTLE_S)
+        first = len(recorder.cameras)
+        time.sleep(SERVED_S)
+        found = list(zip(recorder.cameras, recorder.ages_ms, strict=False))[first:]
+    ages = [[age_ms for camera, age_ms in found if camera == name] for name in names]
+    return [len(each) / SERVED_S for each in ages], [percentile(each, 0.99) for each in ages]
