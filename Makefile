@@ -34,9 +34,9 @@ bench: $(VENV)/.test  ## the figures of the README, as a table and out/bench.jso
 gpu: $(VENV)/.test  ## all that needs an NVIDIA GPU, in at most 8 minutes, as a table and out/gpu.json
 	$(BIN)/python -m benchmarks.gpu --json out/gpu.json
 
-loop: $(VENV)/.test  ## does picking pay? 20 rendered drives, picked against random frames, 3 seeds: about 40 minutes
-	$(PIP) '.[train]'
-	$(BIN)/python -m benchmarks.circle --json out/loop.json $(LOOP)
+loop: $(VENV)/.test  ## labelling here and on Ray, kills, memory, and whether picking pays: 40 minutes at most
+	$(PIP) '.[train,ray]'
+	$(BIN)/python -m benchmarks.loop --json out/loop.json $(LOOP)
 
 faults: $(VENV)/.test  ## 32 faults inflicted on the service, as the table of docs/reliability.md; FAULTS="10 22" for some
 	$(BIN)/python -m tests.faults $(FAULTS) --write docs/reliability.md

@@ -40,6 +40,7 @@ PARTS: Final = {
     "label": "labelling.run",
     "label-ray": "labelling.ray",
     "label-memory": "labelling.memory",
+    "label-kills": "kills.run",
     "regions": "regions.run",
     "service": "service.load",
     "batch": "batch.run",

@@ -1,6 +1,7 @@
-"""``python -m benchmarks.circle [--drives 20] [--frames 60] [--minutes 3] [--seeds 3]``: does picking pay?
+"""Does picking pay? A part of ``benchmarks.loop``.
 
-Rendered drives, a third of them hard (night, rain, fog: ``train.weather``), are the pool. From it 60 frames are picked
+Rendered drives, a third of them hard (weather, as ``train.weather`` makes it, or a camera that is mounted lower, by
+turns), are the pool. From it 60 frames are picked
 by uncertainty, and 60 at random; each set, with exact labels, fine-tunes the shipped model for the same time; both are
 scored on held-out drives, as hard as the pool's, and so is the model that they began with.
 """
@@ -12,8 +13,7 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -27,6 +27,8 @@ from edge_segnet.train.weather import spoiled
 
 HARD = 3
 """Every third drive."""
+LOW_M = 0.5
+"""Height of the camera in every second of them: a robot's, where the model learnt from a car's."""
 APART = 30
 """Street frames between two of a drive: a second."""
 GAIN_POINTS = 3.0
@@ -52,12 +54,13 @@ class Budget:
 
 
 def render(root: Path, first: int, drives: int, length: int, size: tuple[int, int]) -> None:
-    """Drives number ``first`` and following; a hard one has one weather."""
+    """Drives number ``first`` and following."""
     for number in range(first, first + drives):
-        street = Street(size, 1000 + number)
+        low = number % (2 * HARD) == 0
+        street = Street(size, 1000 + number, LOW_M) if low else Street(size, 1000 + number)
         for index in range(length):
             picture, labels = street.render(APART * index)
-            if number % HARD == 0:
+            if number % HARD == 0 and not low:
                 picture = spoiled(picture, np.random.default_rng([number, 7]))
             write_image(root / "images" / f"d{number:03d}_{index:04d}.png", picture)
             write_image(root / "labels" / f"d{number:03d}_{index:04d}.png", labels)
@@ -100,11 +103,12 @@ def fine_tuned(data: Path, val: Path, out: Path, budget: Budget, seed: int) -> f
     recipe = f"--init segnet-lite --rate {RATE} --size {size} --minutes {budget.minutes} --seed {seed} --validations 2"
     folders = ["--images", data / "images", "--labels", data / "labels"]
     call("train", *folders, "--val-images", val / "images", "--val-labels", val / "labels", *recipe.split(), "-o", out)
-    return score(out, val.parent / "held-out")
+    return score(out, val.parent / "held-out", budget.size)
 
 
-def score(model: Path | str, data: Path) -> float:
-    found = call("evaluate", "--images", data / "images", "--labels", data / "labels", "-m", model)
+def score(model: Path | str, data: Path, size: tuple[int, int]) -> float:
+    flags = ["-m", model, "--size", f"{size[0]}x{size[1]}"]
+    found = call("evaluate", "--images", data / "images", "--labels", data / "labels", *flags)
     return 100 * float(found["mean_iou"])
 
 
@@ -113,7 +117,7 @@ def run(folder: Path, budget: Budget) -> list[Figure]:
     render(folder / "pool", 0, budget.drives, budget.length, budget.size)
     render(folder / "val", 500, budget.val, budget.length, budget.size)
     render(folder / "held-out", 900, budget.held_out, budget.length, budget.size)
-    before = score("segnet-lite", folder / "held-out")
+    before = score("segnet-lite", folder / "held-out", budget.size)
     picked(folder / "pool", folder / "by-uncertainty", budget.frames, folder)
     gains: dict[str, list[float]] = {"picked": [], "random": []}
     for seed in range(budget.seeds):
@@ -132,28 +136,15 @@ def run(folder: Path, budget: Budget) -> list[Figure]:
     ]
 
 
-def main() -> int:
-    """Exit code 7 if a bound is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.circle", description=__doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those that ``budget_of`` reads."""
     for name, value in (("drives", 20), ("length", 30), ("frames", 60), ("seeds", 3), ("held-out", 6), ("val", 3)):
         parser.add_argument(f"--{name}", type=int, default=value, metavar="N")
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("W", "H"))
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    told = vars(parser.parse_args())
-    target, told["size"] = told.pop("json"), tuple(told["size"])
-    with tempfile.TemporaryDirectory() as place:
-        figures = run(Path(place), Budget(**told))
-    for figure in figures:
-        bound = (
-            "" if figure.bound is None else f"  ({figure.sign} {figure.bound:g}: {'met' if figure.met else 'MISSED'})"
-        )
-        print(f"{figure.name:<32} {figure.value:8.2f} {figure.unit}{bound}")  # noqa: T201
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps([figure.to_document() for figure in figures], indent=1) + "\n")
-    return 0 if all(figure.met for figure in figures) else 7
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def budget_of(told: argparse.Namespace) -> Budget:
+    """From the options."""
+    given = {field.name: getattr(told, field.name) for field in fields(Budget)}
+    return Budget(**{**given, "size": tuple(told.size)})

@@ -23,8 +23,7 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import BudgetMissed, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.data.labels.alignment import Alignment
-from edge_segnet.data.pairs import find_pairs
-from edge_segnet.data.recorded import Truth, find_truth, of_pairs
+from edge_segnet.data.recorded import Truth, find_truth
 from edge_segnet.graph import card as cards
 from edge_segnet.offline import compare as compares
 from edge_segnet.offline import evaluate as evaluating
@@ -139,22 +138,22 @@ class Evaluate:
         if self.curve is not None or self.calibrate is not None:
             raise UsageError("--curve and --calibrate are about one model", hint="leave --compare out")
         bounds = [] if self.gate is None else parse_gate(self.gate)
-        pairs = find_pairs(self.images, self.labels)
+        truth = find_truth(self.images, self.labels)
         with ExitStack() as opened:
             models = []
             for name in (old, new):
                 models.append(open_model(name, parse_optional(self.size), kind))
                 opened.callback(models[-1].backend.close)
             classes = models[0].card.classes
-            alignment = self._align(of_pairs(pairs), classes)
+            alignment = self._align(truth, classes)
             alignments_of = (alignment, compares.as_old(alignment, models[1].card.classes, classes))
             contenders = [
                 Contender(model.card, model.backend, model.sha256, each)
                 for model, each in zip(models, alignments_of, strict=True)
             ]
             check_names(bounds, compares.gate_names(classes))
-            with progress_bar("compare", len(pairs)) as advance:
-                comparison = compares.compare(pairs, contenders[0], contenders[1], self.drives, advance)
+            with progress_bar("compare", truth.count) as advance:
+                comparison = compares.compare(truth.pairs(), contenders[0], contenders[1], self.drives, advance)
         verdicts = judge(bounds, comparison.figures())
         if self.sheet is not None:
             write_image(self.sheet, comparison.sheet)

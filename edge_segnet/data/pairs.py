@@ -22,6 +22,16 @@ class Pair:
     image: Path
     labels: Path
 
+    @property
+    def title(self) -> str:
+        """The picture's name, as people know it."""
+        return self.image.name
+
+    @property
+    def stem(self) -> str:
+        """By which its drive is known."""
+        return self.image.stem
+
     def read(self, classes: int, void: int) -> tuple[Image, Labels]:
         """Picture uint8 [H,W,3] BGR and labels uint8 [H,W], with void as id ``classes``.
 

@@ -61,11 +61,19 @@ def find_truth(images: Path, labels: Path) -> Truth:
 
 @dataclass(frozen=True, eq=False)
 class RecordedPair:
-    """A picture uint8 [H,W,3] BGR and its labels uint8 [h,w], maybe of another size."""
+    """A picture uint8 [H,W,3] BGR and its labels uint8 [h,w], maybe of another size. ``name`` stands for the labels in
+    errors. ``stem``: the recording's name and the picture's number.
+    """
 
     image: Image
     labels: Labels
     name: str
+    stem: str
+
+    @property
+    def title(self) -> str:
+        """As people know it."""
+        return self.stem
 
     def read(self, classes: int, void: int) -> tuple[Image, Labels]:
         """As ``pairs.Pair.read``, but the sizes may differ."""
@@ -89,7 +97,8 @@ def recorded_pairs(images: Input, labels: Path) -> Iterator[RecordedPair]:
             if found is not None:
                 count += 1
                 assert frame.original is not None
-                yield RecordedPair(frame.original, found, f"{labels}: the labels of picture {frame.seq}")
+                name, stem = f"{labels}: the labels of picture {frame.seq}", Path(split_topic(images.uri)[0]).stem
+                yield RecordedPair(frame.original, found, name, f"{stem}-{frame.seq:06d}")
     if not count:
         hint = "labels are called by the pictures' numbers, 000012.png, or have the pictures' times"
         raise InputError(f"{labels}: no labels of any picture of {images.uri}", hint=hint)

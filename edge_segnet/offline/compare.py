@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from edge_segnet.core.types import Backend, Image, Labels
 from edge_segnet.data.drives import blocks, drives
 from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import Pair
+from edge_segnet.data.recorded import RecordedPair
 from edge_segnet.graph.card import ModelCard
 from edge_segnet.offline.evaluate import Evaluation, Scored, score, summed
 from edge_segnet.pictures.overlay import colourise
@@ -139,7 +140,7 @@ def ids_in(old: ClassMap, new: ClassMap, flag: str) -> NDArray[np.uint8]:
 
 
 def compare(
-    pairs: Sequence[Pair],
+    pairs: Iterable[Pair | RecordedPair],
     old: Contender,
     new: Contender,
     pattern: str | None = None,
@@ -155,15 +156,15 @@ def compare(
         InputError: a pair is broken, differs in size, or has an unknown label value.
         ModelError: a model fails, or computes no numbers.
     """
-    names = drives([pair.image.stem for pair in pairs], pattern)
+    table, names = _Table(old, new), list[str]()
+    for seq, pair in enumerate(pairs):
+        names += drives([pair.stem], pattern)
+        table.add(pair, seq)
+        advance()
     known = list(dict.fromkeys(names))
     groups, over = [known.index(name) for name in names], "drives"
     if len(known) < 2:
-        groups, over = blocks(len(pairs)), "stretches of the one drive"
-    table = _Table(old, new)
-    for seq, pair in enumerate(pairs):
-        table.add(pair, seq)
-        advance()
+        groups, over = blocks(len(names)), "stretches of the one drive"
     matrices = [np.stack(each) for each in table.matrices]
     found = differences(matrices[0], matrices[1], groups)
     sides = table.sides()
@@ -192,7 +193,7 @@ class _Table:
     def matrices(self) -> list[list[NDArray[np.int64]]]:
         return [[each.matrix for each in side] for side in self._scored]
 
-    def add(self, pair: Pair, seq: int) -> None:
+    def add(self, pair: Pair | RecordedPair, seq: int) -> None:
         """Both models on one pair; who comes first changes from frame to frame."""
         image, truth = pair.read(self._contenders[0].alignment.count, self._contenders[0].alignment.void)
         found: dict[int, Scored] = {}
@@ -206,13 +207,13 @@ class _Table:
         differing, known = int(counts[[RIGHT, WRONG, BOTH_WRONG]].sum()), verdicts.size - int(counts[VOID])
         self.differing += differing
         self.known += known
-        self._keep(differing / max(known, 1), seq, pair, image, (found[0], found[1]), verdicts)
+        self._keep(differing / max(known, 1), seq, pair.title, image, (found[0], found[1]), verdicts)
         for place, side in enumerate(self._scored):  # without its pictures: memory stays flat
             nothing = np.zeros((0, 0), np.uint8)
             side.append(replace(found[place], truth=nothing, labels=nothing))
 
     def _keep(
-        self, share: float, seq: int, pair: Pair, image: Image, found: tuple[Scored, Scored], verdicts: Labels
+        self, share: float, seq: int, title: str, image: Image, found: tuple[Scored, Scored], verdicts: Labels
     ) -> None:
         if len(self._kept) == SHOWN and share <= self._kept[0][0]:
             return
@@ -221,7 +222,7 @@ class _Table:
         tiles += [colourise(tile(ids, exact=True), lut) for ids in (found[0].labels, found[1].labels, found[0].truth)]
         tiles.append(np.array(_COLOURS, np.uint8)[tile(verdicts, exact=True)])
         push = heapq.heappush if len(self._kept) < SHOWN else heapq.heapreplace
-        push(self._kept, (share, seq, pair.image.name, tiles))
+        push(self._kept, (share, seq, title, tiles))
 
     def worst(self) -> tuple[tuple[str, float], ...]:
         """Most different first."""

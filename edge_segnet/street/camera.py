@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 FRAMES_PER_SECOND = 30.0
 FAR_M = 155.0
 """Nothing but the skyline is drawn beyond."""
+EYE_M = 1.42
+"""Of the lens above the road."""
 _BEHIND_M = 24
 
 
@@ -51,11 +53,12 @@ class Drive:
 
     speed_phase: float
     sway_phase: float
+    eye_m: float
 
     @staticmethod
-    def of(seed: int) -> Drive:
+    def of(seed: int, eye_m: float = EYE_M) -> Drive:
         dice = Dice(seed, 0xD1)
-        return Drive(dice.span(0.0, 6.28), dice.span(0.0, 6.28))
+        return Drive(dice.span(0.0, 6.28), dice.span(0.0, 6.28), eye_m)
 
     def travelled_m(self, time_s: float) -> float:
         """Metres along the street after ``time_s``: 10 m/s with a slow ±1.6 m/s."""
@@ -84,7 +87,7 @@ class View:
         self.time_s = index / FRAMES_PER_SECOND
         self.s = drive.travelled_m(self.time_s)
         self.t = drive.across_m(self.time_s)
-        self.eye = 1.42
+        self.eye = drive.eye_m
         self.f = 0.86 * self.width
         self.heading = course.slope(self.s)
         self.cx = 0.5 * self.width - self.f * drive.yaw_rad(self.time_s)

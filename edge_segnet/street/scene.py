@@ -9,7 +9,7 @@ import numpy as np
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.types import Image, Labels
 from edge_segnet.street.atlas import Atlas
-from edge_segnet.street.camera import FAR_M, FRAMES_PER_SECOND, Course, Drive, View
+from edge_segnet.street.camera import EYE_M, FAR_M, FRAMES_PER_SECOND, Course, Drive, View
 from edge_segnet.street.ground import Ground
 from edge_segnet.street.kerbside import Plots
 from edge_segnet.street.lens import Lens
@@ -22,6 +22,7 @@ from edge_segnet.street.things import BACKDROP, PLOT_M, Thing
 from edge_segnet.street.traffic import Traffic
 
 _SMALLEST = 16
+EYES_M = (0.2, 3.5)
 _SHADOW_FAR_M = 65.0
 
 
@@ -32,18 +33,20 @@ class Street:
     frame can be rendered alone, and gives the same bytes again. One thread at a time; every Street may have its own.
     """
 
-    def __init__(self, size: tuple[int, int] = (480, 360), seed: int = 0) -> None:
-        """``size``: (width, height) in pixels; ``seed``: which street, which day.
+    def __init__(self, size: tuple[int, int] = (480, 360), seed: int = 0, eye_m: float = EYE_M) -> None:
+        """``size``: (width, height) in pixels; ``seed``: which street, which day; ``eye_m``: the lens above the road.
 
         Raises:
-            UsageError: the picture would be too small to show anything.
+            UsageError: the picture would be too small to show anything, or the lens is not above the road.
         """
+        if not EYES_M[0] <= eye_m <= EYES_M[1]:
+            raise UsageError(f"a lens {eye_m:g} m above the road", hint="{:g} to {:g} m".format(*EYES_M))
         if min(size) < _SMALLEST:
             raise UsageError(
                 f"a street of {size[0]}x{size[1]} pixels is too small", hint=f"use at least {_SMALLEST}x{_SMALLEST}"
             )
         self.size, self.seed = size, seed
-        self._course, self._drive = Course(seed), Drive.of(seed)
+        self._course, self._drive = Course(seed), Drive.of(seed, eye_m)
         atlas = Atlas(seed)
         self._sky, self._ground = Sky(seed, size), Ground(seed, size)
         self._plots, self._traffic = Plots(seed, atlas), Traffic(seed, atlas)

@@ -13,6 +13,7 @@ from edge_segnet.core.errors import EndOfStream
 from edge_segnet.pictures.files import read_image
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import open_camera
+from tests.cli.test_cli_compare import save_other
 from tests.conftest import read_video
 from tests.support import drives
 from tests.support.command import edge_segnet
@@ -59,6 +60,32 @@ def test_evaluate_scores_a_recording_by_label_files(drive: Path, model: Path, tm
     assert done.code == 0, done.err
     told = json.loads(out.read_text())
     assert told["frames"] == 11 and told["mean_iou"] == 1.0
+
+
+def test_two_models_are_compared_on_a_recording(drive: Path, model: Path, tmp_path: Path) -> None:
+    labels, other = tmp_path / "labels", save_other(tmp_path / "other.onnx")
+    assert edge_segnet("segment", drive, "-m", model, "-o", labels, "--visualize", "labels").code == 0
+    flags = ("--images", drive, "--labels", labels, "--compare", model, other, "--sheet", tmp_path / "sheet.png")
+    done = edge_segnet("evaluate", *flags, "--gate", "mean_iou >= -0.0", "--json", "-")
+    assert done.code == 7 and f"{other} misses the gate" in done.error
+    (found,) = done.documents
+    assert found["old"]["mean_iou"] == 1.0 and found["old"]["frames"] == found["new"]["frames"] == 12
+    assert found["intervals"] == {"sure": 0.95, "over": "stretches of the one drive", "groups": 10}
+    assert found["difference"]["mean_iou"]["high"] < 0
+    assert {each["frame"] for each in found["worst"]} == {f"drive-{seq:06d}" for seq in range(12)}
+    assert read_image(tmp_path / "sheet.png").size
+
+
+def test_a_model_is_calibrated_with_a_recording(drive: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "int8.onnx"
+    done = edge_segnet("quantize", model, "--calibrate", f"{drive}?topic=/front/image", "-o", out, "--json", "-")
+    assert done.code == 0 and done.documents[0]["frames"] == 12, done.err
+    drive.write_bytes(drive.read_bytes()[:-300])
+    done = edge_segnet("quantize", model, "--calibrate", drive, "-o", tmp_path / "cut.onnx", "--json", "-")
+    assert done.code == 0 and 8 <= done.documents[0]["frames"] <= 12 and "Traceback" not in done.err
+    drive.write_bytes(drive.read_bytes()[:60_000])
+    done = edge_segnet("quantize", model, "--calibrate", drive, "-o", tmp_path / "few.onnx")
+    assert done.code == 4 and "too few to calibrate with" in done.error and not (tmp_path / "few.onnx").exists()
 
 
 def test_evaluate_scores_a_recording_by_another(drive: Path, model: Path, tmp_path: Path) -> None:

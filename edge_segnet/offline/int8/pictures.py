@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
+from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLost
 from edge_segnet.core.size import squeeze_note
 from edge_segnet.core.types import Frame, Source
 from edge_segnet.core.uris import parse, without_credentials
@@ -47,6 +47,9 @@ def read_pictures(uri: str, card: ModelCard, count: int) -> list[Frame]:
                 logger.warning("skipped %s", error)
                 bad += 1
                 continue
+            except SourceLost as lost:
+                logger.warning("%s", lost)
+                break
             except EndOfStream:
                 break
             if frame is None:
