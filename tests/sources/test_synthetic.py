@@ -105,6 +105,15 @@ def test_light_changes(street: Street) -> None:
     assert max(levels) > 1.25 * min(levels)
 
 
+def test_a_lower_camera_sees_less_of_the_pavement_and_the_same_horizon() -> None:
+    low, car = (Street((160, 120), 3, eye_m).render(30)[1] for eye_m in (0.5, 1.42))
+    pavement, sky = 4, 0
+    assert 0 < (low == pavement).sum() < 0.7 * (car == pavement).sum()
+    assert (low == sky).sum() == pytest.approx((car == sky).sum(), rel=0.3)
+    with pytest.raises(UsageError, match="above the road"):
+        Street((160, 120), 3, -1.0)
+
+
 def test_too_small_is_refused() -> None:
     with pytest.raises(UsageError, match="4x4"):
         Street((4, 4))
