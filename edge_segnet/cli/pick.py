@@ -6,7 +6,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,15 +15,13 @@ from edge_segnet.backends.model import BackendKind, open_model, read_model
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import check_share, choose, json_lines, progress_bar
 from edge_segnet.cli.options import BackendName, Json, Model, Size
+from edge_segnet.core.classes import ClassMap, ids_in
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
 from edge_segnet.core.selection import NEAR
 from edge_segnet.core.size import parse_optional
 from edge_segnet.graph.card import LoweredModel, OnnxModel
-from edge_segnet.offline import compare, labelled, pick, picked
+from edge_segnet.offline import labelled, pick, picked
 from edge_segnet.sources import describe
-
-if TYPE_CHECKING:
-    from edge_segnet.core.classes import ClassMap
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +110,7 @@ class PickFrames:
             return None
         other = open_model(self.against, None, choose("--backend", self.backend, BackendKind))
         opened.callback(other.backend.close)
-        return pick.Rival(other.backend, other.card.fit, compare.ids_in(classes, other.card.classes, "--against"))
+        return pick.Rival(other.backend, other.card.fit, ids_in(classes, other.card.classes, "--against"))
 
     def _report(self, made: picked.Pick, when: str) -> None:
         document = made.to_dict(when) | {"output": str(self.out)}

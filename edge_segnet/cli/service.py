@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from edge_segnet.cli.command import add, group
+from edge_segnet.cli.command import LazyGroup, add, announce, group
 from edge_segnet.core.errors import UsageError
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -128,8 +128,9 @@ def _again() -> str:
     return shlex.join(sys.argv[1:])
 
 
-app = group("The systemd service of this machine.")
+app = group("The systemd service of this machine.", cls=LazyGroup)
 add(app, "install", Install)
 add(app, "status", Status)
 add(app, "uninstall", Uninstall)
+announce(app, "model", "service_model", "Have the running service serve another model, tried on live frames.")
 add(app, "configure", Configure, hidden=True)

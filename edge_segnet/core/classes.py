@@ -98,6 +98,22 @@ class ClassMap:
         return {"name": self.name, "classes": classes, "void_colour": list(self.void_colour)}
 
 
+def ids_in(old: ClassMap, new: ClassMap, flag: str) -> NDArray[np.uint8]:
+    """Of every id of NEW's the id in OLD's map, uint8 [256], by the classes' names; ``flag`` stands in the error.
+
+    Raises:
+        UsageError: one of the two has a class that the other has not.
+    """
+    places = {name.lower(): place for place, name in enumerate(old.names)}
+    own = {name.lower() for name in new.names}
+    if strangers := sorted(own ^ places.keys()):
+        what = f"{flag}: only one of the models has {', '.join(strangers)}"
+        raise UsageError(what, hint="give two models of the same classes")
+    table = np.arange(256).astype(np.uint8)
+    table[: len(new)] = [places[name.lower()] for name in new.names]
+    return table
+
+
 def _repeated(values: Sequence[Any]) -> list[Any]:
     return [value for index, value in enumerate(values) if value in values[:index]]
 

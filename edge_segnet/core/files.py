@@ -165,3 +165,12 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
     """Replace ``path`` with ``data``, whole or not at all; raises OutputError as ``written_beside``."""
     with written_beside(path, mode) as beside:
         beside.write_bytes(data)
+
+
+def write_durably(path: Path, data: bytes, mode: int | None = None) -> None:
+    """As ``write_bytes``, and it outlives a power cut when this returns."""
+    with written_beside(path, mode) as beside, beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)

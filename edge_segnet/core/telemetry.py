@@ -89,9 +89,9 @@ class CameraTelemetry:
         overdue_s = max(0.0, now_s - recent[-1] - 2 * period_s)
         return (len(recent) - 1) / (recent[-1] - recent[0] + overdue_s)
 
-    def ages(self) -> Ages | None:
-        """Percentiles over the recent frames; None before the first."""
-        values = [age for _, age in tuple(self._recent)]
+    def ages(self, since_s: float = 0.0) -> Ages | None:
+        """Percentiles over the recent frames since ``since_s`` (monotonic); None: there were none."""
+        values = [age for stamp_s, age in tuple(self._recent) if stamp_s >= since_s]
         if not values:
             return None
         return Ages(

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.bootstrap import TOTALS, Difference, differences
-from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.errors import UsageError
+from edge_segnet.core.classes import ClassMap, ids_in
 from edge_segnet.core.stats import percentile
 from edge_segnet.core.types import Backend, Image, Labels
 from edge_segnet.data.drives import blocks, drives
@@ -121,22 +120,6 @@ def gate_names(classes: ClassMap) -> list[str]:
 def as_old(alignment: Alignment, new: ClassMap, old: ClassMap) -> Alignment:
     """OLD's alignment for NEW, whose ids become OLD's; raises UsageError as ``ids_in``."""
     return replace(alignment, predicted=alignment.predicted[ids_in(old, new, "--compare")])
-
-
-def ids_in(old: ClassMap, new: ClassMap, flag: str) -> NDArray[np.uint8]:
-    """Of every id of NEW's the id in OLD's map, uint8 [256], by the classes' names; ``flag`` stands in the error.
-
-    Raises:
-        UsageError: one of the two has a class that the other has not.
-    """
-    places = {name.lower(): place for place, name in enumerate(old.names)}
-    own = {name.lower() for name in new.names}
-    if strangers := sorted(own ^ places.keys()):
-        what = f"{flag}: only one of the models has {', '.join(strangers)}"
-        raise UsageError(what, hint="give two models of the same classes")
-    table = np.arange(256).astype(np.uint8)
-    table[: len(new)] = [places[name.lower()] for name in new.names]
-    return table
 
 
 def compare(

@@ -261,6 +261,11 @@ def _tell(event: Event) -> None:
         "share": event.class_name,
         "uncertain": f"what is uncertain of {event.class_name or 'the picture'}",
         "unfamiliar": "how unfamiliar the picture is",
+        "frames_per_second": "results per second",
+        "age_ms": "the newest result's age in ms",
+        "not_running": "seconds without a good frame",
+        "agreement": "on how much a new model agrees with the old one",
+        "invalid": "frames of which a new model made no numbers",
     }.get(event.measure, "the free distance")
     where = f" in {event.region}" if event.region else ""
     words = f"{what}{where}: {event.value:.3g} (limit {event.threshold:.3g})"

@@ -240,6 +240,11 @@ class Camera:
         """What a frame took lately, at most."""
         return self._loop.frame_s
 
+    @property
+    def invalid(self) -> int:
+        """Frames of which the network made no numbers."""
+        return self._loop.soundness.invalid
+
     def status(self) -> CameraDocument:
         """For ``/api/status``."""
         state, telemetry = self.state, self.telemetry
@@ -259,7 +264,7 @@ class Camera:
             dropped=DroppedDocument.of(replace(telemetry.dropped, damaged=state.damaged + state.bad)),
             stale=telemetry.stale,
             captured=state.captured,
-            invalid=self._loop.soundness.invalid,
+            invalid=self.invalid,
             reconnects=state.reconnects,
         )
 

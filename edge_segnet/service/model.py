@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
@@ -21,7 +21,7 @@ from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, View
 from edge_segnet.engine.load import engine_folders
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard
+from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
 from edge_segnet.service.turns import Turns
@@ -47,6 +47,8 @@ class Loaded:
     """What the self-test's picture took."""
     fingerprint: Fingerprint
     size_note: str = ""
+    sha256: str = ""
+    """Of the model's file; of an engine's, the file that it was built from."""
 
     @cached_property
     def turns(self) -> Turns:
@@ -129,8 +131,16 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
 
     if config.size == "auto":
         rates = [camera.rate for camera in config.cameras.values() if camera.rate]
-        return _largest_in_time(model, sum(rates), opened, mark, _proportions(config, model.card))
-    return Loaded(model.card, *opened(model), mark)
+        found = _largest_in_time(model, sum(rates), opened, mark, _proportions(config, model.card))
+    else:
+        found = Loaded(model.card, *opened(model), mark)
+    return replace(found, sha256=_identity(model))
+
+
+def _identity(model: Model) -> str:
+    if isinstance(model, (OnnxModel, LoweredModel)):
+        return model.sha256
+    return model.manifest.recipe.source_sha256
 
 
 def depth(config: Config) -> Literal[1, 2]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,15 +22,17 @@ from typing import Final
 
 from edge_segnet.backends.reading import Reading
 from edge_segnet.core import threads
-from edge_segnet.core.errors import EdgeSegnetError, ModelError, OutputError
+from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.core.pace import Deadline
-from edge_segnet.core.types import Backend
 from edge_segnet.graph import card as cards
 from edge_segnet.scene import interpreter
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.service import model as models
-from edge_segnet.service import outcome
+from edge_segnet.service.answer import Answer
 from edge_segnet.service.camera import Camera, Surroundings
+from edge_segnet.service.deploy import Deployer, Hands
+from edge_segnet.service.leaving import Leaving
+from edge_segnet.service.ledger import Ledger
 from edge_segnet.service.model import Loaded, Setup
 from edge_segnet.service.plan import Prepared, is_another
 from edge_segnet.service.sinks import SinkManager
@@ -64,7 +65,11 @@ class Reloader:
 
     def __init__(self, first: Config, origin: Origin, state: State, sinks: SinkManager, around: Surroundings) -> None:
         self._origin, self._state, self._sinks, self._around = origin, state, sinks, around
-        self._config, self._waits = first, False
+        self._ledger = Ledger(state)
+        hands = Hands(self._swap, self._let_go, self._disturbed)
+        self._deployer = Deployer(state, self._ledger, hands)
+        self._read, self._config, self._waits = first, self._ledger.applied(first), False
+        """As the settings were read; and with a deployed model in its place."""
         self._begun: Reading | None = None
         """The first model, while the sinks are made."""
         self._file = Watched(origin.file)
@@ -72,12 +77,8 @@ class Reloader:
         self._stopping = threading.Event()
         self._ready: Prepared | None = None
         self._committed = threading.Event()
-        self._generation = 0
-        self._refused = ""
-        self._leaving: list[tuple[str, Backend]] = []
-        """Backends that loops may still use."""
-        self._left: list[Camera] = []
-        """Cameras that are gone, whose loops may still run."""
+        self._answer = Answer(state, around.notify)
+        self._leaving = Leaving(lambda: state.running)
         self.failure: BaseException | None = None
         """Why there is nothing to serve with; the end of the service."""
         self._thread = threads.Thread(self._run, "reload", vital=True)
@@ -128,7 +129,9 @@ class Reloader:
         while not self._stopping.is_set():
             if self._is_asked(LOOK_S):
                 self._reload()
-            self._close_unused()
+            elif not self._stopping.is_set() and (request := self._ledger.asked()) is not None:
+                self._deployer.run(request, self._config, self._read.model)
+            self._leaving.close_unused()
         self._end()
 
     def _end(self) -> None:
@@ -137,8 +140,8 @@ class Reloader:
         for camera in self._state.running.values():
             camera.stop(deadline.left_s)
         if loaded is not None:
-            self._leaving.append((loaded.card.name, loaded.backend))
-        self._close_unused()
+            self._leaving.model(loaded)
+        self._leaving.close_unused()
 
     def _is_asked(self, timeout_s: float) -> bool:
         """Whether somebody asked for a reload until then, or the file has changed."""
@@ -156,7 +159,7 @@ class Reloader:
             self._exchange(lambda made: self._prepared(self._config, made))
             self._wait_for_model()
             self._waits = False
-            self._exchange(lambda made: self._prepared(self._config, made))
+            self._first_model()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread must hear of it
             self.failure = error
             self._around.ring()
@@ -165,9 +168,21 @@ class Reloader:
             if self._begun is not None:
                 self._begun.close()
                 self._begun = None
-        self._generation += 1
-        self._tell(began_ns, first=True)
+        self._answer.began(began_ns)
         return not self._stopping.is_set()
+
+    def _first_model(self) -> None:
+        """The settings' own if the deployed one can't serve any more: a robot must not stand still for it."""
+        try:
+            self._exchange(lambda made: self._prepared(self._config, made))
+        except (ModelError, DeviceLost) as error:
+            if self._config.model == self._read.model:
+                raise
+            self._ledger.set_aside(f"it can't serve any more ({error}); {self._read.model} serves")
+            self._config = self._read
+            self._exchange(lambda made: self._prepared(self._config, made))
+        else:
+            self._ledger.settle(self._read)
 
     def _wait_for_model(self) -> None:
         """Until the model's file is there; settings may change meanwhile."""
@@ -190,35 +205,28 @@ class Reloader:
         self._around.notify.reloading()
         self._file.taken()
         try:
-            self._exchange(lambda made: self._prepared(self._origin.reread(), made))
+            read = self._origin.reread()
+            self._exchange(lambda made: self._prepared(self._ledger.applied(read), made))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the old settings stay
-            self._refuse(error, began_ns)
+            self._answer.refused(error, began_ns, self._file.mark)
         else:
-            self._generation += 1
-            self._refused = ""
-            logger.info("settings reloaded", extra={"event": "reloaded"})
-            self._tell(began_ns)
+            self._read = read
+            self._ledger.settle(read)
+            self._answer.reloaded(began_ns)
 
-    def _refuse(self, error: BaseException, began_ns: int) -> None:
-        why = str(error) if isinstance(error, EdgeSegnetError) else threads.told(error)
-        # The file's change and the signal that follows it are one mistake, and are told once.
-        if (mark := f"{self._file.mark} {why}") != self._refused:
-            self._refused = mark
-            logger.error("reload refused, the old settings stay: %s", why, extra={"event": "reload-refused"})
-            logger.debug("%s", "".join(traceback.format_exception(error)))
-        self._tell(began_ns, why)
+    def _swap(self, config: Config, loaded: Loaded) -> None:
+        """Another model with the same settings; who asks for it closes the old one."""
+        self._exchange(lambda made: self._prepared(config, made, loaded), lets_go=False)
 
-    def _tell(self, began_ns: int, why: str = "", *, first: bool = False) -> None:
-        if not first:
-            self._state.reloaded(why)
-        if self._state.ready:
-            self._around.notify.ready()
-        try:
-            outcome.here(self._generation, began_ns, why).write()
-        except OutputError as error:
-            logger.debug("nobody can read how the reload ended: %s", error)
+    def _let_go(self, loaded: Loaded) -> None:
+        self._leaving.model(loaded)
 
-    def _exchange(self, prepare: Callable[[ExitStack], Prepared]) -> None:
+    def _disturbed(self) -> str:
+        if self._stopping.is_set():
+            return "the service was stopped"
+        return "new settings came" if self._asked.is_set() or self._file.changed() else ""
+
+    def _exchange(self, prepare: Callable[[ExitStack], Prepared], *, lets_go: bool = True) -> None:
         """Prepare, have it committed, retire; whatever is raised before the commit closes all that was made."""
         with ExitStack() as made:
             new = prepare(made)
@@ -232,14 +240,14 @@ class Reloader:
             if self._stopping.is_set() and self._ready is not None:
                 return
             made.pop_all()
-        self._retire(new, old)
+        self._retire(new, old if lets_go else None)
 
-    def _prepared(self, config: Config, made: ExitStack) -> Prepared:
+    def _prepared(self, config: Config, made: ExitStack, loaded: Loaded | None = None) -> Prepared:
         """Make what ``config`` asks for and is not there."""
         sinks = self._sinks.prepare(config, made)
         if self._waits:
             return Prepared(config, sinks)
-        setup = Setup(config, self._loaded(config, made))
+        setup = Setup(config, loaded or self._loaded(config, made))
         interpreter.check(config, models.network_of(setup.loaded))
         running = self._state.running
         kept = {name: camera for name, camera in running.items() if camera.stays(setup)}
@@ -277,21 +285,10 @@ class Reloader:
         deadline = Deadline(STOP_S)
         for camera in new.gone:
             camera.stop(deadline.left_s)
-        self._left = [camera for camera in (*self._left, *new.gone) if camera.runs]
+        self._leaving.cameras(new.gone)
         for camera in new.fresh:
             camera.begin()
         self._around.alarms.settle()
         if old is not None and old is not new.setup.loaded:
-            self._leaving.append((old.card.name, old.backend))
-        self._close_unused()
-
-    def _close_unused(self) -> None:
-        """Close the backends that no loop uses any more: a slow frame may still be under way in one."""
-        loops = (*self._state.running.values(), *self._left)
-        unused = [each for each in self._leaving if not any(camera.uses(each[1]) for camera in loops)]
-        for name, backend in unused:
-            self._leaving.remove((name, backend))
-            try:
-                backend.close()
-            except Exception as error:  # noqa: BLE001 - it is gone either way
-                logger.warning("%s: could not be closed (%s)", name, threads.told(error))
+            self._leaving.model(old)
+        self._leaving.close_unused()

@@ -8,7 +8,14 @@ from typing import Final, Literal
 
 from edge_segnet.board import status as board
 from edge_segnet.core import threads
-from edge_segnet.core.documents import BoardDocument, ReloadDocument, SinkDocument, StatusDocument, utc
+from edge_segnet.core.documents import (
+    BoardDocument,
+    DeploymentDocument,
+    ReloadDocument,
+    SinkDocument,
+    StatusDocument,
+    utc,
+)
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import View
 from edge_segnet.core.version import VERSION
@@ -43,6 +50,7 @@ class State:
         """When the start last got on (monotonic)."""
         self.ready = False
         self.reload: ReloadDocument | None = None
+        self.deployment: DeploymentDocument | None = None
         self.sinks: Callable[[], dict[str, SinkDocument]] = dict
         self._told: Mapping[str, SinkDocument] = {}
         """What the sinks said last: some need a while to say it."""
@@ -122,6 +130,7 @@ class State:
             uptime_s=round((time.monotonic_ns() - self.started_ns) / 1e9, 1),
             version=VERSION,
             model=None if card is None else card.name,
+            model_sha256=None if loaded is None else loaded.sha256,
             licence=None if card is None else card.licence,
             backend=None if loaded is None else loaded.backend.name,
             network_size=None if card is None else list(card.size),
@@ -132,11 +141,17 @@ class State:
             events=self.events.status(),
             board=BoardDocument.model_validate(board.read()),
             reload=self.reload,
+            deployment=self.deployment,
         )
 
     def reloaded(self, problem: str) -> None:
         """Remember how the last reload ended, and push it; no ``problem``: well."""
         self.reload = ReloadDocument(at=utc(time.time(), "seconds"), ok=not problem, message=problem)
+        self.told.push(self._status())
+
+    def deploying(self, told: DeploymentDocument) -> None:
+        """How far a change of the model is, or how it ended, and push it."""
+        self.deployment = told
         self.told.push(self._status())
 
     def line(self) -> str:
@@ -148,6 +163,8 @@ class State:
         parts += [f"{name}: {why}" for name, why in degraded.items() if not name.startswith("camera ")]
         if self.reload is not None and not self.reload.ok:
             parts.append(f"reload refused: {self.reload.message}")
+        if self.deployment is not None and self.deployment.stage != "serving":
+            parts.append(f"model {self.deployment.name} {self.deployment.stage}: {self.deployment.message}")
         return ("degraded; " if degraded else "") + "; ".join(parts)
 
 

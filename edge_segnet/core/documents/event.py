@@ -8,8 +8,22 @@ from pydantic import Field
 
 from edge_segnet.core.documents.base import Versioned
 
-Measure = Literal["share", "metres", "rows", "uncertain", "unfamiliar", "frames_per_second", "age_ms", "not_running"]
-"""The last three are about the service: results per second, milliseconds, seconds without a good frame."""
+Measure = Literal[
+    "share",
+    "metres",
+    "rows",
+    "uncertain",
+    "unfamiliar",
+    "frames_per_second",
+    "age_ms",
+    "not_running",
+    "agreement",
+    "invalid",
+]
+"""``frames_per_second``, ``age_ms`` and ``not_running`` are about the service: results per second, milliseconds,
+seconds without a good frame. ``agreement`` and ``invalid`` are about a new model beside the old one: the share on which
+both agree, and frames of which it made no numbers.
+"""
 
 
 class EventDocument(Versioned):

@@ -14,6 +14,10 @@ CameraState = Literal[
     "starting", "running", "missing", "lost", "stalled", "frozen", "static", "black", "ended", "output_invalid"
 ]
 
+DeploymentStage = Literal[
+    "checking", "building", "shadow", "canary", "serving", "refused", "reverted", "interrupted", "set aside"
+]
+
 
 class AgeDocument(Document):
     """Percentiles over the recent frames, in ms."""
@@ -101,6 +105,16 @@ class ReloadDocument(Document):
     message: str
 
 
+class DeploymentDocument(Document):
+    """How the last change of the model went, or how far it is (``edge-segnet service model``)."""
+
+    at: str
+    name: str
+    sha256: Annotated[str, Field(description="of the model that is, or was, to serve")]
+    stage: Annotated[DeploymentStage, Field(description="the first four: it is under way")]
+    message: str
+
+
 class LogDocument(Document):
     """The log of events."""
 
@@ -120,6 +134,7 @@ class StatusDocument(Versioned):
     uptime_s: float
     version: str
     model: str | None
+    model_sha256: Annotated[str | None, Field(description="of the model's file")] = None
     licence: str | None
     backend: str | None
     network_size: Size | None
@@ -130,3 +145,4 @@ class StatusDocument(Versioned):
     events: LogDocument
     board: BoardDocument | None
     reload: ReloadDocument | None
+    deployment: DeploymentDocument | None = None

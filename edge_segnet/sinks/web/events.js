@@ -72,8 +72,9 @@ export const clock = (at) => new Date(at).toLocaleTimeString([], { hourCycle: "h
 export function sentence(event) {
   const number = (value) => ({ share: `${+(100 * value).toFixed(1)} %`, metres: `${+value.toFixed(1)} m`, rows: `${value} rows`,
     uncertain: `${+(100 * value).toFixed(1)} %`, unfamiliar: `${+(100 * value).toFixed(1)} %`, frames_per_second: `${+value.toFixed(1)} frames/s`,
-    age_ms: `${Math.round(value)} ms`, not_running: `${+value.toFixed(1)} s` })[event.measure];
-  const what = { share: readable(event.class ?? ""), uncertain: `uncertain of ${readable(event.class ?? "the picture")}`, unfamiliar: "unfamiliar picture", frames_per_second: "results", age_ms: "newest result", not_running: "no good frame" }[event.measure] ?? "free distance";
+    age_ms: `${Math.round(value)} ms`, not_running: `${+value.toFixed(1)} s`,
+    agreement: `${+(100 * value).toFixed(1)} %`, invalid: `${value} frames` })[event.measure];
+  const what = { share: readable(event.class ?? ""), uncertain: `uncertain of ${readable(event.class ?? "the picture")}`, unfamiliar: "unfamiliar picture", frames_per_second: "results", age_ms: "newest result", not_running: "no good frame", agreement: "new model agrees", invalid: "new model makes no numbers" }[event.measure] ?? "free distance";
   const where = event.region === "" ? "" : ` in ${event.region}`;
   if (event.kind === "start") return `${what}${where} ${number(event.value)} (limit ${number(event.threshold)})`;
   const after = event.duration_s === null ? "" : ` after ${duration(event.duration_s)}`;
