@@ -39,6 +39,7 @@ COMPARED: Final = 10
 """Frames whose labels are compared with the CPU's."""
 MAX_RATE: Final = 10_000.0
 CAMERA_WAIT_S: Final = 10.0
+"""As long as a stream may take to its first key frame (``health.FIRST_FRAME_S``)."""
 PhaseName = Literal["back_to_back", "paced"]
 ARGUMENTS: Final = ("model", "backend", "precision", "source", "size", "seconds", "rate", "warmup", "threads")
 """Of the command line, those that a figure depends on."""

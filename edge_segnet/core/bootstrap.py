@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 RESAMPLES: Final = 2000
 """Efron and Tibshirani, An Introduction to the Bootstrap (1993), 14.2: an interval's ends need at least 1000."""
 SURE: Final = 0.95
+"""Of an interval: the usual 95 %."""
 TOTALS: Final = ("mean_iou", "global_accuracy", "class_accuracy")
 """Figures of a whole confusion matrix; those of single classes follow them."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Point = Sequence[float]
 MAX_POINTS: Final = 64
+"""Corners: every edge is compared with every other, and nobody draws more by hand."""
 
 
 def fault(points: Sequence[Point]) -> tuple[str, str] | None:

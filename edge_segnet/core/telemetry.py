@@ -15,6 +15,7 @@ from edge_segnet.core.stats import percentile
 from edge_segnet.core.types import Drops, Result
 
 BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)
+"""Around what people ask for: a camera's period at 100, 50, 30 and 20 frames per second, and a second."""
 RECENT: Final = 512
 """Frames that rates and percentiles are about."""
 RATE_WINDOW_S: Final = 5.0

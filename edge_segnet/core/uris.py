@@ -42,7 +42,9 @@ FLIPS: Final[dict[str, Flip]] = {
 FORMATS: Final[dict[str, PixelFormat]] = {"any": "any", "raw": "raw", "mjpeg": "mjpeg"}
 KNOWN: Final = "known: csi://, v4l2://, rtsp://, http://, a camera's number, files, folders, globs, synthetic://drive"
 SIDE: Final = (16, 16384)
+"""Pixels: what GStreamer's and V4L2's drivers are asked for at all."""
 RATE: Final = (0.1, 1000.0)
+"""Frames per second: one in ten seconds, up to more than any sensor has."""
 
 _DEVICE: Final = re.compile(r"/dev/(?!\.)[A-Za-z0-9_.:+@-]+(/(?!\.)[A-Za-z0-9_.:+@-]+){0,3}", re.ASCII)
 """Any name below /dev: udev rules call cameras what their owners like."""

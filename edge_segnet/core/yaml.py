@@ -19,7 +19,9 @@ from edge_segnet.core.errors import Key, Place, SettingsError
 from edge_segnet.core.files import read_file
 
 MAX_BYTES: Final = 256 * 1024
+"""Of a file that people write; a model's card and data sets' class maps are read by the same reader."""
 MAX_DEPTH: Final = 16
+"""Levels of lists and mappings; the parser itself calls itself once a level."""
 MAX_DIGITS: Final = 64
 """Of a number; Python itself refuses thousands, in words of its own."""
 _RESOLVER: Final[Any] = yaml.resolver.Resolver()

@@ -22,6 +22,7 @@ from edge_segnet.core.files import output_error
 from edge_segnet.engine.manifest import manifest_path
 
 MODE: Final = 0o644
+"""Everybody may read an engine; who may write one could have code run here."""
 MAX_BYTES: Final = 2**32
 """No engine of this family is near it; a device or a hole is."""
 

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 AGAIN_S: Final = 2.0
 """Between two tries to write what the disk did not take."""
 KEEP: Final = 1000
+"""Events that are listed and kept."""
 WAITING: Final = 256
 """Events that may wait for a slow disk; beyond that the oldest goes and is counted."""
 PICTURES_WAITING: Final = 32

@@ -34,9 +34,12 @@ FIRST_FRAME_S: Final = 10.0
 SLOW: Final = 2.5
 """Times the longest of the last intervals."""
 INTERVALS: Final = 4
+"""Between frames, of which the longest counts: one late frame is soon forgotten."""
 SLOWEST_S: Final = 60.0
+"""Without a frame for so long a camera is stalled, however slow it was."""
 RATE_WINDOW_S: Final = 5.0
 _GRID: Final = 16
+"""Every so many rows and columns are looked at: some thousand pixels tell a dark picture."""
 DARK: Final = 24
 """Grey levels. Video's black is 16 where nobody stretched it to 0, and a dark sensor adds some noise."""
 FEW_LIGHT: Final = 200

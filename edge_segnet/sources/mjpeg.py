@@ -27,8 +27,11 @@ from edge_segnet.sources.reach import too_slow, why_unreachable
 FRAME_BYTES: Final = 16 << 20
 """No camera needs more for one compressed picture."""
 LINE_BYTES: Final = 1 << 10
+"""Of a header's line."""
 LINES: Final = 32
+"""Headers of a part."""
 REDIRECTS: Final = 3
+"""To the camera's own address from the one that was given."""
 EMPTY_PARTS: Final = 50
 """Parts in a row that are no pictures."""
 BYTES_PER_S: Final = 100e6

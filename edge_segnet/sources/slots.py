@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge_segnet.core.types import Image
 
 COUNT: Final = 8
+"""Pictures: those that ``FEW`` keeps, and what the loop and the sinks' places hold of one camera."""
 FEW: Final = 3
 """So many stay free for the camera: a picture that someone keeps is copied when it comes to that."""
 

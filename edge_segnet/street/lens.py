@@ -9,6 +9,7 @@ from edge_segnet.core.types import Image
 from edge_segnet.street.dice import Dice
 
 _NOISE_SLACK = 61
+"""Pixels that the noise, drawn once, is shifted by from frame to frame."""
 _CONTRAST, _BLACK = 1.14, 5.0
 
 

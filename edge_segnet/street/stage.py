@@ -19,8 +19,11 @@ SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLI
 """CamVid-11 ids."""
 Colour = tuple[float, float, float]
 NEAR_M = 1.6
+"""What is nearer is cut off, since a projection has no place for a distance of 0."""
 _TINY_PX = 3.0
+"""What is smaller is drawn as a flat colour, without its texture."""
 _FIXED = 4
+"""Bits behind the point of corners in OpenCV's ``shift``: a sixteenth of a pixel."""
 
 
 class Stage:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.core.size import MIN_SIZE
+from edge_segnet.core.size import MAX_SIZE, MIN_SIZE
 from edge_segnet.graph.build import OPSET
 from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Normalisation, Size3, Truth, Value
 from edge_segnet.graph.caffe.prototxt import Layer, Prototxt, _count_readers
@@ -22,8 +22,6 @@ from edge_segnet.graph.caffe.weights import Blob, about_unused, read_weights
 from edge_segnet.graph.count import Cost, count
 from edge_segnet.graph.edit import drop_unreached, rename
 from edge_segnet.graph.view import first_line
-
-MAX_SIDE: Final = 8192
 
 
 @dataclass
@@ -175,8 +173,8 @@ class Net:
             raise ModelError(f"{where}: the input has {channels} channels", hint="colour pictures have 3 (BGR)")
         if self.size is not None:
             width, height = self.size
-        if min(width, height) < MIN_SIZE or max(width, height) > MAX_SIDE:
-            hint = f"{MIN_SIZE} to {MAX_SIDE} a side are possible: give --size WxH"
+        if min(width, height) < MIN_SIZE or max(width, height) > MAX_SIZE:
+            hint = f"{MIN_SIZE} to {MAX_SIZE} a side are possible: give --size WxH"
             raise ModelError(f"{where}: an input of {width}x{height} pixels", hint=hint)
         if batch != 1:
             self.notes.append(f"batch {batch} became 1")

@@ -24,6 +24,7 @@ WITHOUT_RESULT: Final = frozenset(
     }
 )  # fmt: skip
 MAX_LAYERS: Final = 2000
+"""No network of the family comes near; a short file could ask for far more."""
 _TEST: Final = 1
 """``Phase`` of caffe.proto."""
 _TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}<>]|\w+|\n""")

@@ -27,6 +27,7 @@ _STEP: Final = 15
 _ALIKE: Final = 1.0
 """Grey levels by which pictures differ on average that show the same."""
 _THUMB: Final = 8
+"""Of so many pixels one is compared, where it is asked whether all pictures are alike."""
 
 
 def read_pictures(uri: str, card: ModelCard, count: int) -> list[Frame]:

@@ -26,9 +26,13 @@ logger = logging.getLogger(__name__)
 FOXGLOVE: Final = frozenset({"https://app.foxglove.dev", "https://studio.foxglove.dev", "file://"})
 """Origins of Foxglove's own: the web application, its older address, the desktop application."""
 MAX_HEAD: Final = 8192
+"""Bytes of a handshake's headers."""
 HANDSHAKE_S: Final = 5.0
+"""From the connection to the end of its headers."""
 STUCK_S: Final = 10.0
+"""Without the client taking anything."""
 RETRY_S: Final = 2.0
+"""Between two tries to listen, or to accept where descriptors have run out."""
 LINGER_S, LEAVING = 0.2, 32
 """How long a refused connection is kept, and how many at once before the next one has to wait."""
 MAX_REASONS: Final = 32

@@ -30,7 +30,9 @@ from edge_segnet.sinks.http.streams import MAX_RATE, Stream, Written
 
 JSON: Final = "application/json"
 BODY_S: Final = 5.0
+"""For a body to be here: a login's is some hundred bytes."""
 MAX_WIDTH: Final = 3840
+"""Pixels: a 4K screen's. A camera's own pictures are not enlarged beyond it."""
 MOST_DIGITS: Final = 9
 """Of a number in an address; Python itself refuses those of thousands."""
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 COOKIE: Final = "edge_segnet_session"
 SESSION_S: Final = 30 * 24 * 3600
 MOST_ENDED: Final = 4096
+"""Sessions that were logged out of and would still be valid: 130 a day, for as long as one lasts."""
 FAILURES: Final = 10
 FAILURE_WINDOW_S: Final = 60.0
 """So many wrong tokens of one address in that time; then it has to wait."""

@@ -14,6 +14,7 @@ from edge_segnet.sinks.http.auth import Sessions
 from edge_segnet.sinks.http.connection import MAX_HEADER
 
 MAX_BODY: Final = 4096
+"""Bytes: the login's form is the largest body there is."""
 OPEN: Final = frozenset({"/healthz", "/readyz", "/login"})
 FOR_PLAYERS: Final = ("/stream/", "/frame/")
 LAYERS_PATH: Final = "/stream/layers"

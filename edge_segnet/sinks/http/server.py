@@ -27,10 +27,13 @@ logger = logging.getLogger(__name__)
 RETRY_S: Final = 2.0
 """Between two tries to have a port that somebody else has."""
 SWEEP_S: Final = 0.5
+"""Between two looks for connections that are past a deadline."""
 FIRST_TRY_S: Final = 2.0
 """``start`` waits so long at most, so that a port that is taken is known when the service says that it is ready."""
 HANDSHAKE_S: Final = 5.0
+"""For TLS."""
 ACCEPTS_PER_S: Final = 200.0
+"""Connections that are accepted; a flood of them must not eat the processor."""
 WORKERS: Final = 2
 """Threads for what is asked for out of turn: single pictures, status, metrics."""
 LINGERING: Final = 64

@@ -17,6 +17,8 @@ from edge_segnet.sinks.http.feed import BOUNDARY, EVENT, Hub, Shot, Subscriber
 
 logger = logging.getLogger(__name__)
 STATUS_S: Final = 1.0
+MAX_RATE: Final = 1000.0
+"""Pictures per second that may be asked for: no camera has more (``uris.RATE``)."""
 LOOK_S: Final = 0.05
 """Between two looks at the log of events: a comparison of two ids."""
 CURSOR: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -163,6 +165,3 @@ async def tell_status(hub: Hub) -> None:
         for listener in listeners:
             listener.tell(event)
         await asyncio.sleep(STATUS_S)
-
-
-MAX_RATE: Final = 1000.0

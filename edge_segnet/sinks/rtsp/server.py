@@ -27,6 +27,7 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer, GstVideo  # noqa: E
 logger = logging.getLogger(__name__)
 USER: Final = "edge-segnet"
 MAX_CLIENTS: Final = 16
+"""Viewers of all cameras together. They share an encoder; what each costs is the network's."""
 MAX_BODY: Final = 65_536
 """Bytes; requests of players have none or a few lines."""
 SESSION_WITHIN_S: Final = 5.0
