@@ -1,4 +1,8 @@
-"""What browser tests share: a picture whose pixels are known, and how to look at it."""
+"""What browser tests share: a picture whose pixels are known, and how to look at it.
+
+A page's own policy forbids ``eval``, which Playwright's ``wait_for_function`` needs from its second look on: where no
+selector says it, ``wait_until(lambda: page.evaluate(...))``.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from edge_segnet.core.types import View
 from edge_segnet.sinks.http.sink import HttpSink
 from tests.sinks.browser.look import OpenPage, halves, live, wait_for_pixel
 from tests.support.service import StreetService, drive, driving, serving
+from tests.support.waiting import wait_until
 
 GREEN, ROAD, SKY = (40, 200, 40), (128, 64, 128), (128, 128, 128)
 
@@ -93,7 +94,7 @@ def test_the_chart_draws_shares(open_page: OpenPage, sink: HttpSink) -> None:
         const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data; let road = 0;
         for (let i = 0; i < d.length; i += 4) if (d[i] === 128 && d[i+1] === 64 && d[i+2] === 128) road++;
         return road > 500 }"""
-    page.wait_for_function(script)
+    wait_until(lambda: page.evaluate(script))
 
 
 def test_figures_are_the_services(open_page: OpenPage, sink: HttpSink, service: StreetService) -> None:

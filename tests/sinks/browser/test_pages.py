@@ -9,6 +9,7 @@ from typing import Any
 from edge_segnet.sinks.http.sink import HttpSink
 from tests.sinks.browser.look import OpenPage, halves, live
 from tests.support.service import StreetService, driving, serving
+from tests.support.waiting import wait_until
 
 TOKEN = "correct-horse-battery"
 
@@ -61,4 +62,4 @@ def test_plain_streams_show_in_an_image(open_page: OpenPage, sink: HttpSink) -> 
     assert page.evaluate(script, "/frame/overlay.jpg") == [160, 120]
     assert page.evaluate(script, "/frame/labels.png") == [160, 120]
     page.evaluate("document.body.innerHTML = '<img id=stream src=/stream/mask.mjpg>'")
-    page.wait_for_function("() => document.getElementById('stream').naturalWidth === 160")
+    wait_until(lambda: page.evaluate("document.getElementById('stream').naturalWidth === 160"))

@@ -89,7 +89,7 @@ def test_events_are_listed_as_they_happen(open_page: OpenPage, service: StreetSe
         page.wait_for_selector(".event.clear:has-text('over: Road in ahead 25 %')")
         assert page.locator("#eventlist li").first.get_attribute("class") == "event clear"
         page.locator("#eventlist li").first.locator("button").click()
-        page.wait_for_function("document.getElementById('snapshotimage').naturalWidth === 64")
+        wait_until(lambda: page.evaluate("document.getElementById('snapshotimage').naturalWidth === 64"))
         page.get_by_role("button", name="Close").click()
         page.reload()
         page.wait_for_selector("#eventlist li:nth-child(2)")
