@@ -20,7 +20,7 @@ from edge_segnet.cuda.choice import open_driver
 from edge_segnet.cuda.interface import Driver, DriverKind, Memory, MemoryKind
 from edge_segnet.engine import golden
 from edge_segnet.engine.library import find_library
-from edge_segnet.engine.load import Binding, EngineNetwork, Verified, check_machine, check_source, verify
+from edge_segnet.engine.load import FEWER, Binding, EngineNetwork, Verified, check_machine, check_source, verify
 from edge_segnet.engine.manifest import EngineFile
 from edge_segnet.graph.card import LoweredModel, ModelCard, OnnxModel
 
@@ -277,11 +277,12 @@ def open_engine(
     try:
         kernel = check_machine(verified, library, driver.info)
         with driver.current():
-            network = EngineNetwork(verified, library, driver, Binding(options.depth, options.graphs and driver.graphs))
+            contexts = options.depth * verified.manifest.recipe.batch
+            network = EngineNetwork(verified, library, driver, Binding(contexts, options.graphs and driver.graphs))
     except BaseException:
         driver.close()
         raise
-    backend = TensorRTBackend(_spec(verified, model.card), network, driver, kernel, options)
+    backend = make_backend(_spec(verified, model.card), network, driver, kernel, options)
     try:
         backend.self_test(verified.golden)
         with driver.current():
@@ -293,10 +294,21 @@ def open_engine(
     return backend
 
 
+def make_backend(spec: Spec, network: Network, driver: Driver, cubin: bytes, options: GpuOptions) -> TensorRTBackend:
+    """As the class; a batch that the GPU's memory does not hold says so."""
+    try:
+        return TensorRTBackend(spec, network, driver, cubin, options)
+    except DeviceLost as error:
+        if spec.max_batch == 1 or "memory" not in error.message:
+            raise
+        what = f"{spec.name}: {spec.max_batch} frames at once are too much for the GPU ({error.message})"
+        raise DeviceLost(what, hint=FEWER, sticky=error.sticky) from error
+
+
 def _spec(verified: Verified, card: ModelCard) -> Spec:
     recipe = verified.manifest.recipe
     facts = (recipe.size, recipe.fit, recipe.precision)
-    return Spec(card.name, card.classes, *facts, card.calibration, card.void_output)
+    return Spec(card.name, card.classes, *facts, card.calibration, card.void_output, recipe.batch)
 
 
 def _provenance(verified: Verified) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from edge_segnet.engine.build import Outcome, Request, build
 from edge_segnet.engine.library import Wanted
 from edge_segnet.engine.load import engine_folders
 from edge_segnet.engine.manifest import check_suffix
+from edge_segnet.graph.batch import MOST
 from edge_segnet.graph.card import ENGINE_SUFFIX, OnnxModel
 from edge_segnet.graph.lower import Precision
 
@@ -60,6 +61,9 @@ class BuildEngine:
         typer.Option(metavar="X.Y", help="For tensorrt-rtx: 8.6,8.9. Left out: this GPU's, or 8.0 on."),
     ] = None
     size: Size = None
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MOST, help="Frames at once, at most: of cameras that share it.")
+    ] = 1
     workspace_mb: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Scratch memory that a layer may take.")
     ] = None
@@ -78,6 +82,7 @@ class BuildEngine:
             self.workspace_mb,
             self.optimization_level,
             self.force,
+            self.batch,
         )
         if self.out is not None:
             check_suffix(self.out)
@@ -85,7 +90,8 @@ class BuildEngine:
         try:
             outcome = _build(source, self.out, request)
         except MemoryError as error:
-            hint = "close what else uses the memory, add swap, or build a smaller --size"
+            smaller = "--batch" if self.batch > 1 else "--size"
+            hint = f"close what else uses the memory, add swap, or build a smaller {smaller}"
             raise ModelError(f"{self.model}: too little memory to build an engine here", hint=hint) from error
         with json_lines(self.json) as emit:
             emit(
@@ -142,6 +148,7 @@ def _document(outcome: Outcome) -> dict[str, object]:
 def _summary(outcome: Outcome) -> str:
     recipe = outcome.manifest.recipe
     what = f"{recipe.flavour} {recipe.version}, {recipe.precision}, " + "{}x{}".format(*recipe.size)
+    what += f", up to {recipe.batch} frames at once" if recipe.batch > 1 else ""
     what += f", {len(outcome.manifest.int8_layers)} layers in INT8" if outcome.manifest.int8_layers else ""
     what += f", compute capability {' '.join(recipe.compute_capabilities)}"
     if not outcome.built:

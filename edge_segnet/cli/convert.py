@@ -19,6 +19,7 @@ from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.size import parse_size
 from edge_segnet.graph import card as cards
+from edge_segnet.graph.batch import MOST
 from edge_segnet.graph.foreign import canonicalise, load_spec
 from edge_segnet.graph.head import Decode, Head
 from edge_segnet.graph.load import read_file
@@ -51,6 +52,9 @@ class Convert:
         "logits"
     )
     size: Size = None
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MOST, help="Frames at once; for tensorrt any number, others just N.")
+    ] = 1
     spec: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Describes a foreign model; makes it canonical first.")
     ] = None
@@ -64,6 +68,8 @@ class Convert:
             UsageError: nothing was asked for, or a flag has an unknown value.
         """
         _check(self.target, self.precision, self.head, self.size, self.spec)
+        if self.batch > 1 and self.target is None:
+            raise UsageError("--batch needs --for TARGET", hint="canonical models are for one frame")
         wanted = parse_size(self.size) if self.size else None
         reading.look(str(self.model))
         model = read_file(cards.find_model(str(self.model))).proto
@@ -84,6 +90,7 @@ class Convert:
                 head=cast(Head, self.head),
                 decode=_decode(model),
                 size=wanted,
+                batch=self.batch,
             )
             model = lowered.model
             report.extend(lowered.report)
@@ -99,6 +106,7 @@ class Convert:
                     "target": self.target,
                     "precision": self.precision,
                     "head": self.head,
+                    "batch": self.batch,
                     "report": report,
                     "refused": refused,
                 }

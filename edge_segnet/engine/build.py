@@ -58,6 +58,8 @@ class Request:
     workspace_mb: int | None = None
     optimization_level: int | None = None
     force: bool = False
+    batch: int = 1
+    """Frames at once, at most."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def _plan_job(model: OnnxModel, engine: Path, request: Request) -> _Job:
         optimization_level=request.optimization_level,
         kernel_sha256=sha256(kernel_source()),
         golden_frame_sha256=sha256(golden.stored_bytes()),
+        batch=request.batch,
     )
     return _Job(model, engine, request, library, compiler, capabilities, recipe)
 
@@ -229,12 +232,16 @@ def _make(job: _Job, reference: Callable[[Image], Labels], on_progress: OnProgre
 
 
 def _build_plan(job: _Job, timings: Path, on_progress: OnProgress) -> Plan:
-    lowered = lower(job.model.proto, "tensorrt", precision=job.recipe.precision, view=job.model.view).model
+    recipe = job.recipe
+    lowered = lower(
+        job.model.proto, "tensorrt", precision=recipe.precision, batch=recipe.batch, view=job.model.view
+    ).model
     options = PlanOptions(
         job.capabilities if job.library.flavour == "tensorrt-rtx" else (),
         job.request.workspace_mb,
         job.request.optimization_level,
         _read_cache(timings),
+        recipe.batch,
     )
     return build_plan(job.library, lowered, options, on_progress)
 

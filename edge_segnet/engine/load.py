@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import tensorrt
 
 logger = logging.getLogger(__name__)
+FEWER: Final = "free some, or build it again with a smaller --batch"
 _TYPES: Final = {"UINT8": "uint8", "HALF": "float16", "FLOAT": "float32"}
 
 
@@ -220,8 +221,8 @@ class EngineNetwork:
         self._workspace = driver.device_buffer(shared) if shared else None
         self._spare: tensorrt.IExecutionContext | None = self._new_context()
 
-    def bind(self, frame: int, logits: int, count: int) -> Callable[[int], None]:  # noqa: ARG002 - 1: plans are for one
-        """Give the network its input and output: addresses that the GPU sees.
+    def bind(self, frame: int, logits: int, count: int) -> Callable[[int], None]:
+        """Give the network its input and output, of ``count`` frames: addresses that the GPU sees.
 
         Raises:
             ModelError: TensorRT refuses them.
@@ -230,6 +231,9 @@ class EngineNetwork:
         context, self._spare = self._spare or self._new_context(), None
         if self._workspace is not None:
             context.set_device_memory(self._workspace.address, self._workspace.nbytes)
+        manifest = self._verified.manifest
+        if manifest.recipe.batch > 1 and not context.set_input_shape("frame", (count, *manifest.frame_shape[1:])):
+            raise ModelError(f"{self._verified.engine}: TensorRT refuses {count} frames at once", hint=REBUILD)
         for name, address in (("frame", frame), ("logits", logits)):
             if not context.set_tensor_address(name, address):
                 raise ModelError(f"{self._verified.engine}: TensorRT refuses a buffer for '{name}'", hint=REBUILD)
@@ -269,7 +273,8 @@ class EngineNetwork:
         errors = self._library.log.take()
         reason = errors[0] if errors else "it does not say why"
         if any("memory" in error.lower() for error in errors):
-            return DeviceLost(f"{self._verified.engine}: the GPU has too little memory ({reason})", hint="free some")
+            hint = FEWER if self._verified.manifest.recipe.batch > 1 else "free some"
+            return DeviceLost(f"{self._verified.engine}: the GPU has too little memory ({reason})", hint=hint)
         return ModelError(f"{self._verified.engine}: {self._library.title} can't {what} ({reason})", hint=REBUILD)
 
     def _check_tensors(self) -> None:

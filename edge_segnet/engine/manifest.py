@@ -16,6 +16,7 @@ from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.types import Fit
 from edge_segnet.engine.library import Flavour
+from edge_segnet.graph.batch import MOST
 from edge_segnet.graph.card import ENGINE_SUFFIX, ModelCard, Stored
 from edge_segnet.graph.lower import Precision
 
@@ -53,6 +54,8 @@ class Recipe(_Part):
     kernel_sha256: Sha256
     """Of ``decode.cu``."""
     golden_frame_sha256: Sha256
+    batch: int = Field(1, ge=1, le=MOST)
+    """Frames at once, at most."""
 
 
 class Files(_Part):
@@ -97,6 +100,7 @@ class Manifest(_Part):
 
     @property
     def frame_shape(self) -> tuple[int, int, int, int]:
+        """Of one frame."""
         width, height = self.recipe.size
         return (1, height, width, 3)
 
@@ -141,8 +145,12 @@ def as_bytes(manifest: Manifest) -> bytes:
 
 
 def _checksum(manifest: Manifest) -> str:
-    # Manifests of before there were such layers keep their checksums.
-    left_out = {"checksum"} if manifest.int8_layers else {"checksum", "int8_layers"}
+    # Manifests of before there were such layers, or batches, keep their checksums.
+    left_out: dict[str, Any] = {"checksum": True}
+    if not manifest.int8_layers:
+        left_out["int8_layers"] = True
+    if manifest.recipe.batch == 1:
+        left_out["recipe"] = {"batch"}
     return hashlib.sha256(manifest.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
@@ -155,10 +163,13 @@ def _reason(error: Exception) -> str:
 
 
 def expected_shapes(recipe: Recipe, classes: int) -> dict[str, str]:
-    """Input and output as text, dtype first."""
+    """Input and output as text, dtype first; -1: as many frames as there are."""
     (width, height), logits = recipe.size, "float32" if recipe.precision == "fp32" else "float16"
-    channels = classes + recipe.void_output
-    return {"frame": f"uint8[1,{height},{width},3]", "logits": f"{logits}[1,{channels},{height},{width}]"}
+    channels, frames = classes + recipe.void_output, 1 if recipe.batch == 1 else -1
+    return {
+        "frame": f"uint8[{frames},{height},{width},3]",
+        "logits": f"{logits}[{frames},{channels},{height},{width}]",
+    }
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -35,12 +35,15 @@ class OnProgress(Protocol):
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """``None`` leaves a value to TensorRT. ``compute_capabilities`` are tensorrt-rtx's, as (major, minor)."""
+    """``None`` leaves a value to TensorRT. ``compute_capabilities`` are tensorrt-rtx's, as (major, minor). ``batch``:
+    frames at once, at most; above 1 the graph's first dimension is open.
+    """
 
     compute_capabilities: tuple[tuple[int, int], ...] = ()
     workspace_mb: int | None = None
     optimization_level: int | None = None
     timing_cache: bytes = b""
+    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,14 @@ def build_plan(library: Library, model: onnx.ModelProto, options: PlanOptions, o
     whole = _int8_layers(library, network, model)
     config = builder.create_builder_config()
     _configure(library, config, options)
+    if options.batch > 1:
+        _open_batch(builder, network, config, options.batch)
     cache = _give_timing_cache(library, config, options.timing_cache)
     with _deferred_signals() as stop:
         config.progress_monitor = _monitor(library, on_progress, stop)
         plan = or_none(builder.build_serialized_network(network, config))
     if plan is None:
-        raise _failure(library)
+        raise _failure(library, options)
     kept = bytes(_buffer(cache.serialize())) if cache is not None else b""
     return Plan(bytes(_buffer(plan)), kept, time.perf_counter() - started, whole)
 
@@ -148,6 +153,16 @@ def _configure(library: Library, config: tensorrt.IBuilderConfig, options: PlanO
         config.builder_optimization_level = options.optimization_level
     if options.compute_capabilities:
         _set_compute_capabilities(library, config, options.compute_capabilities)
+
+
+def _open_batch(builder: tensorrt.Builder, network: tensorrt.INetworkDefinition, config: Any, most: int) -> None:
+    """From one frame to ``most``, quickest at ``most``: that is what a service gives when it is busy."""
+    profile: Any = builder.create_optimization_profile()  # the published types know Dims only, it takes tuples as well
+    for index in range(network.num_inputs):
+        given = network.get_input(index)
+        frame = [given.shape[axis] for axis in range(1, len(given.shape))]
+        profile.set_shape(given.name, (1, *frame), (most, *frame), (most, *frame))
+    config.add_optimization_profile(profile)
 
 
 def _set_compute_capabilities(library: Library, config: Any, wanted: tuple[tuple[int, int], ...]) -> None:
@@ -233,10 +248,11 @@ def _deferred_signals() -> Iterator[threading.Event]:
         signal.raise_signal(caught[0])
 
 
-def _failure(library: Library) -> ModelError:
+def _failure(library: Library, options: PlanOptions) -> ModelError:
     reason = library.log.reason()
     memory = "memory" in reason.lower() or "alloc" in reason.lower()
-    hint = "close what else uses the memory, or lower --workspace-mb" if memory else "try a lower --optimization-level"
+    less = "a smaller --batch" if options.batch > 1 else "lower --workspace-mb"
+    hint = f"close what else uses the memory, or {less}" if memory else "try a lower --optimization-level"
     if OTHER_GPU.search(reason):
         hint = "this TensorRT was made without code for this GPU: take the one of this board's JetPack (docs/jetson.md)"
     return ModelError(f"{library.title} can't build the engine ({reason})", hint=hint)

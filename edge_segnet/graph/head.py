@@ -139,10 +139,10 @@ class _Decoding:
         write = self.write
         none = write.constant("decode.none", np.array(0, np.float32))
         counting = write.node("Where", [self._whole, self._best, none], "decode.winning")
-        self._sum(counting, "winning", (0, 2, 3), exact=True)
+        self._sum(counting, "winning", (1, 2, 3), exact=True)
         ones = write.node("Cast", [self._whole], "decode.ones", to=TensorProto.FLOAT)
         counted = write.node(
-            "Cast", [self._sum(ones, "decode.counted", (0, 2, 3))], "decode.count", to=TensorProto.INT64
+            "Cast", [self._sum(ones, "decode.counted", (1, 2, 3))], "decode.count", to=TensorProto.INT64
         )
         write.node("Sub", [write.integers("decode.pixels", (pixels,)), counted], "broken", exact=True)
 

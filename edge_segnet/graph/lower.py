@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import onnx
 
 from edge_segnet.core.errors import ModelError
+from edge_segnet.graph.batch import batched
 from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
 from edge_segnet.graph.head import Decode, Head, append_decode, append_labels
@@ -45,6 +46,7 @@ def lower(
     head: Head = "logits",
     decode: Decode | None = None,
     size: tuple[int, int] | None = None,
+    batch: int = 1,
     view: View | None = None,
 ) -> Lowered:
     """Write ``model`` for ``target``.
@@ -59,6 +61,8 @@ def lower(
             first class winning a tie. "decode" puts ``head.DECODED`` there: labels, margins, and two sums.
         decode: what that head must know; by default no temperature, and void behind the last class.
         size: (width, height) that a canonical model is re-derived for first (see ``resize``).
+        batch: frames at once, at most; above 1 "tensorrt" gets a first dimension that is named ``batch.NAME``, and the
+            others a graph for just so many.
         view: of ``model``, where it was checked and its shapes inferred a moment ago: for "onnxruntime" and "openvino",
             which do both themselves, neither is then done again.
 
@@ -81,6 +85,9 @@ def lower(
     lines += _describe_pooling(target, counts)
     work, done, more = _finish(work, view, target, precision, head, decode)
     lines, counts = lines + done, counts | more
+    if batch > 1:
+        work = batched(work, None if target == "tensorrt" else batch)
+        lines.append("as many frames at once as there are" if target == "tensorrt" else f"{batch} frames at once")
     if not known or target not in _CHECKS_ITSELF:
         _check(work)
     return Lowered(work, target, tuple(lines), counts)

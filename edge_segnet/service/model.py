@@ -24,7 +24,7 @@ from edge_segnet.graph import card as cards
 from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
-from edge_segnet.service.turns import Turns
+from edge_segnet.service.turns import BATCH_WAIT_S, Turns
 from edge_segnet.settings.schema import Config
 from edge_segnet.sources import picture_size
 
@@ -39,7 +39,8 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model at work; ``note`` says what ``size: auto`` and ``backend: auto`` chose, and why."""
+    """A model at work; ``note`` says what ``size: auto`` and ``backend: auto`` chose, and why, and how many frames go
+    together."""
 
     card: ModelCard
     backend: Backend
@@ -49,16 +50,18 @@ class Loaded:
     size_note: str = ""
     sha256: str = ""
     """Of the model's file; of an engine's, the file that it was built from."""
+    batch_wait_s: float = BATCH_WAIT_S
 
     @cached_property
     def turns(self) -> Turns:
         """How the cameras share the backend. Asked for by one thread alone, the one that makes cameras."""
-        return Turns(self.backend)
+        return Turns(self.backend, self.batch_wait_s)
 
     @property
     def note(self) -> str:
-        because = getattr(self.backend, "chosen_because", "")
-        return "; ".join(filter(None, [self.size_note, because and f"backend auto: {because}"]))
+        because, most = getattr(self.backend, "chosen_because", ""), self.backend.max_batch
+        together = f"frames of up to {most} cameras go together" if most > 1 else ""
+        return "; ".join(filter(None, [self.size_note, because and f"backend auto: {because}", together]))
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
         found = _largest_in_time(model, sum(rates), opened, mark, _proportions(config, model.card))
     else:
         found = Loaded(model.card, *opened(model), mark)
-    return replace(found, sha256=_identity(model))
+    return replace(found, sha256=_identity(model), batch_wait_s=config.batch_wait_ms / 1e3)
 
 
 def _identity(model: Model) -> str:

@@ -13,7 +13,18 @@ from edge_segnet.service.model import Loaded, Setup
 from edge_segnet.service.sinks import Exchange
 from edge_segnet.settings.schema import Config
 
-MODEL_KEYS: Final = ("model", "backend", "fallback", "memory", "driver", "precision", "size", "colours", "threads")
+MODEL_KEYS: Final = (
+    "model",
+    "backend",
+    "fallback",
+    "memory",
+    "driver",
+    "precision",
+    "size",
+    "colours",
+    "threads",
+    "batch_wait_ms",
+)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,9 @@ class Config(Section):
     depth: Literal["auto", 1, 2] = Field(
         "auto", description="of cameras that share a GPU, how many have a frame on it; auto: 2 of several"
     )
+    batch_wait_ms: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        2.0, description="how long a network that takes several frames waits for those of cameras that are due, at most"
+    )
     size: Annotated[str, AfterValidator(_size)] | None = Field(
         None, description="network size WxH; auto: the largest that meets the cameras' rates"
     )

@@ -52,6 +52,20 @@ def test_labels_and_size(model: Path, tmp_path: Path) -> None:
     assert np.array_equal(labels, logits.argmax(1))
 
 
+@pytest.mark.parametrize(("target", "first"), [("onnxruntime", 3), ("tensorrt", "batch")])
+def test_several_frames_at_once(model: Path, tmp_path: Path, target: str, first: int | str) -> None:
+    out = tmp_path / "three.onnx"
+    done = edge_segnet("convert", model, "-o", out, "--for", target, "--head", "labels", "--batch", "3")
+    assert done.code == 0 and "frames at once" in done.err
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == [first, 48, 64, 3]
+    frames = np.stack([picture(64, 48, seed) for seed in range(3)])
+    (labels,) = session.run(["labels"], {"frame": frames})
+    assert edge_segnet("convert", model, "-o", tmp_path / "one.onnx", "--for", target, "--head", "labels").code == 0
+    for frame, found in zip(frames, np.asarray(labels), strict=True):
+        assert np.array_equal(run(tmp_path / "one.onnx", "labels", frame)[0], found)
+
+
 def foreign(path: Path, kind: str) -> Path:
     """A float NCHW model whose scores are its input's three channels."""
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 48, 64])
@@ -97,6 +111,8 @@ def test_a_foreign_model_becomes_ours(tmp_path: Path, photo: Path, kind: str) ->
         (("--for", "opencv", "--precision", "bf16"), 2, "--precision bf16: unknown: one of: fp32, fp16, int8"),
         (("--for", "opencv", "--head", "boxes"), 2, "--head boxes: unknown: one of: logits, labels"),
         (("--size", "64x48", "--precision", "fp16"), 2, "--precision and --head need --for TARGET"),
+        (("--size", "64x48", "--batch", "2"), 2, "--batch needs --for TARGET"),
+        (("--for", "opencv", "--batch", "17"), 2, "--batch"),
         (("--size", "big"), 2, "--size big: not a size"),
         (("--size", "8x8"), 3, "32x32"),
         (("--spec", "missing.yaml"), 2, "missing.yaml: No such file"),

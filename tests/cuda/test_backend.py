@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_segnet.backends.gpu_slots import Spec
 from edge_segnet.backends.model import OpenModel
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.segmenter import Segmenter
-from edge_segnet.backends.tensorrt import Depth, SelfTestFailed, TensorRTBackend
+from edge_segnet.backends.tensorrt import Depth, GpuOptions, SelfTestFailed, TensorRTBackend, make_backend
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
 from edge_segnet.core.errors import DeviceLost, ModelError
@@ -185,6 +186,18 @@ def test_too_little_memory_at_any_allocation_frees_everything(call: str, working
     else:
         assert driver.closed == 0 and network.closed == 0
         backend.close()
+
+
+def test_a_batch_that_memory_does_not_hold() -> None:
+    onnx_model, driver = tiny_model(), FakeDriver()
+    _, _, network = fake_backend(onnx_model)
+    driver.fail["device_buffer"] = 1, Fault("out of memory", sticky=False)
+    spec = Spec("four", onnx_model.card.classes, (64, 48), "stretch", "fp32", max_batch=4)
+    with pytest.raises(
+        DeviceLost, match=r"four: 4 frames at once are too much .*out of memory.*smaller --batch"
+    ) as caught:
+        make_backend(spec, network, driver, b"cubin", GpuOptions())
+    assert caught.value.exit_code == 6 and not caught.value.sticky and driver.closed == 1
 
 
 def test_a_kernel_for_another_gpu() -> None:

@@ -37,7 +37,13 @@ def rtx() -> Library:
 
 
 def forge(
-    engine: Path, model: Path, *, flavour: str = "tensorrt", version: str = "10.3.0", trusted: bool = True
+    engine: Path,
+    model: Path,
+    *,
+    flavour: str = "tensorrt",
+    version: str = "10.3.0",
+    trusted: bool = True,
+    batch: int = 1,
 ) -> Manifest:
     """A set of engine files that are right in every formality; the plan is no plan."""
     onnx_model = cards.load(str(model))
@@ -59,6 +65,7 @@ def forge(
             "optimization_level": None,
             "kernel_sha256": "0" * 64,
             "golden_frame_sha256": "0" * 64,
+            "batch": batch,
         }
     )
     manifest = Manifest(

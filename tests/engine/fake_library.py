@@ -42,6 +42,7 @@ class FakeTensorRT:
         self.seen: list[bytes] = []
         self.strategies: list[str] = []
         self.given: list[tuple[int, int]] = []
+        self.counts: list[tuple[int, ...]] = []
         api = SimpleNamespace(
             __version__=version,
             ILogger=_Sink,
@@ -90,6 +91,11 @@ class FakeTensorRT:
 
     def set_device_memory(self, memory: int, size: int) -> None:
         self.given.append((memory, size))
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        assert name == "frame"
+        self.counts.append(shape)
+        return shape[0] <= 4
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.bound[name] = address

@@ -67,6 +67,20 @@ def test_the_family_in_float16_for_several_gpus(name: str, tmp_path: Path) -> No
     assert document["manifest"] == json.loads(engine.with_suffix(".json").read_bytes())
 
 
+def test_an_engine_for_four_cameras(model: Path, tmp_path: Path) -> None:
+    flags = ("--compute-capability", "8.9", "--batch", "4")
+    done = build(model, tmp_path, *flags)
+    assert done.code == 0 and "up to 4 frames at once" in done.err
+    found = manifest(tmp_path / "engines" / "tiny.engine")
+    assert found.recipe.batch == 4
+    assert found.shapes == {"frame": "uint8[-1,48,64,3]", "logits": "float16[-1,11,48,64]"}
+    assert "is up to date" in build(model, tmp_path, *flags).err
+    assert "stale, batch: 4, now 1" in build(model, tmp_path, *flags[:2]).err
+    for value in ("0", "17", "many"):
+        refused = build(model, tmp_path, "--batch", value)
+        assert refused.code == 2 and "--batch" in refused.err
+
+
 def test_nothing_is_rebuilt_that_still_fits(model: Path, tmp_path: Path) -> None:
     flags = ("--compute-capability", "8.9")
     assert build(model, tmp_path, *flags).code == 0

@@ -272,3 +272,14 @@ def test_random_damage_never_passes(engine: Path) -> None:
             with pytest.raises(ModelError):
                 verify(engine)
         path.write_bytes(whole)
+
+
+def test_manifests_of_before_there_were_batches_are_taken(engine: Path) -> None:
+    path = manifest_path(engine)
+    document = json.loads(path.read_bytes())
+    assert document["recipe"].pop("batch") == 1
+    found = parse(json.dumps(document).encode(), path)
+    assert found.recipe.batch == 1
+    document["recipe"]["batch"] = 4
+    with pytest.raises(ModelError, match="checksum differs"):
+        parse(json.dumps(document).encode(), path)

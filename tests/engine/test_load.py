@@ -33,6 +33,29 @@ def test_what_was_hashed_is_what_is_loaded(verified: Verified) -> None:
     network.close()
 
 
+def test_an_engine_for_several_frames(tmp_path: Path, model: Path) -> None:
+    engine, trt = tmp_path / "engines" / "four.engine", FakeTensorRT()
+    assert forge(engine, model, batch=4).shapes["frame"] == "uint8[-1,48,64,3]"
+    trt.shapes = {name: (kind, (-1, *shape[1:])) for name, (kind, shape) in trt.shapes.items()}
+    driver = FakeDriver()
+    with driver.current():
+        network = EngineNetwork(verify(engine), trt.library, driver, Binding(contexts=4))
+        for count in (1, 4):
+            network.bind(1000, 2000, count)(77)
+        assert trt.counts == [(1, 48, 64, 3), (4, 48, 64, 3)]
+        with pytest.raises(ModelError, match=r"four\.engine: TensorRT refuses 5 frames at once"):
+            network.bind(1000, 2000, 5)
+        trt.context, trt.says = False, "Cuda failure: out of memory"
+        with pytest.raises(DeviceLost, match=r"too little memory .*smaller --batch"):
+            network.bind(1000, 2000, 1)
+
+
+def test_an_engine_for_one_frame_is_told_no_shapes(verified: Verified) -> None:
+    trt = FakeTensorRT()
+    EngineNetwork(verified, trt.library, FakeDriver()).bind(1000, 2000, 1)
+    assert trt.counts == []
+
+
 @pytest.mark.parametrize("step", ["plan", "context"])
 def test_refusals(verified: Verified, step: str) -> None:
     trt = FakeTensorRT()

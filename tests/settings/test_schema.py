@@ -66,7 +66,7 @@ log: {level: debug, format: journal}
         ("model: a\nbackend: auto\nhtpt: {}\n", "c.yaml:3: htpt: unknown key: did you mean http?"),
         ("cameras:\n  front:\n    source: 0\n    falp: none\n", "c.yaml:4: cameras.front.falp: unknown key: did you"),
         ("http: {port: 8080,\n  hots: x}\n", "c.yaml:2: http.hots: unknown key: did you mean host?"),
-        ("zzz: 1\n", "c.yaml:1: zzz: unknown key: known here: backend, cameras, "),
+        ("zzz: 1\n", "c.yaml:1: zzz: unknown key: known here: backend, batch_wait_ms, cameras, "),
         ("model: no\n", 'c.yaml:1: model: no is not text (YAML reads it as False): put it in quotes: "no"'),
         ("cameras: {a: {source: '0', flip: off}}\n", "c.yaml:1: cameras.a.flip: off is not text"),
         ("http:\n  port: abc\n", "c.yaml:2: http.port: 'abc': should be a whole number"),
