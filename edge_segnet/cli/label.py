@@ -194,13 +194,13 @@ def _progress(frames: int) -> Iterator[Callable[[int], None]]:
 def _finish(plan: Plan, done: Labelling, out: Path, json: str | None) -> None:
     with json_lines(json) as emit:
         emit({"inputs": len(plan.items), "frames": done.frames, "faults": done.faults, "named": done.named})
-    logger.info("%s: %s frames of %d inputs", out, f"{done.frames:,}", len(plan.items))
+    logger.info("%s: %s frames of %d input%s", out, f"{done.frames:,}", len(plan.items), "s" * (len(plan.items) != 1))
     if done.faults and not done.frames:
         raise InputError(f"nothing could be labelled: {done.named[0]}")
     if done.faults:
         for fault in done.named:
             logger.warning("skipped %s", fault)
-        what = f"{done.faults} faults, the rest is labelled ({done.frames:,} frames)"
+        what = f"{done.faults} fault{'s' * (done.faults != 1)}, the rest is labelled ({done.frames:,} frames)"
         raise PartialFailure(what, hint=f"the first was {done.named[0]}")
 
 

@@ -131,7 +131,8 @@ def scan(
                 pool.shares.append(shares(found.counts)[:-1])
         except InputError as error:
             logger.warning("%s", error)
-            pool.failed.append(f"{source.uri}: {error}")
+            told = str(error)
+            pool.failed.append(told if source.uri in told else f"{source.uri}: {told}")
     if wish.by == "rarity" and pool.candidates:
         pool.scores = rarity(np.stack(pool.shares)).tolist()
     return pool

@@ -166,7 +166,7 @@ def test_what_label_wrote_of_a_fleet(drives: Path, model: Path, tmp_path: Path) 
     assert "labelled frames are looked at again" in done.err and document["looked_at"] <= 40
     robots = Counter(frame["robot"] for frame in document["frames"])
     assert robots.total() == 4 and max(robots.values()) <= 3, "r2 saw what r1 saw: it has nothing to give"
-    assert set(robots) <= {"r1", "r2", "fleet"} and "fleet" in robots, "though all its frames are less uncertain"
+    assert set(robots) <= {"r1", "r2", "yard"} and "yard" in robots, "though all its frames are less uncertain"
     table = pyarrow_rows(labelled)
     for frame in document["frames"]:
         row = next(row for row in table if (row["recording"], row["seq"]) == (frame["input"], frame["seq"]))

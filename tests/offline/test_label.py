@@ -209,6 +209,28 @@ def test_resume_takes_new_recordings_in(drive: Path, model: Path, tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_frames_robot_is_the_first_folder_below_what_was_named(tmp_path: Path) -> None:
+    fleet = mixed(tmp_path / "fleet")
+    (fleet / "r2" / "monday").mkdir()
+    (fleet / "r2" / "drive.mcap").rename(fleet / "r2" / "monday" / "drive.mcap")
+
+    def robots(*inputs: str) -> list[str]:
+        return sorted(item.robot for item in plans.make_plan(inputs, None).items)
+
+    assert robots(str(fleet)) == robots(f"{fleet}/*/*", f"{fleet}/*/*/*") == ["r1", "r1", "r1", "r2", "r2"]
+    assert robots(str(fleet / "r2" / "monday" / "drive.mcap")) == ["monday"]
+    assert robots(f"{fleet}/r1/*.mcap", f"{fleet}/r1/photos") == ["photos", "r1"]
+
+
+def test_what_is_no_recording_is_named_and_what_label_wrote_is_no_input(drive: Path, model: Path) -> None:
+    (drive.parent / "notes.mcap").write_text("a text under the name of a recording")
+    out = drive.parent / "labelled"
+    for more in ((), ("--resume",)):
+        done = label(drive.parent, "-m", model, "-o", out, *more)
+        assert done.code == 5 and "notes.mcap" in done.error and "1 fault, the rest" in done.error, done.err
+        assert len(rows_in(out)) == 12
+
+
 def test_the_same_recording_twice_is_labelled_once(drive: Path, model: Path, tmp_path: Path) -> None:
     copy = drive.with_name("copy.mcap")
     copy.write_bytes(drive.read_bytes())

@@ -95,9 +95,9 @@ def make_plan(uris: Sequence[str], every_s: float | None, part: int = PART) -> P
     failed: list[str] = []
     for uri in uris:
         try:
-            for file, topic in _files(uri):
+            for file, topic, robot in _files(uri):
                 try:  # of a folder one may be damaged
-                    for item in _items(file, topic):
+                    for item in _items(file, topic, robot):
                         items.setdefault((item.key, item.topic), _thinned(item, every_s, part))
                 except InputError as error:
                     failed.append(str(error))
@@ -108,62 +108,77 @@ def make_plan(uris: Sequence[str], every_s: float | None, part: int = PART) -> P
     return Plan(tuple(_with_names(items.values())), tuple(failed))
 
 
-def _files(uri: str) -> Iterator[tuple[Path | tuple[Path, ...], str | None]]:
-    """Every recording and video, and the pictures of every folder together; raises InputError, UsageError."""
+def _files(uri: str) -> Iterator[tuple[Path | tuple[Path, ...], str | None, str]]:
+    """Every recording and video, and the pictures of every folder together, the topic that was named, and the robot;
+    raises InputError, UsageError.
+    """
     if not is_there(Path(uri)) and parse(uri).kind != "path":
         raise UsageError(f"{uri}: label takes files and folders", hint="record first, or use: edge-segnet segment")
     name, topic = split_topic(uri)
     path = Path(name).absolute()
-    if path.is_dir():
-        found = [each for each in path.rglob("*") if not any(p.startswith(".") for p in each.relative_to(path).parts)]
-    elif path.exists():
-        found = [path]
-    else:
-        found = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
+    root, found = _found(path)
     pictures: dict[Path, list[Path]] = {}
     others = 0
     for file in in_order(each for each in found if each.is_file()):
-        if is_recording(file) or file.suffix.lower() in VIDEOS or (len(found) == 1 and not is_picture(file)):
+        named = file.suffix.lower() in (*VIDEOS, ".mcap")  # what it is not, it is told by who opens it
+        if named or is_recording(file) or (len(found) == 1 and not is_picture(file)):
             others += 1
-            yield file, topic
+            yield file, topic, _robot(root, file)
         elif is_picture(file):
             pictures.setdefault(file.parent, []).append(file)
-    yield from ((tuple(files), None) for files in pictures.values())
+    yield from ((tuple(files), None, _robot(root, files[0])) for files in pictures.values())
     if not others and not pictures:
         raise InputError(f"{uri}: no recording, video or picture there")
 
 
-def _items(file: Path | tuple[Path, ...], topic: str | None) -> list[Item]:
+def _found(path: Path) -> tuple[Path, list[Path]]:
+    """The folder that all stands below, and the files, but for what is hidden or was written by ``label`` itself."""
+    if path.is_dir():
+        own = {each.parent for each in path.rglob(MANIFEST) if (each.parent / FRAMES).is_dir()}
+        seen = (each for each in path.rglob("*") if own.isdisjoint(each.parents))
+        return path, [each for each in seen if not any(p.startswith(".") for p in each.relative_to(path).parts)]
+    if path.exists():
+        return path.parent, [path]
+    fixed = next(each for each in path.parents if not glob.has_magic(str(each)))
+    return fixed, [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
+
+
+def _robot(root: Path, file: Path) -> str:
+    """Where recordings don't name it: the first folder below what was named, else that folder itself."""
+    below = file.relative_to(root).parts[:-1]
+    return below[0] if below else root.resolve().name
+
+
+def _items(file: Path | tuple[Path, ...], topic: str | None, robot: str) -> list[Item]:
     if isinstance(file, tuple):
-        return [_pictures(file)]
+        return [_pictures(file, robot)]
     if is_recording(file):
-        return _recording(file, topic)
+        return _recording(file, topic, robot)
     from edge_segnet.sources.video_file import VideoFile
 
     source = VideoFile(file, (16, 16))
     total, fps = source.length or 0, source.fps
     source.close()
-    robot = file.parent.name
     return [Item("video", str(file), file.stem, key_of(file), robot, total=total, frames=total, fps=fps)]
 
 
-def _pictures(files: tuple[Path, ...]) -> Item:
+def _pictures(files: tuple[Path, ...], robot: str) -> Item:
     told = hashlib.sha256()
     for file in files:
         told.update(f"{file.name} {file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
     folder, names, count = files[0].parent, tuple(map(str, files)), len(files)
-    name, robot = folder.resolve().name or "pictures", folder.resolve().parent.name
+    name = folder.resolve().name or "pictures"
     return Item("images", str(folder), name, told.hexdigest(), robot, "", names, count, count, fps=1.0, split=True)
 
 
-def _recording(file: Path, topic: str | None) -> list[Item]:
+def _recording(file: Path, topic: str | None, robot: str) -> list[Item]:
     require_mcap()
     from edge_segnet.sources.mcap_outline import read_outline
     from edge_segnet.sources.recordings import holds_video
 
     outline = read_outline(file)
     chosen = outline.cameras if topic is None and outline.cameras else (outline.topic(topic),)
-    key, robot = key_of(file), outline.robot or file.parent.name
+    key, robot = key_of(file), outline.robot or robot
     return [
         Item(
             *("recording", str(file), file.stem, key, robot, each.name),
