@@ -25,6 +25,7 @@ from edge_segnet.cuda.interface import DeviceInfo, MemoryKind
 from edge_segnet.graph import card as cards
 from edge_segnet.graph import segnet
 from edge_segnet.graph.build import build_model
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.street import Street
 
 SIZE = (480, 360)
@@ -57,7 +58,7 @@ def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
     ]
 
 
-def vgg16() -> cards.OnnxModel:
+def vgg16() -> OnnxModel:
     """Random weights: what they are does not matter to a builder."""
     architecture, rng = segnet.segnet(len(CAMVID_11)), np.random.default_rng(0)
     weights: dict[str, NDArray[np.float32]] = {}

@@ -38,7 +38,7 @@ import numpy as np
 from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.backends.reading import graph_for
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.head import DECODED
+from edge_segnet.graph.model_files import DECODED
 model = cards.load(sys.argv[1])
 session = make_session(graph_for(model, "onnxruntime"), CpuOptions(threads=1))
 width, height = model.card.size

@@ -20,9 +20,9 @@ from edge_segnet.backends import openvino
 from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.types import Frame
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.head import Decode
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.quantise import layers, quantise
 from edge_segnet.offline.int8.ranges import measure
 from edge_segnet.street import Street

@@ -13,8 +13,8 @@ from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.types import Backend, Generation, Image, Result, View
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ModelCard
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.offline.segment import segment
 from edge_segnet.pictures.overlay import RenderStyle
 from edge_segnet.pictures.video import video_file

@@ -61,6 +61,16 @@ def test_a_machine_without_a_gpu_loads_nothing_of_the_gpus() -> None:
     assert loaded_after(code, GPU_ONLY) == []
 
 
+def test_a_service_waits_for_no_library_that_reads_models() -> None:
+    """Another process has them (``backends.reading``): here they would cost a tenth of a second before READY."""
+    code = (
+        "import edge_segnet.cli.run\n"
+        "from edge_segnet.backends.model import open_backend, read_apart\n"
+        "open_backend(read_apart('segnet-lite', kind='onnx'), 'onnx')\n"
+    )
+    assert loaded_after(code, ["onnx", "google.protobuf", "edge_segnet.graph.lower", *GPU_ONLY[:3]]) == []
+
+
 def test_graphs_are_edited_without_pictures_or_a_runtime() -> None:
     code = "import edge_segnet.graph.lower, edge_segnet.graph.card, edge_segnet.graph.build, edge_segnet.graph.foreign"
     assert loaded_after(code, ["cv2", "onnxruntime", "torch"]) == []

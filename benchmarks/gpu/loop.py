@@ -24,9 +24,9 @@ from edge_segnet.core.types import Frame, Ticket
 from edge_segnet.cuda.choice import open_driver
 from edge_segnet.cuda.interface import DriverKind
 from edge_segnet.engine.build import Request, build
-from edge_segnet.engine.load import engine_folders
+from edge_segnet.engine.folders import engine_folders
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.street import Street
 
 WARM = 50

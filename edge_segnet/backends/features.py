@@ -13,7 +13,7 @@ from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.graph.features import FEATURES, append_features
-from edge_segnet.graph.head import DECODED
+from edge_segnet.graph.model_files import DECODED
 
 
 class FeatureNetwork:

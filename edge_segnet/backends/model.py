@@ -17,8 +17,7 @@ from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.core.types import Backend, CpuPrecision
 from edge_segnet.cuda.interface import DriverKind, Memory
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
 from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
@@ -141,6 +140,8 @@ def _told(model: Model) -> Model:
 
 def _read(name: str) -> Model:
     if not name.endswith(ENGINE_SUFFIX):
+        from edge_segnet.graph import card as cards  # and onnx, which who serves has another process wait for
+
         reading.look(name)
         return cards.load(name)
     from edge_segnet.engine.load import describe_engine
@@ -157,7 +158,9 @@ def resized(model: Model, size: tuple[int, int]) -> Model:
     """The same model at another network size (width, height); raises UsageError, ModelError."""
     _check(size)
     if isinstance(model, OnnxModel):
-        return cards.resized(model, size)
+        from edge_segnet.graph.card import resized as resized_onnx
+
+        return resized_onnx(model, size)
     if isinstance(model, LoweredModel):
         again = reading.read(str(model.path), size, tuple(model.graphs))
         return replace(again, card=replace(again.card, classes=model.card.classes))

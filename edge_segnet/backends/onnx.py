@@ -17,7 +17,7 @@ from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Done, Frame, Segmentation
-from edge_segnet.graph.head import DECODED
+from edge_segnet.graph.model_files import DECODED
 
 MAX_REASON: Final = 240
 """Characters of what the runtime says: some of its errors quote half a graph."""

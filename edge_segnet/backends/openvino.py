@@ -14,11 +14,10 @@ import numpy as np
 from edge_segnet.backends.decoded import from_head, segmentation
 from edge_segnet.backends.reading import CpuModel, check_precision, graph_for
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.core.files import cache_folder
 from edge_segnet.core.types import CpuPrecision, Done, Frame, Segmentation
-from edge_segnet.graph.head import DECODED
-from edge_segnet.graph.view import first_line
+from edge_segnet.graph.model_files import DECODED
 
 HINTS: Final[Mapping[str, str]] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 NATIVE: Final[Mapping[str, str]] = {"bf16": "BF16", "fp16": "FP16"}

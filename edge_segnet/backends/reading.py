@@ -25,10 +25,7 @@ from edge_segnet.core.classes import from_dict
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, UsageError
 from edge_segnet.core.processes import end_with_parent
 from edge_segnet.core.types import CpuPrecision
-from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import CpuTarget, LoweredModel, ModelCard, OnnxModel
-from edge_segnet.graph.head import Decode
-from edge_segnet.graph.load import read_file
+from edge_segnet.graph.model_files import CpuTarget, LoweredModel, ModelCard, OnnxModel, find_model, ships
 
 CpuModel = OnnxModel | LoweredModel
 HEADER: Final = struct.Struct("<I")
@@ -72,6 +69,7 @@ def graph_for(model: CpuModel, target: CpuTarget) -> bytes:
     """The serialised graph as a runtime takes it, with the decode behind it; raises ModelError."""
     if isinstance(model, LoweredModel):
         return model.graphs[target]
+    from edge_segnet.graph.head import Decode
     from edge_segnet.graph.lower import lower
 
     decode = Decode(model.card.temperature, len(model.card.classes))
@@ -88,7 +86,7 @@ class Reading:
         Raises:
             ModelError: there is no such model, or no process can be started.
         """
-        self._path = cards.find_model(name)
+        self._path = find_model(name)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "edge_segnet.backends.reading"],
@@ -157,7 +155,7 @@ def _model(facts: dict[str, Any], data: bytes, path: Path) -> LoweredModel:
 
 def foreign(name: str) -> bool:
     """Whether an ONNX file did not come with this package; raises ModelError where there is none."""
-    return not cards.ships(cards.find_model(name))
+    return not ships(find_model(name))
 
 
 def look(name: str) -> None:
@@ -200,8 +198,11 @@ def _card(told: dict[str, Any], where: str) -> ModelCard:
 
 def _lowered(wish: _Wish) -> tuple[dict[str, Any], list[bytes]]:
     """The facts and the graphs; for no target: whether it can be read at all."""
+    from edge_segnet.graph import card as cards
+    from edge_segnet.graph.load import read_file
+
     if not wish.targets:
-        read_file(cards.find_model(wish.name))
+        read_file(find_model(wish.name))
         return {}, []
     model = cards.load(wish.name)
     if wish.size is not None:
@@ -228,7 +229,7 @@ def main() -> None:
     out = os.dup(1)  # whatever a library prints must not come between
     os.dup2(2, 1)
     try:
-        path = cards.find_model(wish.name)
+        path = find_model(wish.name)
         _bound_memory(path)
         facts, graphs = _lowered(wish)
     except EdgeSegnetError as error:

@@ -22,7 +22,7 @@ from edge_segnet.engine import golden
 from edge_segnet.engine.library import find_library
 from edge_segnet.engine.load import FEWER, Binding, EngineNetwork, Verified, check_machine, check_source, verify
 from edge_segnet.engine.manifest import EngineFile
-from edge_segnet.graph.card import LoweredModel, ModelCard, OnnxModel
+from edge_segnet.graph.model_files import LoweredModel, ModelCard, OnnxModel
 
 logger = logging.getLogger(__name__)
 Depth = Literal[1, 2]

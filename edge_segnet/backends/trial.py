@@ -9,10 +9,9 @@ from importlib.util import find_spec
 import onnx
 
 from edge_segnet.backends.onnx import CpuOptions, make_session
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.engine.library import MODULES, find_library
 from edge_segnet.graph.lower import Target, lower
-from edge_segnet.graph.view import first_line
 
 TARGETS: tuple[Target, ...] = ("onnxruntime", "tensorrt", "openvino", "opencv")
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from edge_segnet.bench.report import Provenance
 from edge_segnet.core.types import Backend
 from edge_segnet.core.version import VERSION, version_of
-from edge_segnet.graph.card import ModelCard
+from edge_segnet.graph.model_files import ModelCard
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pycuda", "cuda-bindings")
 

@@ -20,12 +20,12 @@ from edge_segnet.core.size import parse_optional
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build
+from edge_segnet.engine.folders import engine_folders
 from edge_segnet.engine.library import Wanted
-from edge_segnet.engine.load import engine_folders
 from edge_segnet.engine.manifest import check_suffix
 from edge_segnet.graph.batch import MOST
-from edge_segnet.graph.card import ENGINE_SUFFIX, OnnxModel
 from edge_segnet.graph.lower import Precision
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, OnnxModel
 
 logger = logging.getLogger(__name__)
 

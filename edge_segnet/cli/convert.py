@@ -24,6 +24,7 @@ from edge_segnet.graph.foreign import canonicalise, load_spec
 from edge_segnet.graph.head import Decode, Head
 from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import Precision, Target, lower
+from edge_segnet.graph.model_files import find_model
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.view import View
 
@@ -72,7 +73,7 @@ class Convert:
             raise UsageError("--batch needs --for TARGET", hint="canonical models are for one frame")
         wanted = parse_size(self.size) if self.size else None
         reading.look(str(self.model))
-        model = read_file(cards.find_model(str(self.model))).proto
+        model = read_file(find_model(str(self.model))).proto
         report: list[str] = []
         if self.spec is not None:
             description = load_spec(self.spec)

@@ -19,7 +19,7 @@ from edge_segnet.core.classes import ClassMap, ids_in
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
 from edge_segnet.core.selection import NEAR
 from edge_segnet.core.size import parse_optional
-from edge_segnet.graph.card import LoweredModel, OnnxModel
+from edge_segnet.graph.model_files import LoweredModel, OnnxModel
 from edge_segnet.offline import labelled, pick, picked
 from edge_segnet.sources import describe
 

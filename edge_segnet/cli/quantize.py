@@ -25,7 +25,7 @@ from edge_segnet.core.uris import without_credentials
 from edge_segnet.data.pairs import find_pairs
 from edge_segnet.data.recorded import of_pairs
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.offline.int8.gate import Agreement, Gate, MeanIou
 from edge_segnet.offline.int8.pictures import FEWEST, read_pictures
 from edge_segnet.offline.int8.search import Found, Search, check, split

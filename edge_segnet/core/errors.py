@@ -41,6 +41,12 @@ class EdgeSegnetError(Exception):
         return f"{self.message}: {self.hint}" if self.hint else self.message
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error that a library raised, for a message of one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 def one_line(text: str) -> str:
     """Names and values from files may hold line breaks, terminal codes and thousands of characters."""
     line = "".join(mark if mark.isprintable() else " " for mark in text).strip()

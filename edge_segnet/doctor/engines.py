@@ -11,7 +11,7 @@ from edge_segnet.core.errors import EdgeSegnetError, ModelError
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.gpu import is_wanted, trouble
 from edge_segnet.doctor.report import MODEL, Finding, green, grey, red
-from edge_segnet.graph import card as cards
+from edge_segnet.graph.model_files import find_model
 
 if TYPE_CHECKING:
     from edge_segnet.cuda.probe import Gpu
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def check(context: Context) -> Iterator[Finding]:
     """Every engine where the service looks, and the settings' own."""
-    from edge_segnet.engine.load import engine_folders
+    from edge_segnet.engine.folders import engine_folders
 
     wanted, missing = _of_settings(context)
     places = {path for folder in engine_folders() for path in _listed(folder)}
@@ -50,7 +50,7 @@ def _of_settings(context: Context) -> tuple[Path | None, ModelError | None]:
     from edge_segnet.engine.load import find_engine_of
 
     try:
-        return find_engine_of(cards.find_model(model)), None
+        return find_engine_of(find_model(model)), None
     except ModelError as error:
         return None, error
 

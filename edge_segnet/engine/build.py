@@ -36,8 +36,8 @@ from edge_segnet.engine.manifest import (
 from edge_segnet.engine.plan import OnProgress, Plan, PlanOptions, build_plan, supported_capabilities
 from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.engine.trust import is_trusted, remember
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Precision, lower
+from edge_segnet.graph.model_files import OnnxModel
 
 logger = logging.getLogger(__name__)
 TIMING_CACHE: Final = "timing.cache"

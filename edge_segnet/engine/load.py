@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_segnet.core.errors import DeviceLost, InputError, ModelError, OutputError
-from edge_segnet.core.files import state_folder, write_bytes
+from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Labels
 from edge_segnet.cuda.compile import architecture
 from edge_segnet.cuda.interface import DeviceInfo, Driver
 from edge_segnet.cuda.probe import Gpu
 from edge_segnet.engine.files import check_folder, finish, read_trusted, sha256
+from edge_segnet.engine.folders import engine_folders
 from edge_segnet.engine.library import Library, or_none
 from edge_segnet.engine.manifest import (
     REBUILD,
@@ -33,7 +34,7 @@ from edge_segnet.engine.manifest import (
 from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.engine.trust import is_trusted
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, OnnxModel
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, OnnxModel
 from edge_segnet.pictures.files import decode_labels
 
 if TYPE_CHECKING:
@@ -53,11 +54,6 @@ class Verified:
     plan: bytes
     cubins: dict[str, bytes]
     golden: Labels
-
-
-def engine_folders() -> tuple[Path, ...]:
-    """Where engines are looked for, in order: the service's state, then here."""
-    return state_folder() / "engines", Path("engines")
 
 
 def find_engine(model: OnnxModel | LoweredModel | EngineFile) -> Path:

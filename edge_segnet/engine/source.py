@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.engine.manifest import Manifest, cubin_path, golden_path
-from edge_segnet.graph.card import LoweredModel, OnnxModel
+from edge_segnet.graph.model_files import LoweredModel, OnnxModel
 
 
 def source_hash(model: OnnxModel | LoweredModel) -> str:

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -22,70 +20,10 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Fit
 from edge_segnet.graph.load import read_file, require_finite
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, ModelCard, OnnxModel, Stored, find_model
 from edge_segnet.graph.quantise import is_quantised
-from edge_segnet.graph.view import View
 
 KEY: Final = "edge_segnet."
-ENGINE_SUFFIX: Final = ".engine"
-CpuTarget = Literal["onnxruntime", "openvino"]
-Stored = Literal["fp32", "int8"]
-"""What a model file computes in: in float32, or its convolutions in int8 (``graph.quantise``)."""
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a model says about itself, whatever file it lies in."""
-
-    name: str
-    classes: ClassMap
-    size: tuple[int, int]
-    """(width, height) of the network input."""
-    fit: Fit
-    licence: str
-    provenance: dict[str, Any]
-    """Where the weights come from: architecture, data, recipe, figures, versions; free form."""
-    calibration: Calibration | None = None
-    void_output: bool = False
-    """Whether one more output, behind the classes', stands for void."""
-    precision: Stored = "fp32"
-
-    @property
-    def outputs(self) -> int:
-        """Channels of the logits."""
-        return len(self.classes) + self.void_output
-
-    @property
-    def temperature(self) -> float:
-        """What divides the logits before a margin is called small."""
-        return 1.0 if self.calibration is None else self.calibration.temperature
-
-
-@dataclass(frozen=True, eq=False)
-class OnnxModel:
-    """A canonical model. ``path`` and ``sha256`` are of the file that it was read from (its weights in other files
-    included); empty for one that was just made. ``view``: the shapes as they were inferred when it was checked.
-    """
-
-    card: ModelCard
-    proto: onnx.ModelProto
-    path: Path | None = None
-    sha256: str = ""
-    view: View | None = None
-
-    @property
-    def shapes(self) -> View:
-        """The view; inferred now if nobody needed it before."""
-        return self.view or View(self.proto)
-
-
-@dataclass(frozen=True, eq=False)
-class LoweredModel:
-    """What another process has made of a model file: for each target that was asked for, the serialised graph."""
-
-    card: ModelCard
-    path: Path
-    sha256: str
-    graphs: Mapping[CpuTarget, bytes]
 
 
 def attach(
@@ -259,29 +197,3 @@ def _carried(card: ModelCard, proto: onnx.ModelProto) -> OnnxModel:
 def save(model: OnnxModel, path: Path) -> None:
     """Write the model file, whole or not at all; raises OutputError."""
     write_bytes(path, model.proto.SerializeToString())
-
-
-def shipped_models() -> dict[str, Path]:
-    """Names and files of the models in this package."""
-    folder = Path(str(resources.files("edge_segnet") / "models"))
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
-
-
-def ships(path: Path) -> bool:
-    """Whether a model came with this package."""
-    return path in shipped_models().values()
-
-
-def find_model(model: str) -> Path:
-    """The file of a shipped NAME or of a path; raises ModelError."""
-    path = Path(model)
-    try:
-        # A file is that file: the package's own folder is not even looked at, which may be closed to this user.
-        if path.is_file():
-            return path
-    except OSError as error:
-        raise ModelError(f"{model}: {error.strerror or error}", hint="check the file and its rights") from error
-    shipped = {} if path.suffix else shipped_models()
-    if model in shipped:
-        return shipped[model]
-    raise ModelError(f"{model}: no such model", hint=f"give an .onnx file or one of: {', '.join(shipped_models())}")

@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.view import View, all_nodes, first_line, opset, subgraphs
+from edge_segnet.core.errors import ModelError, first_line
+from edge_segnet.graph.view import View, all_nodes, opset, subgraphs
 
 MIN_OPSET: Final = 11
 """The first with Pad, DepthToSpace and Clip as this package writes them."""

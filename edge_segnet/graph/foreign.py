@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import Writer, drop_unreached, prepared, rename
 from edge_segnet.graph.finish import Finish, Wanted
 from edge_segnet.graph.scatter import fold_scatter, settle_shapes
 from edge_segnet.graph.spec import ForeignSpec, InputSpec, Layout, OutputSpec, load_spec
-from edge_segnet.graph.view import View, first_line, label, type_name
+from edge_segnet.graph.view import View, label, type_name
 
 __all__ = ["ForeignSpec", "canonicalise", "load_spec"]
 

@@ -8,7 +8,7 @@ sixteenths of ``ln 2`` after the temperature: below ``UNCERTAIN`` the winner is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -17,11 +17,10 @@ from onnx import TensorProto, helper
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.margins import MARGIN_TOP, margin_scale
 from edge_segnet.graph.edit import Writer, drop_unreached, install
+from edge_segnet.graph.model_files import DECODED
 from edge_segnet.graph.view import View, attributes
 
 Head = Literal["logits", "labels", "decode"]
-DECODED: Final = ("labels", "margins", "winning", "broken")
-"""Outputs of the decode: uint8 [1,H,W], uint8 [1,H,W], float32 [1], int64 [1]."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model
 
-from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.view import View, all_nodes, first_line, label, subgraphs
+from edge_segnet.core.errors import ModelError, first_line
+from edge_segnet.graph.view import View, all_nodes, label, subgraphs
 
 MAX_BYTES: Final = 2**31 - 1
 """Protobuf's own limit; external data counts as well, because the model is held in one piece."""

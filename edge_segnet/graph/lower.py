@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import onnx
 
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.graph.batch import batched
 from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import drop_unread, is_prepared, prepared
@@ -18,7 +18,7 @@ from edge_segnet.graph.quantise import is_quantised, quantised_layers
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.scatter import fold_foreign, has_scatter
 from edge_segnet.graph.unpool import rewrite
-from edge_segnet.graph.view import View, first_line, infer
+from edge_segnet.graph.view import View, infer
 from edge_segnet.graph.whole import whole_numbers
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]

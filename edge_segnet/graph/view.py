@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.graph.bounds import GROWING, MAX_COMPUTED, fits, require_bounded
 
 Array = NDArray[Any]
@@ -36,12 +36,6 @@ def type_name(elem_type: int) -> str:
     """Name of a data type, as FLOAT."""
     known = onnx.TensorProto.DataType.items()
     return next((name for name, value in known if value == elem_type), f"type {elem_type}")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error that onnx or protobuf raised, for a message of one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def opset(model: onnx.ModelProto) -> int:

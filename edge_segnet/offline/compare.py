@@ -19,7 +19,7 @@ from edge_segnet.data.drives import blocks, drives
 from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import Pair
 from edge_segnet.data.recorded import RecordedPair
-from edge_segnet.graph.card import ModelCard
+from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.offline.evaluate import Evaluation, Scored, score, summed
 from edge_segnet.pictures.overlay import colourise
 from edge_segnet.pictures.sheet import contact_sheet, tile

@@ -18,7 +18,7 @@ from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.stats import Scores, confusion, scores
 from edge_segnet.core.types import Backend, Fit, Frame, Image, Labels
 from edge_segnet.data.labels.alignment import Alignment
-from edge_segnet.graph.card import ModelCard
+from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.pictures.shape import fit_image, unfit_labels
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from edge_segnet.core.files import plain_name
 from edge_segnet.core.types import Image
 from edge_segnet.data.dataset import lay_out, new_folder
-from edge_segnet.graph.card import ModelCard
+from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.offline.pick import Candidate, Look, Picked, Pool, Wish
 from edge_segnet.pictures.files import write_image
 from edge_segnet.pictures.overlay import lay_over

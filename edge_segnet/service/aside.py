@@ -12,7 +12,7 @@ from typing import Final
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import state_folder
-from edge_segnet.graph.card import ENGINE_SUFFIX
+from edge_segnet.graph.model_files import ENGINE_SUFFIX
 from edge_segnet.service.model import Loaded
 from edge_segnet.settings.schema import Config
 

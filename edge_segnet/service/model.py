@@ -19,9 +19,8 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import SQUEEZED, in_proportion, squeeze
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, View
-from edge_segnet.engine.load import engine_folders
-from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
+from edge_segnet.engine.folders import engine_folders
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel, find_model
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
 from edge_segnet.service.turns import BATCH_WAIT_S, Turns
@@ -91,7 +90,7 @@ def fingerprint(config: Config) -> Fingerprint:
     Raises:
         ModelError: there is no such model.
     """
-    files = [cards.find_model(config.model)]
+    files = [find_model(config.model)]
     if config.backend != "onnx":
         files += [folder / f"{files[0].stem}{ENGINE_SUFFIX}" for folder in engine_folders()]
     return tuple(_facts(path) for path in files if path.is_file())
@@ -183,7 +182,7 @@ def check(config: Config) -> None:
 def is_there(config: Config) -> bool:
     """Whether there is such a model at all."""
     try:
-        cards.find_model(config.model)
+        find_model(config.model)
     except ModelError:
         return False
     return True

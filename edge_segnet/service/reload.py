@@ -24,7 +24,7 @@ from edge_segnet.backends.reading import Reading
 from edge_segnet.core import threads
 from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.core.pace import Deadline
-from edge_segnet.graph import card as cards
+from edge_segnet.graph.model_files import find_model
 from edge_segnet.scene import interpreter
 from edge_segnet.scene.events import AlarmKey
 from edge_segnet.service import model as models
@@ -189,7 +189,7 @@ class Reloader:
         said = ""
         while self._origin.wait_for_model and not self._stopping.is_set():
             try:
-                cards.find_model(self._config.model)
+                find_model(self._config.model)
             except ModelError as error:
                 self._state.waiting, self._state.stirred_s = error.message, time.monotonic()
                 if error.message != said:

@@ -6,7 +6,8 @@ from typing import Any
 
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.graph.build import build_model
-from edge_segnet.graph.card import OnnxModel, attach
+from edge_segnet.graph.card import attach
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.train.model import SegNet
 from edge_segnet.train.weights import fold
 

@@ -15,7 +15,7 @@ from edge_segnet.cuda.probe import NoGpu, find_gpu
 from edge_segnet.engine.load import find_engine
 from edge_segnet.engine.trust import remember
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from tests.backends.test_onnx_backend import frame_of
 from tests.conftest import picture
 from tests.engine.engines import forge

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from edge_segnet.backends import reading
 from edge_segnet.backends.model import open_model
 from edge_segnet.backends.reading import graph_for
 from edge_segnet.cli.bench import Bench
@@ -21,8 +22,8 @@ from edge_segnet.cli.segment import Segment
 from edge_segnet.doctor.context import Context
 from edge_segnet.doctor.model import check
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import CpuTarget
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import CpuTarget
 from edge_segnet.pictures.files import write_image
 from edge_segnet.service.model import load
 from edge_segnet.settings.schema import Config
@@ -82,7 +83,7 @@ def test_every_command_reads_checks_and_infers_once(
     opener: Callable[[Path, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that came with this program."""
-    monkeypatch.setattr(cards, "ships", lambda _path: True)
+    monkeypatch.setattr(reading, "ships", lambda _path: True)
     model = save_tiny(tmp_path / "tiny.onnx")
     write_image(tmp_path / "images/a.png", np.zeros((48, 64, 3), np.uint8))
     write_image(tmp_path / "labels/a.png", np.zeros((48, 64), np.uint8))

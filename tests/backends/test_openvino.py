@@ -19,7 +19,7 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import cache_folder
 from edge_segnet.core.types import Backend, Frame, Segmentation
 from edge_segnet.engine.golden import agreement, golden_frame
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.service.model import Loaded
 from tests.support.models import save_tiny
 

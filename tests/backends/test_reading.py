@@ -18,7 +18,7 @@ from edge_segnet.cli.convert import Convert
 from edge_segnet.cli.evaluate import Evaluate
 from edge_segnet.cli.segment import Segment
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.card import LoweredModel, OnnxModel
+from edge_segnet.graph.model_files import LoweredModel, OnnxModel
 from edge_segnet.pictures.files import write_image
 from tests.support.models import save_tiny
 from tests.support.results import frame_of

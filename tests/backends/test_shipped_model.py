@@ -11,9 +11,9 @@ from edge_segnet.backends.model import BackendOptions, open_backend
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.stats import confusion, scores
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.count import count
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import OnnxModel, find_model
 from edge_segnet.sources.synthetic import SyntheticSource
 
 
@@ -23,7 +23,7 @@ def lite() -> OnnxModel:
 
 
 def test_it_is_small(lite: OnnxModel) -> None:
-    assert cards.find_model("segnet-lite").stat().st_size <= 12e6
+    assert find_model("segnet-lite").stat().st_size <= 12e6
     assert count(lite.proto).macs <= 4e9
 
 

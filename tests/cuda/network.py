@@ -8,8 +8,8 @@ import onnxruntime
 from edge_segnet.backends.gpu_slots import Spec, Start
 from edge_segnet.backends.tensorrt import Depth, GpuOptions, TensorRTBackend
 from edge_segnet.cuda.interface import Memory
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Precision, lower
+from edge_segnet.graph.model_files import OnnxModel
 from tests.cuda.fake import FakeDriver, Fault
 
 

@@ -22,7 +22,7 @@ from edge_segnet.core.types import Backend, Frame, Image
 from edge_segnet.cuda.interface import Memory
 from edge_segnet.engine.golden import golden_frame
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from tests.conftest import picture
 from tests.cuda.fake import FakeDriver, Fault
 from tests.cuda.network import fake_backend

@@ -26,6 +26,7 @@ from edge_segnet.engine.manifest import Manifest
 from edge_segnet.engine.plan import PlanOptions, build_plan, supported_capabilities
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import OnnxModel
 from tests.conftest import left_in
 from tests.engine.engines import forge, rtx
 from tests.support.command import Done, edge_segnet
@@ -157,17 +158,17 @@ def test_the_services_state_is_the_place(model: Path, tmp_path: Path) -> None:
     verify(state / "engines" / "tiny.engine")
 
 
-def _odd(operator: str) -> cards.OnnxModel:
+def _odd(operator: str) -> OnnxModel:
     """A canonical model with one more operator before its logits."""
     made = tiny_model()
     graph = made.proto.graph
     last = graph.node[-1]
     last.output[0] = "before"
     graph.node.append(helper.make_node(operator, ["before"], ["logits"], name="the_odd_one"))
-    return cards.OnnxModel(cards.read(made.proto, "odd"), made.proto)
+    return OnnxModel(cards.read(made.proto, "odd"), made.proto)
 
 
-def _save(onnx_model: cards.OnnxModel, path: Path) -> Path:
+def _save(onnx_model: OnnxModel, path: Path) -> Path:
     cards.save(onnx_model, path)
     return path
 

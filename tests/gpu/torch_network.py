@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from edge_segnet.backends.gpu_slots import Start
 from edge_segnet.graph import segnet
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.train.model import SegNet, normalise
 
 

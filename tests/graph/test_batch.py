@@ -12,8 +12,9 @@ from onnx import TensorProto
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.batch import NAME, batched
-from edge_segnet.graph.head import DECODED, Head
+from edge_segnet.graph.head import Head
 from edge_segnet.graph.lower import Target, lower
+from edge_segnet.graph.model_files import DECODED
 from tests.graph.runtimes import RUNNERS, Array, run_onnxruntime
 from tests.support.int8 import int8_of, random_family
 from tests.support.nets import Sketch, hourglass, random_frame, random_model, tensor

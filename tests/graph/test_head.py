@@ -11,8 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.head import DECODED, Decode
+from edge_segnet.graph.head import Decode
 from edge_segnet.graph.lower import Target, lower
+from edge_segnet.graph.model_files import DECODED
 from tests.cuda.reference import adversarial, decode
 from tests.support.nets import Sketch, random_frame, random_model, tensor
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import Target, lower
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.quantise import is_quantised, layers, quantise, quantised_layers
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.view import View

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_segnet.core.errors import InputError, ModelError
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.quantise import layers, quantised_layers
 from edge_segnet.offline.int8.gate import Agreement, Verdict
 from edge_segnet.offline.int8.pictures import read_pictures

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.types import Frame
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.quantise import layers, quantise
 from edge_segnet.offline.int8.ranges import measure
 from edge_segnet.street import Street

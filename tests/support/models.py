@@ -11,6 +11,7 @@ from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.types import Fit
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.build import build_model
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.segnet import INPUT, Architecture, Conv, Layer, Pool, Unpool
 
 SIZE = (64, 48)
@@ -42,7 +43,7 @@ def tiny_weights(architecture: Architecture, seed: int = 0) -> dict[str, NDArray
 
 def tiny_model(
     classes: ClassMap = CAMVID_11, size: tuple[int, int] = SIZE, fit: Fit = "stretch", licence: str = ""
-) -> cards.OnnxModel:
+) -> OnnxModel:
     """A canonical model with its metadata."""
     architecture = tiny_architecture(len(classes))
     model = build_model(architecture, tiny_weights(architecture), size)

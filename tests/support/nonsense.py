@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.graph import card as cards
+from edge_segnet.graph.model_files import OnnxModel
 from tests.support.models import tiny_model
 
 DARK = 60.0
@@ -49,7 +50,7 @@ def dark_is_nan(path: Path) -> Path:
             helper.make_node("Add", ["raw", "added"], ["logits"]),
         ]
     )
-    cards.save(cards.OnnxModel(cards.read(proto, "dark"), proto), path)
+    cards.save(OnnxModel(cards.read(proto, "dark"), proto), path)
     return path
 
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_segnet.core.classes import CAMVID_12
 from edge_segnet.graph import card as cards
+from edge_segnet.graph.model_files import OnnxModel
 from tests.support.models import tiny_model
 
 BRIGHT = 180.0
@@ -20,7 +21,7 @@ HEAVY = 256
 """Channels of a convolution that takes tens of milliseconds on one core."""
 
 
-def _save(model: cards.OnnxModel, path: Path) -> Path:
+def _save(model: OnnxModel, path: Path) -> Path:
     onnx.checker.check_model(model.proto)
     cards.save(model, path)
     return path
@@ -41,7 +42,7 @@ def wrong_labels(path: Path) -> Path:
     return _save(model, path)
 
 
-def _plus(model: cards.OnnxModel, nodes: list[onnx.NodeProto], weights: dict[str, NDArray[Any]]) -> cards.OnnxModel:
+def _plus(model: OnnxModel, nodes: list[onnx.NodeProto], weights: dict[str, NDArray[Any]]) -> OnnxModel:
     """Its logits, and ``extra`` [1,1,1,1], which the nodes make of ``mean``, the picture's mean grey level."""
     graph = model.proto.graph
     for node in graph.node:

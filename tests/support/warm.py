@@ -10,7 +10,7 @@ import rich.progress
 import rich.table  # noqa: F401
 
 from edge_segnet.cli.main import app
-from edge_segnet.graph.card import shipped_models
+from edge_segnet.graph.model_files import shipped_models
 
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     shipped_models()

@@ -29,6 +29,7 @@ from edge_segnet.graph import card as cards  # noqa: E402
 from edge_segnet.graph import segnet  # noqa: E402
 from edge_segnet.graph.build import build_model  # noqa: E402
 from edge_segnet.graph.lower import lower  # noqa: E402
+from edge_segnet.graph.model_files import find_model  # noqa: E402
 from edge_segnet.pictures.files import write_image  # noqa: E402
 from edge_segnet.street import Street  # noqa: E402
 from edge_segnet.train.augment import Recipe, View, paste, spoil, warp  # noqa: E402
@@ -150,7 +151,7 @@ def test_vgg16_weights_are_found_by_order_of_execution(tmp_path: Path) -> None:
         # A fresh BatchNorm divides by sqrt(1 + eps), which folding multiplies in.
         torch.testing.assert_close(target.block(name).conv.weight, source.block(name).conv.weight, rtol=1e-4, atol=0)
     with pytest.raises(Exception, match=r"conv1_1\.conv\.weight needs"):
-        load_encoder(target, cards.find_model("segnet-lite"))
+        load_encoder(target, find_model("segnet-lite"))
 
 
 def test_fold_and_build_refuse_weights_of_another_network() -> None:

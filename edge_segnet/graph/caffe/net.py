@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.core.size import MAX_SIZE, MIN_SIZE
 from edge_segnet.graph.build import OPSET
 from edge_segnet.graph.caffe.blobs import Labels, Map, Mask, Normalisation, Size3, Truth, Value
@@ -21,7 +21,6 @@ from edge_segnet.graph.caffe.prototxt import Layer, Prototxt, _count_readers
 from edge_segnet.graph.caffe.weights import Blob, about_unused, read_weights
 from edge_segnet.graph.count import Cost, count
 from edge_segnet.graph.edit import drop_unreached, rename
-from edge_segnet.graph.view import first_line
 
 
 @dataclass

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
-from edge_segnet.core.errors import ModelError
+from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.graph.caffe.schema import V1_TYPES, Net
-from edge_segnet.graph.view import first_line
 
 MAX_BYTES: Final = 1 << 20
 """Of text; ENet, the longest of the family, has 70 kB."""

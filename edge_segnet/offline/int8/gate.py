@@ -13,7 +13,7 @@ from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Labels
 from edge_segnet.data.labels.alignment import Alignment
 from edge_segnet.data.pairs import Pair
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.offline.evaluate import evaluate
 
 LEAST_ALIKE: Final = 0.96

@@ -13,7 +13,7 @@ from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLos
 from edge_segnet.core.size import squeeze_note
 from edge_segnet.core.types import Frame, Source
 from edge_segnet.core.uris import parse, without_credentials
-from edge_segnet.graph.card import ModelCard
+from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sources import describe, is_there, open_camera, open_source
 

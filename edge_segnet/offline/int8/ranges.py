@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 from edge_segnet.backends.onnx import CpuOptions, make_session
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.quantise import LEVELS
 
 Method = Literal["mse", "percentile", "minmax"]

@@ -17,7 +17,7 @@ import onnx
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.graph.quantise import Layer, is_quantised, layers, quantise
 from edge_segnet.offline.int8.gate import Gate, Verdict
 from edge_segnet.offline.int8.ranges import METHODS, Histogram, Method, measure

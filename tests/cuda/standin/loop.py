@@ -20,8 +20,8 @@ from edge_segnet.backends.tensorrt import Depth, GpuOptions, TensorRTBackend
 from edge_segnet.core.types import Frame, Segmentation
 from edge_segnet.cuda.choice import open_driver
 from edge_segnet.cuda.interface import DriverKind, Memory
-from edge_segnet.graph.card import OnnxModel
 from edge_segnet.graph.lower import lower
+from edge_segnet.graph.model_files import OnnxModel
 from tests.conftest import picture
 from tests.support.models import tiny_model
 
