@@ -23,7 +23,7 @@ from edge_segnet.board.power import PowerMeter, nvmap_mb, read_board
 from edge_segnet.cli.bench_tables import show_changes, show_race, show_report, show_verdicts
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar
-from edge_segnet.cli.options import BackendName, Json, Model, Precision, Size
+from edge_segnet.cli.options import BackendName, Json, Model, Precision, Size, Threads
 from edge_segnet.core.errors import BadFrame, BudgetMissed, EndOfStream, InputError, ModelError, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.core.soundness import require_valid
@@ -77,7 +77,7 @@ class Bench:
         float | None, typer.Option(metavar="HZ", help="Then measure once more, at this many frames per second.")
     ] = None
     warmup: Annotated[float, typer.Option(metavar="S", min=0, max=3600, help="Unmeasured time before.")] = 1.0
-    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0
+    threads: Threads = 0
     json: Json = None
     budget: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Exit with 7 if a bound in there is broken.")

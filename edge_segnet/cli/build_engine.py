@@ -14,7 +14,7 @@ import typer
 from edge_segnet.backends.model import open_backend, read_onnx
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar
-from edge_segnet.cli.options import Json, Size
+from edge_segnet.cli.options import Json, ModelSource, Size
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.core.soundness import require_valid
@@ -41,9 +41,7 @@ class BuildEngine:
         edge-segnet build-engine mine.onnx --runtime tensorrt-rtx --compute-capability 8.6,8.9
     """
 
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")] = (
-        "segnet-lite"
-    )
+    model: ModelSource = "segnet-lite"
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="NAME.engine", help="Left out: engines/NAME.engine.")
     ] = None

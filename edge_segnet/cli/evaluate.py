@@ -18,7 +18,7 @@ from edge_segnet.cli import comparison as comparing
 from edge_segnet.cli.alignment import Ids, align
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, console, json_lines, progress_bar, renaming
-from edge_segnet.cli.options import BackendName, Json, Model, Size
+from edge_segnet.cli.options import BackendName, Ignored, Json, Model, Size, TruthClasses
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import BudgetMissed, UsageError
 from edge_segnet.core.size import parse_optional
@@ -53,14 +53,8 @@ class Evaluate:
     model: Model = "segnet-lite"
     backend: BackendName = "auto"
     size: Size = None
-    void: Annotated[
-        int | None,
-        typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
-    ] = None
-    classes: Annotated[
-        str | None,
-        typer.Option(metavar="MAP", help="The labels' class map: a name, YAML or PNG; else the data set's own."),
-    ] = None
+    void: Ignored = None
+    classes: TruthClasses = None
     merge: Annotated[
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="Score a class of the labels or the model as NEW; may be repeated."),

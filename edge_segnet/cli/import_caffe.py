@@ -14,7 +14,7 @@ from rich.table import Table
 
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import console, json_lines, progress_bar, read_classes
-from edge_segnet.cli.options import Json
+from edge_segnet.cli.options import Json, OutModel
 from edge_segnet.core import classes as class_maps
 from edge_segnet.core.classes import CLASS_MAPS, VOID_OUTPUTS, ClassMap
 from edge_segnet.core.errors import ModelError
@@ -38,7 +38,7 @@ class ImportCaffe:
 
     model: Annotated[Path, typer.Option("--model", metavar="M.prototxt", help="The network, as Caffe describes it.")]
     weights: Annotated[Path, typer.Option(metavar="W.caffemodel", help="Its weights.")]
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx", help="The model file to write.")]
+    out: OutModel
     colours: Annotated[Path | None, typer.Option(metavar="LUT.png", help="A 256x1 palette such as camvid12.png.")] = (
         None
     )

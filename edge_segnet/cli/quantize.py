@@ -17,7 +17,7 @@ from edge_segnet.backends.model import read_onnx
 from edge_segnet.cli.alignment import Ids, align
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import console, json_lines, progress_bar
-from edge_segnet.cli.options import Json, Size
+from edge_segnet.cli.options import Json, ModelSource, Size, TruthClasses
 from edge_segnet.core.errors import BudgetMissed, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.core.types import Frame
@@ -44,7 +44,7 @@ class Quantize:
         edge-segnet quantize mine.onnx --calibrate train/ --val-images val/ --val-labels valannot/ -o mine-int8.onnx
     """
 
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's NAME, or an .onnx file.")]
+    model: ModelSource
     calibrate: Annotated[
         str,
         typer.Option(
@@ -57,10 +57,7 @@ class Quantize:
         Path | None, typer.Option(metavar="DIR", help="Labelled pictures: then the gate is the mean IoU.")
     ] = None
     val_labels: Annotated[Path | None, typer.Option(metavar="DIR", help="Their label PNGs, of the same names.")] = None
-    classes: Annotated[
-        str | None,
-        typer.Option(metavar="MAP", help="The labels' class map: a name, YAML or PNG; else the data set's own."),
-    ] = None
+    classes: TruthClasses = None
     max_drop: Annotated[float, typer.Option(metavar="POINTS", help="Of the mean IoU that may be lost.")] = 0.5
     budget_s: Annotated[
         float | None, typer.Option(metavar="N", help="Seconds after which nothing new is tried; left out: no limit.")

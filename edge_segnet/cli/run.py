@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from edge_segnet.cli.command import program
+from edge_segnet.cli.options import Palette, Settings
 from edge_segnet.core import threads, uris
 from edge_segnet.core.files import keep_private
 from edge_segnet.core.logs import service_logging
@@ -48,7 +49,7 @@ class Run:
         edge-segnet run --model original.onnx --source 0 --colours camvid12.png --display
     """
 
-    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings, in YAML.")] = None
+    config: Settings = None
     source: Annotated[
         str | None,
         typer.Option(metavar="URI", help="csi://0, v4l2:///dev/video0, rtsp://..., http://..., a file, a folder."),
@@ -58,7 +59,7 @@ class Run:
     ] = None
     backend: Annotated[str | None, typer.Option(metavar="NAME", help="auto, onnx, openvino or tensorrt.")] = None
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Network size; auto: what meets the rates.")] = None
-    colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None
+    colours: Palette = None
     display: Annotated[bool, typer.Option("--display", help="Show a window too (extra 'display'); ESC ends.")] = False
     settings: Annotated[
         list[str] | None,

@@ -16,7 +16,7 @@ from rich.table import Table
 from edge_segnet.backends.model import BackendKind, BackendOptions, open_model
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import check_share, choose, console, json_lines, progress_bar
-from edge_segnet.cli.options import BackendName, Json, Model, Size
+from edge_segnet.cli.options import BackendName, Json, Model, Palette, Size, Threads
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.documents import class_documents, result_document
 from edge_segnet.core.errors import InputError, PartialFailure, UsageError
@@ -69,10 +69,10 @@ class Segment:
     frames: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Stop after this many frames of each input.")
     ] = None
-    colours: Annotated[Path | None, typer.Option(metavar="PNG", help="A 256x1 palette such as camvid12.png.")] = None
+    colours: Palette = None
     counts: Annotated[bool, typer.Option("--counts", help="Print label, class, colour, pixels and share.")] = False
     legend: Annotated[bool, typer.Option("--legend", help="Draw a legend with shares beside the picture.")] = False
-    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0: one per core.")] = 0
+    threads: Threads = 0
     json: Json = None
 
     def run(self) -> None:

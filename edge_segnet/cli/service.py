@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_segnet.cli.command import LazyGroup, add, announce, group
+from edge_segnet.cli.options import Settings
 from edge_segnet.core.errors import UsageError
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -32,7 +32,7 @@ class Install:
     source: Annotated[
         str | None, typer.Option(metavar="URI", help="The camera: csi://0, 0, /dev/v4l/by-id/..., rtsp://..., a file.")
     ] = None
-    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings, in YAML.")] = None
+    config: Settings = None
     jetson: Annotated[
         bool | None, typer.Option("--jetson/--pc", help="With a Jetson's GPU and cameras, or without; left out: looks.")
     ] = None

@@ -15,7 +15,7 @@ import typer
 
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar, read_classes
-from edge_segnet.cli.options import Json
+from edge_segnet.cli.options import Ignored, Json, OutModel
 from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.size import MIN_SIZE, parse_size
@@ -36,7 +36,7 @@ class Train:
 
     images: Annotated[Path, typer.Option(metavar="DIR", help="Training pictures.")]
     labels: Annotated[Path, typer.Option(metavar="DIR", help="Their label PNGs.")]
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.onnx", help="The model file to write.")]
+    out: OutModel
     val_images: Annotated[Path | None, typer.Option(metavar="DIR", help="Validation pictures.")] = None
     val_labels: Annotated[Path | None, typer.Option(metavar="DIR", help="Their label PNGs.")] = None
     leave_out: Annotated[
@@ -47,10 +47,7 @@ class Train:
     classes: Annotated[
         str, typer.Option(metavar="MAP", help="Class map: a name, a YAML file or a 256x1 palette PNG.")
     ] = "camvid-11"
-    void: Annotated[
-        int | None,
-        typer.Option(metavar="ID", min=0, max=255, help="Label value to ignore; the number of classes if left out."),
-    ] = None
+    void: Ignored = None
     size: Annotated[str, typer.Option(metavar="WxH", help="Network size.")] = "480x360"
     crop: Annotated[str | None, typer.Option(metavar="WxH", help="What one sample shows; about 90 % of --size.")] = None
     epochs: Annotated[float | None, typer.Option(metavar="N", min=0.0, help="Passes over the training pictures.")] = (

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import threading
-import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from edge_segnet.core import threads
 from edge_segnet.core.documents import EventDocument, LogDocument
 from edge_segnet.core.documents.event import Measure
 from edge_segnet.core.pace import Deadline
+from edge_segnet.scene import ids
 from edge_segnet.scene.event_store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -35,8 +34,6 @@ WAITING: Final = 256
 PICTURES_WAITING: Final = 32
 """Of those with a frame to draw; beyond that an event has no snapshot, so that memory stays bounded."""
 CLOSE_S: Final = 1.0
-MAX_STAMP: Final = (1 << 60) - (1 << 32)
-"""Of 60 bits: above it a damaged or hostile id would leave too few to come after it."""
 
 
 AlarmKey = tuple[str, str]
@@ -88,7 +85,7 @@ def from_document(document: dict[str, Any]) -> Event:
         ValueError: it is something else, if only in one value.
     """
     event = Event(**EventDocument.model_validate(document).model_dump(exclude={"form"}))
-    if str(uuid.UUID(event.id)) != event.id or _stamp(event.id) > MAX_STAMP:
+    if str(uuid.UUID(event.id)) != event.id or ids.stamp(event.id) > ids.MAX_STAMP:
         raise ValueError(f"{event.id}: no id of a log, or one that none could follow")
     if event.snapshot not in (None, f"{event.id}.jpg"):
         raise ValueError(f"{event.snapshot}: no snapshot of a log")  # it names a file, which will be removed
@@ -231,7 +228,7 @@ class EventLog:
 
     def _take(self, event: Event, snapshot: Callable[[], bytes] | None) -> None:
         last = self._events[-1] if self._events else None
-        named = replace(event, id=_next_id(last.id if last else ""), seq=last.seq + 1 if last else 1)
+        named = replace(event, id=ids.following(last.id if last else ""), seq=last.seq + 1 if last else 1)
         if snapshot is not None:
             named = replace(named, snapshot=self._keep_snapshot(f"{named.id}.jpg", snapshot))
         leaving = self._events[0] if len(self._events) == self._events.maxlen else None
@@ -285,20 +282,3 @@ def _readable(documents: list[dict[str, Any]]) -> list[Event]:
         except ValueError:
             logger.warning("the event log: an event that is none was left out")
     return events
-
-
-def _next_id(last: str) -> str:
-    """A UUID version 7 (RFC 9562): 48 bits of milliseconds and 12 of a counter, above ``last`` even if the clock was
-    set back, and 62 random bits.
-    """
-    stamp = int(time.time() * 1000) << 12
-    if last:
-        stamp = max(stamp, _stamp(last) + 1)
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
-
-
-def _stamp(identifier: str) -> int:
-    """The 60 bits that order a UUID version 7."""
-    value = uuid.UUID(identifier).int
-    return (value >> 80) << 12 | (value >> 64) & 0xFFF

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
 import subprocess
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -108,6 +110,19 @@ def test_a_help_from_declarations_is_the_whole_help(
 def test_help_as_the_value_of_an_option_runs_the_command() -> None:
     done = edge_segnet("labels", "lint", "/nowhere", "--classes", "--help")
     assert done.code == 2 and "--help: no such class map" in done.errors[0], done.errors
+
+
+def test_no_option_is_spelled_twice() -> None:
+    """What two commands share stands in ``cli/options.py``."""
+    spelled = Counter(
+        ast.unparse(field.annotation)
+        for path in FOLDER.glob("*.py")
+        for kind in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(kind, ast.ClassDef)
+        for field in kind.body
+        if isinstance(field, ast.AnnAssign) and "help=" in ast.unparse(field.annotation)
+    )
+    assert len(spelled) > 100 and [option for option, times in spelled.items() if times > 1] == []
 
 
 def test_a_word_that_is_no_command_is_refused() -> None:
