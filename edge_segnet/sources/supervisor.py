@@ -140,9 +140,12 @@ class Supervisor:
             return frame
         # The source has not followed a resize yet.
         whole, shape = frame.original, frame.source_size[::-1]
-        if whole is None and self._fit == "crop" and middle(shape, had) != middle(shape, size):
-            return None
-        image = fit_image(frame.image, size) if whole is None else fit_image(whole, size, self._fit)
+        if whole is None and self._fit == "crop":
+            # The middle of a middle is the middle: only what is wider or higher than what was cut out is not there.
+            there, wanted = middle(shape, had)[2:], middle(shape, size)[2:]
+            if wanted[0] > there[0] or wanted[1] > there[1]:
+                return None
+        image = fit_image(frame.image if whole is None else whole, size, self._fit)
         return replace(frame, image=read_only(image), scaled_from=frame.source_size)
 
     def resize(self, size: tuple[int, int]) -> None:
