@@ -26,11 +26,15 @@ def needs_engine(config: Config, old: Loaded) -> bool:
     return config.backend == "tensorrt" or (config.backend == "auto" and old.backend.name.startswith("tensorrt"))
 
 
+def engine_of(model: Path) -> Path:
+    """Where a deployed model's engine lies."""
+    return state_folder() / "engines" / f"{model.stem}{ENGINE_SUFFIX}"
+
+
 def command(model: Path, size: tuple[int, int] | None) -> list[str]:
     """What builds it, into the state folder, as politely as a process can be."""
-    engine = state_folder() / "engines" / f"{model.stem}{ENGINE_SUFFIX}"
     sized = [] if size is None else ["--size", f"{size[0]}x{size[1]}"]
-    program = [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "-o", str(engine), *sized]
+    program = [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "-o", str(engine_of(model)), *sized]
     return ["nice", "-n", "10", *program]
 
 

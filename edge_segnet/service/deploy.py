@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -36,6 +37,8 @@ SHARE: Final = 0.25
 LOOK_S: Final = 0.005
 """Between two looks whether a result is no number: less than a camera's frame, so that one is lost, not two."""
 WAKE_S: Final = 0.05
+STOPPED: Final = "the service was stopped"
+"""What ``Hands.disturbed`` says of that."""
 WARM_S: Final = 10.0
 """For a service that has just begun to show how it is with the old model."""
 
@@ -88,6 +91,25 @@ class Deployer:
                 self._ledger.tell(error)
         finally:
             self._ledger.close()
+
+    def rebuild(self, config: Config, error: Exception) -> None:
+        """At the start, for a deployed model that doesn't open: an upgrade of TensorRT makes its engine stale.
+
+        Raises:
+            ModelError: its engine can't be built; ``error`` itself where no engine is to blame.
+        """
+        model = Path(config.model)
+        if config.backend == "auto" and not aside.engine_of(model).exists():
+            raise error
+        if config.backend not in ("auto", "tensorrt"):
+            raise error
+
+        def look() -> None:
+            if self._hands.disturbed() == STOPPED:
+                raise Interrupted(STOPPED)
+            self._state.waiting, self._state.stirred_s = f"{model.name}: its engine is built again", time.monotonic()
+
+        aside.build(model, config.network_size, look)
 
     def _deploy(self, request: Request, old: Side, own: str) -> None:
         target = self._target(request, own)

@@ -15,14 +15,15 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from edge_segnet.core.documents import DeploymentDocument, DeploymentStage, utc
-from edge_segnet.core.errors import ModelError, OutputError
-from edge_segnet.core.files import read_file, state_folder, write_bytes, write_durably
+from edge_segnet.core.errors import ModelError
+from edge_segnet.core.files import output_error, read_file, state_folder, write_bytes, write_durably
 from edge_segnet.service.limits import Limits
 
 UNDER_WAY: Final = ("checking", "building", "shadow", "canary")
@@ -168,7 +169,8 @@ def _served(told: Mapping[str, Any]) -> Served:
 
 def ask(request: Request) -> None:
     """Leave it for the service; raises OutputError."""
-    write_durably(folder() / REQUEST, json.dumps(asdict(request)).encode(), 0o644)
+    with _as_owner():
+        write_durably(folder() / REQUEST, json.dumps(asdict(request)).encode(), 0o644)
 
 
 def asked() -> Request | None:
@@ -198,17 +200,31 @@ def withdraw() -> None:
 
 
 def keep(data: bytes, sha256: str) -> None:
-    """Lay a model's file into the folder; root gives it to whom the state belongs. Raises OutputError."""
-    path = file_of(sha256)
-    write_durably(path, data, 0o644)
-    if os.geteuid() != 0:
+    """Lay a model's file into the folder; raises OutputError."""
+    with _as_owner():
+        write_durably(file_of(sha256), data, 0o644)
+
+
+@contextmanager
+def _as_owner() -> Iterator[None]:
+    """Root writes as the user to whom the state belongs: what lies there is his, links included, and what comes there
+    must be.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if user != 0:
+        yield
         return
-    owner = state_folder().stat()
-    for each in (path.parent, path):
-        try:
-            os.chown(each, owner.st_uid, owner.st_gid)
-        except OSError as error:
-            raise OutputError(f"{each}: can't be given to the service's user ({error.strerror})") from error
+    try:
+        owner = state_folder().stat()
+    except OSError as error:
+        raise output_error(state_folder(), error) from error
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        os.setegid(group)
 
 
 def prune(journal: Journal) -> None:

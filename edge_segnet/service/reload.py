@@ -30,7 +30,7 @@ from edge_segnet.scene.events import AlarmKey
 from edge_segnet.service import model as models
 from edge_segnet.service.answer import Answer
 from edge_segnet.service.camera import Camera, Surroundings
-from edge_segnet.service.deploy import Deployer, Hands
+from edge_segnet.service.deploy import STOPPED, Deployer, Hands
 from edge_segnet.service.leaving import Leaving
 from edge_segnet.service.ledger import Ledger
 from edge_segnet.service.model import Loaded, Setup
@@ -178,11 +178,18 @@ class Reloader:
         except (ModelError, DeviceLost) as error:
             if self._config.model == self._read.model:
                 raise
-            self._ledger.set_aside(f"it can't serve any more ({error}); {self._read.model} serves")
-            self._config = self._read
-            self._exchange(lambda made: self._prepared(self._config, made))
+            self._first_model_again(error)
         else:
             self._ledger.settle(self._read)
+
+    def _first_model_again(self, error: ModelError | DeviceLost) -> None:
+        try:
+            self._deployer.rebuild(self._config, error)
+            self._exchange(lambda made: self._prepared(self._config, made))
+        except (ModelError, DeviceLost) as again:
+            self._ledger.set_aside(f"it can't serve any more ({again}); {self._read.model} serves")
+            self._config = self._read
+            self._exchange(lambda made: self._prepared(self._config, made))
 
     def _wait_for_model(self) -> None:
         """Until the model's file is there; settings may change meanwhile."""
@@ -223,7 +230,7 @@ class Reloader:
 
     def _disturbed(self) -> str:
         if self._stopping.is_set():
-            return "the service was stopped"
+            return STOPPED
         return "new settings came" if self._asked.is_set() or self._file.changed() else ""
 
     def _exchange(self, prepare: Callable[[ExitStack], Prepared], *, lets_go: bool = True) -> None:

@@ -231,5 +231,6 @@ def _essence(told: StatusDocument) -> Any:
     """What makes a status another one; numbers that change all the time don't."""
     cameras = {name: (camera.state, camera.source) for name, camera in told.cameras.items()}
     sinks = {name: (sink.state, sink.error) for name, sink in told.sinks.items()}
-    keys = {"state", "message", "ready", "healthy", "degraded", "model", "backend", "reload"}
-    return told.model_dump(include=keys), cameras, sinks
+    keys = {"state", "message", "ready", "healthy", "degraded", "model", "model_sha256", "backend", "reload"}
+    change = told.deployment and (told.deployment.at, told.deployment.stage)
+    return told.model_dump(include=keys), cameras, sinks, change

@@ -106,5 +106,7 @@ export function trouble(status, name, connected) {
   }
   if (!status.healthy) return { text: "A camera's loop makes no progress.", level: "bad" };
   if (status.reload?.ok === false) return { text: `The changed configuration was refused: ${status.reload.message}`, level: "warn" };
+  const change = status.deployment;
+  if (change && change.stage !== "serving") return { text: `Model ${change.name}, ${change.stage}: ${change.message}`, level: "warn" };
   return null;
 }
