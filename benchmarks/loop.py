@@ -1,7 +1,8 @@
 """``make loop``: what the loop must reach, in one run and one table (40 minutes at most on two idle cores).
 
-Labelling against bare loops, on this machine and on Ray; memory; kills; and whether picking pays (``circle``), whose
-budget the options change: ``make loop LOOP="--seeds 1 --minutes 1"``. ``--only NAME`` for some of the parts.
+Labelling against bare loops, on this machine and on Ray; memory; kills; whether a worse model goes by itself
+(``canary``); and whether picking pays (``circle``), whose budget the options change:
+``make loop LOOP="--seeds 1 --minutes 1"``. ``--only NAME`` for some of the parts.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from benchmarks import circle
+from benchmarks import canary, circle
 from benchmarks.__main__ import Report, run
 
 MODEL: Final = "segnet-lite"
-PARTS: Final = ("label", "label-ray", "label-memory", "label-kills", "circle")
+PARTS: Final = ("label", "label-ray", "label-memory", "label-kills", "canary", "circle")
 
 
 def main() -> int:
@@ -34,6 +35,8 @@ def main() -> int:
             folder = Path(place)
             if name == "circle":
                 report.measure(name, lambda folder=folder: circle.run(folder, circle.budget_of(told)))  # type: ignore[misc]
+            elif name == "canary":
+                report.measure(name, lambda folder=folder: canary.run(MODEL, folder))  # type: ignore[misc]
             else:
                 report.measure(name, lambda name=name, folder=folder: run(name, MODEL, folder))  # type: ignore[misc]
             if told.json is not None:
