@@ -27,7 +27,7 @@ from edge_segnet.board.notify import Notifier
 from edge_segnet.core.files import plain_name
 from edge_segnet.core.types import Fit, Frame, Image, Result
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.card import OnnxModel
+from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.service import deployed
 from edge_segnet.service.deployed import Attempt, Request
 from edge_segnet.service.life import Daemon

@@ -21,7 +21,7 @@ def test_the_old_one_serves_and_who_asked_is_told(tmp_path: Path, model: Path, m
     state = {"STATE_DIRECTORY": str(tmp_path / "state")}
     monkeypatch.setenv(*next(iter(state.items())))
     new = suspects.good(tmp_path / "new.onnx")
-    command = [sys.executable, "-m", "edge_segnet", "service", "model", new, "--canary", "6s", "--slower", "50"]
+    command = [sys.executable, "-m", "edge_segnet", "service", "model", str(new), "--canary", "6s", "--slower", "50"]
     with program("-m", model, environment=state) as service:
         service.wait_ready()
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | state) as asking:

@@ -15,7 +15,7 @@ from edge_segnet.core.classes import CAMVID_11
 from edge_segnet.core.errors import BudgetMissed
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Done, Frame, Result, Segmentation
-from edge_segnet.graph.card import ModelCard
+from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.service.camera import Camera
 from edge_segnet.service.judge import FEW, Shadow, Trial, Vitals, Worse, vitals
 from edge_segnet.service.limits import Limits
