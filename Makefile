@@ -8,7 +8,7 @@ VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare check bench loop gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
+.PHONY: run test test-bare ray check bench loop gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
@@ -20,6 +20,10 @@ test: $(VENV)/.test  ## every test that this machine can run; says what it skips
 test-bare: $(VENV)/.test  ## the tests that call other programs, where there are none but Python, make, a shell and coreutils
 	$(BIN)/python -m tools.bare -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \
 	    $(BIN)/python -m tools.bare -m alone && exit $$many
+
+ray: $(VENV)/.test  ## label on a Ray of this machine: its part of the tests, which are skipped where there is none
+	$(PIP) '.[label,ray]'
+	$(BIN)/python -m pytest -v -rs tests/offline/test_label_ray.py
 
 check: $(VENV)/.check  ## style, types (at Python 3.10) and who may import whom, and whether the house is as drawn
 	$(BIN)/ruff check .

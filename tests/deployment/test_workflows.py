@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40}  # v\d+(\.\d+)*$")
-NIGHTLY = {"floor", "aarch64", "package", "faults", "soak", "vm", "fuzz"}
+NIGHTLY = {"floor", "aarch64", "package", "ray", "faults", "soak", "vm", "fuzz"}
 
 
 def jobs(path: Path) -> dict[str, dict[str, Any]]:

@@ -11,13 +11,12 @@ import pytest
 
 from tests.system.conftest import booted, once
 from tests.system.robot import CONFIG, Robot
-from tools.deb.build import Wanted, build
+from tools.deb.build import MAX_INSTALLED_MB, Wanted, build
 from tools.system.layers import CAMERA, PROGRAM, Built
 from tools.system.root import PROJECT, WORK
 
 BROKEN = 'raise RuntimeError("this version is broken")\n'
 APT = "DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --allow-downgrades"
-MAX_INSTALLED_MB = 450
 
 
 @pytest.fixture(scope="session")

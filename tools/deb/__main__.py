@@ -1,4 +1,7 @@
-"""python -m tools.deb [--python 3.11] [--arch amd64|arm64] [--quick] [--out dist]"""
+"""python -m tools.deb [--python 3.11] [--arch amd64|arm64] [--quick] [--out dist]
+
+Exit code 7: the package is larger than promised.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import platform
 import sys
 from pathlib import Path
 
-from tools.deb.build import MACHINES, Wanted, build
+from tools.deb.build import MACHINES, Wanted, build, too_large
 
 
 def main() -> None:
@@ -21,6 +24,9 @@ def main() -> None:
     wanted = Wanted(given.python, given.arch, *(("zstd", 1) if given.quick else ("xz", 6)))
     package = build(wanted, given.out)
     sys.stdout.write(f"{package}  {package.stat().st_size / 1e6:.0f} MB\n")
+    if why := too_large(package, compressed=not given.quick):
+        sys.stderr.write(f"{package}: {why}: what is new in it? see docs/service.md for what takes the room\n")
+        sys.exit(7)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ DESCRIPTION: Final = """Live semantic segmentation of cameras, as a confined ser
  .
  It has an environment of its own under /opt/edge-segnet, which sees the
  distribution's gi and JetPack's tensorrt. {gpu}"""
+MAX_MB, MAX_INSTALLED_MB = 130, 450
+"""What a package may take, compressed as a release is, and on the disk."""
 GPU: Final = {("arm64", "3.10"): "cuda-bindings>=12.6,<13", ("arm64", "3.12"): "cuda-bindings>=13.0,<14"}
 """The driver's binding for the CUDA of JetPack 6 (12.6) and of JetPack 7 (13.0); its wheels need no compiler."""
 WITH_GPU: Final = """The binding of
@@ -123,6 +125,12 @@ def _copyright() -> str:
     return "\n\n".join([first, *texts])
 
 
+def _maintainer() -> str:
+    """Who builds it, as Debian's tools want to be told (dch(1)); whoever ships it to others says who he is."""
+    name, address = (os.environ.get(key) for key in ("DEBFULLNAME", "DEBEMAIL"))
+    return f"{name or 'The edge-segnet authors'} <{address or 'edge-segnet@localhost'}>"
+
+
 def _control(tree: Path, wanted: Wanted, version: str) -> None:
     size = sum(path.lstat().st_size for path in tree.rglob("*")) // 1024
     major, minor = wanted.python.split(".")
@@ -132,7 +140,7 @@ def _control(tree: Path, wanted: Wanted, version: str) -> None:
         "Package": "edge-segnet",
         "Version": f"{version}+py{wanted.python}",
         "Architecture": wanted.arch,
-        "Maintainer": "The edge-segnet authors <edge-segnet@localhost>",
+        "Maintainer": _maintainer(),
         "Installed-Size": str(size),
         "Section": "science",
         "Priority": "optional",
@@ -146,6 +154,18 @@ def _control(tree: Path, wanted: Wanted, version: str) -> None:
     for name, text in scripts.ALL.items():
         _write(control / name, text)
         (control / name).chmod(0o755)
+
+
+def too_large(package: Path, *, compressed: bool) -> str:
+    """Why a package is larger than a robot's disk and link were promised; empty if it is not. ``compressed``: as a
+    release is, so that its own size counts, too.
+    """
+    command = ["dpkg-deb", "--field", str(package), "Installed-Size"]
+    kilobytes = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    installed, file = kilobytes * 1024 / 1e6, package.stat().st_size / 1e6
+    if installed > MAX_INSTALLED_MB:
+        return f"{installed:.0f} MB installed, more than {MAX_INSTALLED_MB}"
+    return f"{file:.0f} MB, more than {MAX_MB}" if compressed and file > MAX_MB else ""
 
 
 def _pack(tree: Path, package: Path, wanted: Wanted) -> None:
