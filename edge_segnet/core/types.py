@@ -361,6 +361,8 @@ class Generation:
     rate: float | None = None
     origin: Origin = Origin()
     turns: Turns | None = None
+    instead: Generation | None = None
+    """Of a model on trial: what has the next frame when it makes no numbers of one."""
 
 
 @runtime_checkable

@@ -139,7 +139,10 @@ class Camera:
         """What ``take`` is to take: a model of the same fit, regions and rules, its rate."""
         refiner = self._postprocessor(new, self._refiner)
         watches = self._watching(new, self._watches)
-        return Change(new.config.cameras[self.name], refiner, self._generation(new, refiner), watches)
+        made = self._generation(new, refiner)
+        if new.on_trial:
+            made = replace(made, instead=self._loop.generation)
+        return Change(new.config.cameras[self.name], refiner, made, watches)
 
     def take(self, change: Change) -> None:
         """From the next frame on; waits for nobody, and can't fail."""

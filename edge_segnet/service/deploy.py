@@ -49,11 +49,12 @@ class Interrupted(BudgetMissed):
 
 @dataclass(frozen=True)
 class Hands:
-    """What the reload's worker does for a deployment. ``swap`` puts a model at work, between two frames; ``let_go``
-    closes one when no loop uses it any more; ``disturbed`` says what came up meanwhile ("": nothing).
+    """What the reload's worker does for a deployment. ``swap`` puts a model at work, between two frames; on trial
+    (True) it gives its place back by itself with the first frame of which it makes no numbers. ``let_go`` closes one
+    when no loop uses it any more; ``disturbed`` says what came up meanwhile ("": nothing).
     """
 
-    swap: Callable[[Config, Loaded], None]
+    swap: Callable[[Config, Loaded, bool], None]
     let_go: Callable[[Loaded], None]
     disturbed: Callable[[], str]
 
@@ -177,17 +178,18 @@ class Deployer:
         """The new model serves; if it is worse, the old one again with the next frame."""
         self._ledger.stage("canary", "in the old model's place")
         self._look()
-        self._hands.swap(new.config, new.loaded)
+        self._hands.swap(new.config, new.loaded, bool(request.canary_s))
         if self._state.loaded is not new.loaded:
             self._look()  # nothing is committed any more: the service ends
         try:
             if request.canary_s:
                 self._try(request, before)
+                self._hands.swap(new.config, new.loaded, False)
             now = self._ledger.journal.deployed or Served(old.loaded.sha256, old.loaded.card.name, own, own=True)
             names = f"{new.loaded.card.name} serves, before it {old.loaded.card.name}"
             self._ledger.accept(request, target, now, names)
         except BaseException:
-            self._hands.swap(old.config, old.loaded)
+            self._hands.swap(old.config, old.loaded, False)
             raise
 
     def _try(self, request: Request, before: Mapping[str, Vitals]) -> None:

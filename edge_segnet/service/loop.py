@@ -97,6 +97,7 @@ class Loop:
         frame, segmentation = turn.frame, turn.segmentation
         if not self.soundness.takes(frame, segmentation):
             self._dropped(frame)  # counted there, not as dropped
+            self._go_back(now)
             return
         stages_ms = {"capture": (turn.taken_ns - frame.captured_ns) / 1e6, **segmentation.stages_ms}
         refined = Refined(segmentation)
@@ -120,6 +121,12 @@ class Loop:
         self._publish(result)
         self.telemetry.observe(result)
         self.frame_s = max((time.monotonic_ns() - received_ns) / 1e9, FADE * self.frame_s)
+
+    def _go_back(self, failed: Generation) -> None:
+        """A model on trial that makes no numbers: what served before it has the next frame."""
+        with self._lock:
+            if failed.instead is not None and self._next is failed:
+                self._next = failed.instead
 
     def _turn(self, frame: Frame) -> Turn:
         if self._now.turns is not None:
@@ -186,7 +193,13 @@ class Loop:
     def uses(self, backend: Backend) -> bool:
         """Whether it works, or will work, with this one."""
         with self._lock:
-            return backend in (self._now.backend, self._next.backend)
+            made = (self._now, self._next, self._now.instead, self._next.instead)
+        return any(each is not None and each.backend is backend for each in made)
+
+    @property
+    def generation(self) -> Generation:
+        """What has the next frame."""
+        return self._next
 
     def stop(self) -> None:
         """End after the frame that is under way."""

@@ -69,6 +69,8 @@ class Setup:
 
     config: Config
     loaded: Loaded
+    on_trial: bool = False
+    """Whether a model that makes no numbers gives its place back to the one before it, in each camera's loop."""
 
     @cached_property
     def view(self) -> View:

@@ -66,7 +66,8 @@ class Reloader:
     def __init__(self, first: Config, origin: Origin, state: State, sinks: SinkManager, around: Surroundings) -> None:
         self._origin, self._state, self._sinks, self._around = origin, state, sinks, around
         self._ledger = Ledger(state)
-        hands = Hands(self._swap, self._let_go, self._disturbed)
+        self._leaving = Leaving(lambda: state.running)
+        hands = Hands(self._swap, self._leaving.model, self._disturbed)
         self._deployer = Deployer(state, self._ledger, hands)
         self._read, self._config, self._waits = first, self._ledger.applied(first), False
         """As the settings were read; and with a deployed model in its place."""
@@ -78,7 +79,6 @@ class Reloader:
         self._ready: Prepared | None = None
         self._committed = threading.Event()
         self._answer = Answer(state, around.notify)
-        self._leaving = Leaving(lambda: state.running)
         self.failure: BaseException | None = None
         """Why there is nothing to serve with; the end of the service."""
         self._thread = threads.Thread(self._run, "reload", vital=True)
@@ -221,12 +221,9 @@ class Reloader:
             self._ledger.settle(read)
             self._answer.reloaded(began_ns)
 
-    def _swap(self, config: Config, loaded: Loaded) -> None:
+    def _swap(self, config: Config, loaded: Loaded, on_trial: bool = False) -> None:
         """Another model with the same settings; who asks for it closes the old one."""
-        self._exchange(lambda made: self._prepared(config, made, loaded), lets_go=False)
-
-    def _let_go(self, loaded: Loaded) -> None:
-        self._leaving.model(loaded)
+        self._exchange(lambda made: self._prepared(config, made, Setup(config, loaded, on_trial)), lets_go=False)
 
     def _disturbed(self) -> str:
         if self._stopping.is_set():
@@ -249,12 +246,12 @@ class Reloader:
             made.pop_all()
         self._retire(new, old if lets_go else None)
 
-    def _prepared(self, config: Config, made: ExitStack, loaded: Loaded | None = None) -> Prepared:
+    def _prepared(self, config: Config, made: ExitStack, setup: Setup | None = None) -> Prepared:
         """Make what ``config`` asks for and is not there."""
         sinks = self._sinks.prepare(config, made)
         if self._waits:
             return Prepared(config, sinks)
-        setup = Setup(config, loaded or self._loaded(config, made))
+        setup = setup or Setup(config, self._loaded(config, made))
         interpreter.check(config, models.network_of(setup.loaded))
         running = self._state.running
         kept = {name: camera for name, camera in running.items() if camera.stays(setup)}

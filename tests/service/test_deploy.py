@@ -209,7 +209,7 @@ def test_no_numbers_in_its_place(file: Path, tmp_path: Path) -> None:
             scene.deploy(suspects.no_numbers(tmp_path / "new.onnx"))
         thread.join()
         invalid = scene.stage.daemon.state.status().cameras["front"].invalid
-        assert scene.sha256 == old and 1 <= invalid <= 3, "one frame of 20 ms; a busy machine's worker may lose more"
+        assert scene.sha256 == old and invalid == 1
         count = scene.stage.seen("front")
         wait_until(lambda: scene.stage.seen("front") > count + 5)
         assert lost_at_swaps(scene) <= invalid + 1
