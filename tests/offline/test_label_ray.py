@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.offline.test_label import labels_of, mixed, rows_in
+from tests.support import drives
+from tests.support.command import edge_segnet
 from tests.support.recordings import files_in, play, recording
 from tests.support.service import StreetService
 from tests.support.waiting import wait_until
@@ -61,6 +63,30 @@ def test_ray_reads_our_recordings(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     read, written = done.stdout.split()[-2:]
     assert int(read) == int(written) >= 4 * 3
+
+
+def test_a_cluster_that_goes_away_is_one_line_and_what_is_done_stays(model: Path, tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    for number in range(60):
+        topics = {"/front": drives.compressed(drives.pictures(40, first=40 * number), "png")}
+        drives.write_mcap(tmp_path / f"{number}.mcap", topics)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "edge_segnet", "label", str(tmp_path), "-m", str(model), "-o", str(out)]
+    environment = {**os.environ, "RAY_TMPDIR": "/tmp", "RAY_gcs_rpc_server_reconnect_timeout_s": "2"}
+    with subprocess.Popen(
+        [*command, "--engine", "ray", "--workers", "1"], stderr=subprocess.PIPE, text=True, env=environment
+    ) as driver:
+        wait_until(lambda: bool(list(out.glob("frames/*/*.parquet"))) or driver.poll() is not None, 120)
+        found = psutil.Process(driver.pid).children(recursive=True)
+        for process in found:
+            if process.name() in ("gcs_server", "raylet"):
+                process.kill()
+        _, told = driver.communicate(timeout=60)
+    assert driver.returncode == 4 and "Traceback" not in told, told
+    assert "error: the Ray cluster went away" in told or "error: Ray gave up" in told, told
+    assert len(rows_in(out)) >= 40
+    assert edge_segnet("label", tmp_path, "-m", model, "-o", out, "--resume").code == 0
+    assert len(rows_in(out)) == 60 * 40
 
 
 def test_a_cluster_that_is_not_there_is_one_line(model: Path, tmp_path: Path) -> None:

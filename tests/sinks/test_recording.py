@@ -39,6 +39,7 @@ from tests.support.waiting import wait_until
 
 def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     service = StreetService()
+    service.changes["model_sha256"] = "ab" * 32
     ahead = RegionConfig(polygon=[[0.25, 1.0], [0.75, 1.0], [0.5, 0.5]])
     shown = replace(street()[0], view=View(CAMVID_11, regions={"ahead": ahead}))
     with recording(tmp_path, service, images=["camera", "mask", "overlay"]) as sink:
@@ -74,6 +75,7 @@ def test_a_recording_holds_what_foxglove_shows(tmp_path: Path) -> None:
     with path.open("rb") as file:
         metadata = {each.name: each.metadata for each in make_reader(file).iter_metadata()}
     assert json.loads(metadata["edge-segnet"]["classes"])["name"] == "camvid-11"
+    assert metadata["edge-segnet"]["model_sha256"] == "ab" * 32
     assert metadata[ROBOT[0]] == {ROBOT[1]: platform.node()}
 
 

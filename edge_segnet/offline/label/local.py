@@ -7,19 +7,14 @@ driver ──task──► worker 1        A worker has one task at a time and a
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, Final
 
 from edge_segnet.core.errors import EdgeSegnetError, ModelError
-from edge_segnet.core.processes import end_with_parent
+from edge_segnet.offline.label import child
 from edge_segnet.offline.label.plan import Task
 from edge_segnet.offline.label.work import Done, Labeller, Spec
 
@@ -115,15 +110,7 @@ class _Worker:
     """A process, seen from the driver."""
 
     def __init__(self, spec: Spec) -> None:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_segnet.offline.label.local", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**_ENVIRONMENT, **os.environ},
-            )
-            self.connection: Connection = Connection(os.dup(ours.fileno()))
+        self._process, self.connection = child.start("edge_segnet.offline.label.local", _ENVIRONMENT)
         self.connection.send(spec)
         self.task: Task
         self.spoke = False
@@ -131,8 +118,7 @@ class _Worker:
     @property
     def code(self) -> str:
         """How it ended, for people."""
-        code = self._process.poll()
-        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return child.exit_words(self._process)
 
     def begin(self, task: Task) -> bool:
         """Hand a task over; False: it is dead."""
@@ -174,9 +160,7 @@ def work(connection: Any) -> None:
 
 def main() -> None:
     """A worker's process; its one argument is the descriptor of its connection."""
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells everybody; the driver decides
-    work(Connection(int(sys.argv[1])))
+    work(child.parent())
 
 
 if __name__ == "__main__":

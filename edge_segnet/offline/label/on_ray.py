@@ -10,11 +10,16 @@ import logging
 import os
 import pickle
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from edge_segnet.core.errors import EdgeSegnetError, InputError, UsageError
+from edge_segnet.offline.label import child
 from edge_segnet.offline.label.plan import Task
 from edge_segnet.offline.label.work import Done, Labeller, Spec
 
@@ -23,6 +28,8 @@ BLOCKS: Final = 10_000
 
 
 CONNECT_S: Final = 5.0
+END_S: Final = 10.0
+"""For a Ray of our own to end by itself; then its driver is killed, and what it started with it."""
 _PATIENT: Final = {"RAY_agent_register_timeout_ms": "180000", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Ray gives its own parts 30 seconds to start, which a small or busy machine needs for their imports alone; and its
 libraries write to our standard error.
@@ -43,31 +50,48 @@ class RayOptions:
 def run(tasks: Iterator[Task], spec: Spec, options: RayOptions, tell: Callable[[int], None]) -> Iterator[Done]:
     """Label tasks; ``tell`` hears how many frames are done.
 
+    Ray's driver is a process of its own: where the cluster is gone Ray ends the process that it is in, without a word.
+
     Raises:
         UsageError: Ray is not installed.
         InputError: there is no such cluster, or it went away.
         ModelError, OutputError: as ``Labeller``.
     """
-    ray = _started(options)
+    process, connection = child.start("edge_segnet.offline.label.ray_driver", {})
     try:
-        workers = options.workers or _workers(ray, options.gpus)
-        while batch := [task for task, _ in zip(tasks, range(BLOCKS), strict=False)]:
-            for done in _labelled(batch, spec, min(workers, len(batch)), options.gpus):
-                if isinstance(done, EdgeSegnetError):
-                    raise done
+        connection.send((spec, options))
+        _heard(connection)  # it has joined
+        while batch := list(islice(tasks, BLOCKS)):
+            connection.send(batch)
+            while (done := _heard(connection)) is not None:
                 tell(done.frames)
                 yield done
-    except EdgeSegnetError:
-        raise
-    except Exception as error:
-        words = " ".join(str(error).split())[-300:]
-        what = f"Ray gave up ({type(error).__name__}: {words})"
+    except (EOFError, OSError) as error:
+        what = f"the Ray cluster went away (Ray's driver ended with {child.exit_words(process)})"
         raise InputError(what, hint="what is done stays: run again with --resume") from error
     finally:
-        ray.shutdown()
+        connection.close()  # which tells it to end
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_S)
+        process.kill()
+        process.wait()
 
 
-def _started(options: RayOptions) -> Any:
+def _heard(connection: Connection) -> Done | None:
+    found: Done | EdgeSegnetError | None = connection.recv()
+    if isinstance(found, EdgeSegnetError):
+        raise found
+    return found
+
+
+def labelled(ray: Any, batch: list[Task], spec: Spec, options: RayOptions) -> Iterator[Done | EdgeSegnetError]:
+    """What becomes of tasks on the Ray that ``join`` gave."""
+    workers = options.workers or _workers(ray, options.gpus)
+    yield from _labelled(batch, spec, min(workers, len(batch)), options.gpus)
+
+
+def join(options: RayOptions) -> Any:
+    """Ray itself, started or joined as ``options`` say; raises as ``run``."""
     # Nothing leaves the machine that nobody asked for: Ray reads this when it is imported.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     for name, value in _PATIENT.items():
@@ -117,7 +141,7 @@ def _workers(ray: Any, gpus: bool) -> int:
 
 def has_gpus(address: str) -> bool:
     """Whether a cluster has any; raises as ``run``."""
-    ray = _started(RayOptions(address, 0, gpus=False))
+    ray = join(RayOptions(address, 0, gpus=False))
     try:
         return float(ray.cluster_resources().get("GPU", 0)) > 0
     finally:
