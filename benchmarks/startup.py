@@ -25,6 +25,7 @@ def run(model: str, folder: Path) -> list[Figure]:
     return [
         Figure("edge-segnet segment one.jpg, process start to end", _seconds(segment), "s", 1.5),
         Figure("edge-segnet --help", _seconds([*program, "--help"]), "s", 0.4),
+        Figure("edge-segnet segment --help", _seconds([*program, "segment", "--help"]), "s", 0.4),
         Figure("import edge_segnet, beyond Python's own start", 1e3 * _import_s(), "ms", 60.0),
     ]
 
