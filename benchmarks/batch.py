@@ -9,12 +9,16 @@ from statistics import median
 
 from benchmarks.figure import Figure
 from benchmarks.serving import bare_rate, rendered, serving
+from edge_segnet.backends.onnx import OnnxBackend
+from edge_segnet.backends.openvino import OpenVinoBackend, installed
 from edge_segnet.core.stats import percentile
-from edge_segnet.core.types import Image
+from edge_segnet.core.types import Backend, Frame, Image
+from edge_segnet.graph import card as cards
 
 NAMES = ("front", "left", "right", "rear")
 ROUNDS = 3
 BARE_S, SERVED_S, SETTLE_S = 3.0, 12.0, 1.5
+LAPS = 10
 OVERLOAD = 1.2
 """A camera's rate over the network's."""
 
@@ -32,11 +36,32 @@ def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchma
         shares.append(max(rates) / min(rates))
         ages.append(max(late_ms))
     return [
+        *_at_once(model, images),
         Figure("four cameras on one CPU network / one camera: frames/s in all", median(ratios), "x", 1.0, ">="),
         Figure("four cameras on one CPU network: p99 age, oldest / youngest", median(spreads), "x", 1.2),
         Figure("four cameras on one CPU network: frames/s, most / least", median(shares), "x", 1.1),
         Figure("four cameras on one CPU network: p99 age of the oldest", median(ages), "ms"),
     ]
+
+
+def _at_once(model: str, images: Sequence[Image]) -> list[Figure]:
+    """One graph for four frames against four times the graph for one, in turns."""
+    made, figures = cards.load(model), []
+    frames = [Frame(image, None, seq, 0, 0.0, "batch") for seq, image in enumerate(images[: len(NAMES)])]
+    for runtime, kind in (("ONNX Runtime", OnnxBackend), ("OpenVINO", OpenVinoBackend)):
+        if kind is OpenVinoBackend and not installed():
+            continue
+        took_s: dict[Backend, list[float]] = {kind(made): [], kind(made, batch=len(NAMES)): []}
+        for _ in range(1 + LAPS):
+            for backend, times in took_s.items():
+                began = time.perf_counter()
+                backend.infer(frames)
+                times.append(time.perf_counter() - began)
+        alone_s, together_s = (median(times[1:]) for times in took_s.values())
+        for backend in took_s:
+            backend.close()
+        figures.append(Figure(f"{runtime}: four frames at once / one by one, frames/s", alone_s / together_s, "x"))
+    return figures
 
 
 def _served(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.margins import uncertain_counts
-from edge_segnet.core.types import Counts, Labels, Segmentation
+from edge_segnet.core.types import Counts, Frame, Labels, Segmentation
 
 WINNING_ONE: Final = 4096
 """What a logit of one is in the kernel's integers."""
@@ -28,6 +28,19 @@ class Decoded:
     uncertain: Counts
     winning: float
     broken: int
+
+
+def stacked(frames: Sequence[Frame]) -> NDArray[np.uint8]:
+    """Their pictures as a graph takes them, uint8 [N,H,W,3]; one alone is not copied."""
+    if len(frames) == 1:
+        return frames[0].image[np.newaxis]
+    return np.stack([frame.image for frame in frames])
+
+
+def apart(found: Sequence[Any]) -> list[list[Any]]:
+    """The head's outputs of several frames -> those of each; copied, so that none keeps the others' memory."""
+    frames = len(found[0])
+    return [list(found)] if frames == 1 else [[each[at : at + 1].copy() for each in found] for at in range(frames)]
 
 
 def from_head(found: Sequence[Any], classes: int) -> Decoded:

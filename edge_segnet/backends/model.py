@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 BackendKind = Literal["auto", "onnx", "openvino", "tensorrt"]
 
 if TYPE_CHECKING:  # who has no GPU does not wait for it
+    from edge_segnet.backends.race import CpuBackend
     from edge_segnet.engine.manifest import EngineFile
 
 Model: TypeAlias = "OnnxModel | LoweredModel | EngineFile"
@@ -34,6 +35,8 @@ class BackendOptions:
     """``threads``, ``spinning`` (see ``backends.onnx.CpuOptions``) and ``precision`` (OpenVINO's; ONNX Runtime computes
     in float32) are the CPU's; ``memory``, ``driver``, ``depth`` and ``graphs`` are the GPU loop's (see
     ``backends.tensorrt.GpuOptions``).
+
+    ``batch``: cameras that share a CPU; their frames go together where that is quicker. An engine has its own.
 
     ``fallback``: may the CPU serve in the place of an engine that is there but fails (damaged, stale, self-test)? None
     means yes for "auto" and no for "tensorrt". Where there is no GPU or no engine at all, "auto" takes the CPU anyway.
@@ -47,6 +50,7 @@ class BackendOptions:
     driver: DriverKind = "auto"
     depth: Literal[1, 2] = 1
     graphs: bool = True
+    batch: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,7 @@ def read_apart(
     colours: Path | None = None,
     kind: BackendKind = "auto",
     begun: reading.Reading | None = None,
+    batch: int = 1,
 ) -> Model:
     """As ``read_model``, for ``kind``, in a process of its own: for who must not wait for a library meanwhile.
     ``begun``: that process, if it is at work already.
@@ -99,7 +104,7 @@ def read_apart(
         return read_model(name, size, colours)
     if size is not None:
         _check(size)
-    model = (begun or reading.Reading(name, size, reading.targets(kind))).result()
+    model = (begun or reading.Reading(name, size, reading.targets(kind), batch)).result()
     return _told(_coloured(model, colours))
 
 
@@ -210,14 +215,29 @@ def _fall_back(model: Model, options: BackendOptions, reason: ModelError | Devic
 
 
 def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backend:
-    from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
-
     if not isinstance(model, (OnnxModel, LoweredModel)):
         from edge_segnet.engine.load import load_source
 
         reading.look(model.manifest.source)
         model = load_source(model)
     reading.check_precision(model, options.precision)
+    alone = _open_alone(model, options, kind)
+    if options.batch == 1:
+        return alone
+    from edge_segnet.backends.onnx import CpuOptions
+    from edge_segnet.backends.together import open_together
+
+    cpu = CpuOptions(options.threads, options.spinning)
+    try:
+        return open_together(model, alone, cpu, options.precision, options.batch)
+    except BaseException:
+        alone.close()
+        raise
+
+
+def _open_alone(model: OnnxModel | LoweredModel, options: BackendOptions, kind: BackendKind) -> CpuBackend:
+    from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
+
     cpu = CpuOptions(options.threads, options.spinning)
     if kind == "openvino":
         from edge_segnet.backends.openvino import OpenVinoBackend

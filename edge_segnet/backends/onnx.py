@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
-from edge_segnet.backends.decoded import from_head, segmentation
+from edge_segnet.backends.decoded import apart, from_head, segmentation, stacked
 from edge_segnet.backends.reading import CpuModel, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError
@@ -68,17 +68,19 @@ def _reason(error: Exception) -> str:
 class OnnxBackend:
     """The ``Backend`` of machines without a GPU."""
 
-    max_batch = 1
-
-    def __init__(self, model: CpuModel, options: CpuOptions | None = None) -> None:
+    def __init__(self, model: CpuModel, options: CpuOptions | None = None, batch: int = 1) -> None:
+        """``batch``: of its graph, which takes just so many frames at once."""
+        self.max_batch = batch
         self.model_name = model.card.name
         self.name = "onnx" if model.card.precision == "fp32" else f"onnx-{model.card.precision}"
         self.chosen_because = ""
         """Why ``auto`` took this one; empty where nobody chose."""
+        self.batch_because = ""
+        """Why frames of several cameras go together, or don't; empty where nobody asked."""
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration
-        self._session: Any = make_session(graph_for(model, "onnxruntime"), options or CpuOptions())
+        self._session: Any = make_session(graph_for(model, "onnxruntime", batch), options or CpuOptions())
         self._lock = threading.Lock()
         """One frame at a time: a second would share the cores with the first, and both would be late."""
 
@@ -88,17 +90,18 @@ class OnnxBackend:
         Raises:
             ModelError: ONNX Runtime fails, for want of memory say.
         """
-        return [self._infer(frame) for frame in frames]
+        at_once = [frames[at : at + self.max_batch] for at in range(0, len(frames), self.max_batch)]
+        return [found for some in at_once for found in self._infer(some)]
 
     def submit(self, frames: Sequence[Frame]) -> Done:
         """As ``infer``: the processor that would take the next frame has this one."""
         return Done(self.infer(frames))
 
-    def _infer(self, frame: Frame) -> Segmentation:
+    def _infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
         started = time.perf_counter()
         with self._lock:
             try:
-                found = self._session.run(DECODED, {"frame": frame.image[np.newaxis]})
+                found = self._session.run(DECODED, {"frame": stacked(frames)})
             except Exception as error:
                 width, height = self.input_size
                 hint = "is there memory enough? a smaller --size takes less"
@@ -106,9 +109,9 @@ class OnnxBackend:
                     f"{self.model_name} fails at {width}x{height} ({_reason(error)})", hint=hint
                 ) from error
         inferred = time.perf_counter()
-        decoded = from_head(found, len(self.classes))
+        decoded = [from_head(each, len(self.classes)) for each in apart(found)]
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
-        return segmentation(decoded, self.classes, self._calibration, stages)
+        return [segmentation(each, self.classes, self._calibration, stages) for each in decoded]
 
     def bare_ms(self, frame: Frame) -> float:
         """Milliseconds of the session alone."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge_segnet.backends.decoded import from_head, segmentation
+from edge_segnet.backends.decoded import apart, from_head, segmentation, stacked
 from edge_segnet.backends.reading import CpuModel, check_precision, graph_for
 from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import ModelError, first_line
@@ -30,10 +30,9 @@ NO_JIT: Final = "the unit forbids code made at run time (MemoryDenyWriteExecute=
 class OpenVinoBackend:
     """The ``Backend`` of CPUs that OpenVINO is quick on."""
 
-    max_batch = 1
-
-    def __init__(self, model: CpuModel, threads: int = 0, precision: CpuPrecision = "auto") -> None:
-        """Compiles for this processor; ``threads`` 0 means one per core.
+    def __init__(self, model: CpuModel, threads: int = 0, precision: CpuPrecision = "auto", batch: int = 1) -> None:
+        """Compiles for this processor; ``threads`` 0 means one per core. ``batch``: of its graph, which takes just so
+        many frames at once.
 
         Raises:
             ModelError: OpenVINO is not installed, can't compile the model, or processor or model has no such precision.
@@ -41,6 +40,9 @@ class OpenVinoBackend:
         self.model_name = model.card.name
         self.chosen_because = ""
         """Why ``auto`` took this one; empty where nobody chose."""
+        self.batch_because = ""
+        """Why frames of several cameras go together, or don't; empty where nobody asked."""
+        self.max_batch = batch
         self.input_size = model.card.size
         self.classes: ClassMap = model.card.classes
         self._calibration = model.card.calibration
@@ -54,7 +56,7 @@ class OpenVinoBackend:
         self.name = "openvino" if self.precision == "fp32" else f"openvino-{self.precision}"
         self.provenance: dict[str, Any] = {"precision": self.precision, "rest_in": rest, "threads": threads}
         """``rest_in``: what the layers of an INT8 model compute in that stayed in float."""
-        self._request = _compiled(core, graph_for(model, "openvino"), threads, rest)
+        self._request = _compiled(core, graph_for(model, "openvino", batch), threads, rest)
         self._lock = threading.Lock()
         """Guards the request: it holds the inputs and outputs of one frame."""
 
@@ -64,17 +66,18 @@ class OpenVinoBackend:
         Raises:
             ModelError: OpenVINO fails, for want of memory say.
         """
-        return [self._infer(frame) for frame in frames]
+        at_once = [frames[at : at + self.max_batch] for at in range(0, len(frames), self.max_batch)]
+        return [found for some in at_once for found in self._infer(some)]
 
     def submit(self, frames: Sequence[Frame]) -> Done:
         """As ``infer``: the processor that would take the next frame has this one."""
         return Done(self.infer(frames))
 
-    def _infer(self, frame: Frame) -> Segmentation:
+    def _infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
         started = time.perf_counter()
         with self._lock:
             try:
-                found = self._run(frame)
+                found = self._run(frames)
             except Exception as error:  # the runtime's border: whatever it throws is its refusal
                 width, height = self.input_size
                 raise ModelError(
@@ -83,19 +86,19 @@ class OpenVinoBackend:
                 ) from error
             arrays = [np.array(value) for value in found]  # the request's own buffers are written again
         inferred = time.perf_counter()
-        decoded = from_head(arrays, len(self.classes))
+        decoded = [from_head(each, len(self.classes)) for each in apart(arrays)]
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
-        return segmentation(decoded, self.classes, self._calibration, stages)
+        return [segmentation(each, self.classes, self._calibration, stages) for each in decoded]
 
     def bare_ms(self, frame: Frame) -> float:
         """Milliseconds of the compiled graph alone."""
         with self._lock:
             started = time.perf_counter()
-            self._run(frame)
+            self._run([frame])
             return 1e3 * (time.perf_counter() - started)
 
-    def _run(self, frame: Frame) -> list[Any]:
-        found = self._request.infer({"frame": frame.image[np.newaxis]}, share_inputs=True, share_outputs=True)
+    def _run(self, frames: Sequence[Frame]) -> list[Any]:
+        found = self._request.infer({"frame": stacked(frames)}, share_inputs=True, share_outputs=True)
         return [found[name] for name in DECODED]
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ MAX_KEPT: Final = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """Who won, and why, in words."""
+    """Who won, a runtime or (of ``together``) a way, and why, in words."""
 
     runtime: str
     reason: str
@@ -53,17 +53,17 @@ def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision)
     """
     if not openvino.installed():
         return OnnxBackend(model, options), "OpenVINO is not installed"
-    key = _key(model, options, precision)
-    kept = _recall(key)
+    key = key_of(model, options, precision)
+    kept = recall(key, ("onnx", "openvino"))
     if kept is not None:
         try:
             return _open(kept.runtime, model, options, precision), kept.reason
         except ModelError as error:
             logger.warning("warning: %s, though it could before: racing again", error.message)
     # Should OpenVINO bring the program down, the next start does not try it again.
-    _remember(key, Outcome("onnx", "OpenVINO brought the program down when it was tried"))
+    remember(key, Outcome("onnx", "OpenVINO brought the program down when it was tried"))
     backend, outcome = _race(model, options, precision)
-    _remember(key, outcome)
+    remember(key, outcome)
     return backend, outcome.reason
 
 
@@ -122,8 +122,10 @@ def _frame(image: Image) -> Frame:
     return Frame(image, None, 0, time.monotonic_ns(), time.time(), "race")
 
 
-def _key(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> str:
-    facts = {
+def key_of(model: CpuModel, options: CpuOptions, precision: CpuPrecision, question: str = "") -> str:
+    """What an outcome hangs on; ``question``: of other trials than the race."""
+    facts: dict[str, object] = {"question": question} if question else {}
+    facts |= {
         "model": model.sha256 or sha256(graph_for(model, "onnxruntime")).hexdigest(),
         "size": model.card.size,
         "precision": precision,
@@ -156,14 +158,16 @@ def _kept() -> dict[str, dict[str, str]]:
     return found if isinstance(found, dict) else {}
 
 
-def _recall(key: str) -> Outcome | None:
+def recall(key: str, known: tuple[str, ...]) -> Outcome | None:
+    """What came of it, if that was kept and is one of ``known``."""
     found = _kept().get(key)
-    if not isinstance(found, dict) or found.get("runtime") not in ("onnx", "openvino"):
+    if not isinstance(found, dict) or found.get("runtime") not in known:
         return None
     return Outcome(found["runtime"], str(found.get("reason", "")))
 
 
-def _remember(key: str, outcome: Outcome) -> None:
+def remember(key: str, outcome: Outcome) -> None:
+    """Keep what came of it; without a cache folder, nothing is kept."""
     folder = cache_folder()
     if folder is None:
         return

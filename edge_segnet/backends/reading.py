@@ -46,6 +46,8 @@ class _Wish:
     name: str
     size: tuple[int, int] | None
     targets: tuple[CpuTarget, ...]
+    batch: int = 1
+    """Above 1: graphs for so many frames at once as well."""
 
 
 def targets(kind: str) -> tuple[CpuTarget, ...]:
@@ -65,23 +67,32 @@ def check_precision(model: CpuModel, wish: CpuPrecision) -> None:
         raise ModelError(f"{card.name} is no INT8 model", hint="make one of it: edge-segnet quantize")
 
 
-def graph_for(model: CpuModel, target: CpuTarget) -> bytes:
-    """The serialised graph as a runtime takes it, with the decode behind it; raises ModelError."""
+def graph_for(model: CpuModel, target: CpuTarget, batch: int = 1) -> bytes:
+    """The serialised graph as a runtime takes it, for ``batch`` frames, with the decode behind it.
+
+    Raises:
+        ModelError: it can't be lowered, or takes one frame at a time.
+    """
     if isinstance(model, LoweredModel):
-        return model.graphs[target]
+        if batch == 1:
+            return model.graphs[target]
+        if batch != model.batch or target not in model.together:
+            raise ModelError(f"{model.card.name} takes one frame at a time")
+        return model.together[target]
     from edge_segnet.graph.head import Decode
     from edge_segnet.graph.lower import lower
 
     decode = Decode(model.card.temperature, len(model.card.classes))
-    lowered = lower(model.proto, target, head="decode", decode=decode, view=model.view)
+    lowered = lower(model.proto, target, head="decode", decode=decode, batch=batch, view=model.view)
     return bytes(lowered.model.SerializeToString())
 
 
 class Reading:
     """A model on its way: begun here, and read by the other process while this one does something else."""
 
-    def __init__(self, name: str, size: tuple[int, int] | None, wanted: tuple[CpuTarget, ...]) -> None:
-        """A shipped NAME or an .onnx file at a size (width, height), None: its own, for the runtimes ``wanted``.
+    def __init__(self, name: str, size: tuple[int, int] | None, wanted: tuple[CpuTarget, ...], batch: int = 1) -> None:
+        """A shipped NAME or an .onnx file at a size (width, height), None: its own, for the runtimes ``wanted``, and
+        for ``batch`` frames at once.
 
         Raises:
             ModelError: there is no such model, or no process can be started.
@@ -102,7 +113,7 @@ class Reading:
             ) from error
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it died: ``result`` says so
-            self._process.stdin.write(json.dumps(asdict(_Wish(name, size, wanted))).encode() + b"\n")
+            self._process.stdin.write(json.dumps(asdict(_Wish(name, size, wanted, batch))).encode() + b"\n")
             self._process.stdin.flush()
 
     def result(self) -> LoweredModel:
@@ -146,11 +157,13 @@ class Reading:
 
 
 def _model(facts: dict[str, Any], data: bytes, path: Path) -> LoweredModel:
-    graphs, place = {}, 0
-    for target, size in facts["graphs"].items():
-        graphs[target] = data[place : place + size]
-        place += size
-    return LoweredModel(_card(facts["card"], str(path)), path, facts["sha256"], graphs)
+    found: dict[str, dict[CpuTarget, bytes]] = {"graphs": {}, "together": {}}
+    place = 0
+    for part, graphs in found.items():
+        for target, size in facts[part].items():
+            graphs[target] = data[place : place + size]
+            place += size
+    return LoweredModel(_card(facts["card"], str(path)), path, facts["sha256"], **found, batch=facts["batch"])
 
 
 def foreign(name: str) -> bool:
@@ -208,8 +221,13 @@ def _lowered(wish: _Wish) -> tuple[dict[str, Any], list[bytes]]:
     if wish.size is not None:
         model = cards.resized(model, wish.size)
     graphs = {target: graph_for(model, target) for target in wish.targets}
-    sizes = {target: len(graph) for target, graph in graphs.items()}
-    return {"card": _told(model.card), "sha256": model.sha256, "graphs": sizes}, list(graphs.values())
+    together = {}
+    if wish.batch > 1:
+        with contextlib.suppress(ModelError):  # it takes one frame at a time: ``graph_for`` says so where it is asked
+            together = {target: graph_for(model, target, wish.batch) for target in wish.targets}
+    sizes = [{target: len(graph) for target, graph in each.items()} for each in (graphs, together)]
+    facts = {"card": _told(model.card), "sha256": model.sha256, "batch": wish.batch}
+    return {**facts, "graphs": sizes[0], "together": sizes[1]}, [*graphs.values(), *together.values()]
 
 
 def _bound_memory(path: Path) -> None:
@@ -224,7 +242,7 @@ def main() -> None:
     end_with_parent()
     told = json.loads(sys.stdin.buffer.readline())
     size = None if told["size"] is None else (told["size"][0], told["size"][1])
-    wish = _Wish(told["name"], size, tuple(told["targets"]))
+    wish = _Wish(told["name"], size, tuple(told["targets"]), told["batch"])
     graphs: list[bytes] = []
     out = os.dup(1)  # whatever a library prints must not come between
     os.dup2(2, 1)

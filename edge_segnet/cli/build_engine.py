@@ -23,9 +23,8 @@ from edge_segnet.engine.build import Outcome, Request, build
 from edge_segnet.engine.folders import engine_folders
 from edge_segnet.engine.library import Wanted
 from edge_segnet.engine.manifest import check_suffix
-from edge_segnet.graph.batch import MOST
 from edge_segnet.graph.lower import Precision
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, OnnxModel
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, MOST, OnnxModel
 
 logger = logging.getLogger(__name__)
 

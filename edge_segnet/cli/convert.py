@@ -19,12 +19,11 @@ from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.size import parse_size
 from edge_segnet.graph import card as cards
-from edge_segnet.graph.batch import MOST
 from edge_segnet.graph.foreign import canonicalise, load_spec
 from edge_segnet.graph.head import Decode, Head
 from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import Precision, Target, lower
-from edge_segnet.graph.model_files import find_model
+from edge_segnet.graph.model_files import MOST, find_model
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.view import View
 

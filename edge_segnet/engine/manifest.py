@@ -16,9 +16,8 @@ from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.types import Fit
 from edge_segnet.engine.library import Flavour
-from edge_segnet.graph.batch import MOST
 from edge_segnet.graph.lower import Precision
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, ModelCard, Stored
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, MOST, ModelCard, Stored
 
 FORMAT: Final = 2
 """Of the manifest; an engine with an older one is built again."""

@@ -17,8 +17,6 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.edit import Writer, install
 from edge_segnet.graph.view import View, attributes, label
 
-MOST: Final = 16
-"""Frames at once: as many as a service may have cameras."""
 NAME: Final = "batch"
 """Of the first dimension, where the runtime is told how many frames there are."""
 # fmt: off

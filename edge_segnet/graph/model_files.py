@@ -5,7 +5,7 @@ has another process read its model, and does not wait for them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ENGINE_SUFFIX: Final = ".engine"
 DECODED: Final = ("labels", "margins", "winning", "broken")
 """Outputs of the decode: uint8 [1,H,W], uint8 [1,H,W], float32 [1], int64 [1]."""
+MOST: Final = 16
+"""Frames at once: as many as a service may have cameras."""
 CpuTarget = Literal["onnxruntime", "openvino"]
 Stored = Literal["fp32", "int8"]
 """What a model file computes in: in float32, or its convolutions in int8 (``graph.quantise``)."""
@@ -86,6 +88,9 @@ class LoweredModel:
     path: Path
     sha256: str
     graphs: Mapping[CpuTarget, bytes]
+    together: Mapping[CpuTarget, bytes] = field(default_factory=dict)
+    """The same for ``batch`` frames at once, where that can be."""
+    batch: int = 1
 
 
 def shipped_models() -> dict[str, Path]:

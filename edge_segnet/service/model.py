@@ -20,7 +20,7 @@ from edge_segnet.core.size import SQUEEZED, in_proportion, squeeze
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, View
 from edge_segnet.engine.folders import engine_folders
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel, find_model
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, MOST, LoweredModel, ModelCard, OnnxModel, find_model
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
 from edge_segnet.service.turns import BATCH_WAIT_S, Turns
@@ -59,7 +59,9 @@ class Loaded:
     @property
     def note(self) -> str:
         because, most = getattr(self.backend, "chosen_because", ""), self.backend.max_batch
-        together = f"frames of up to {most} cameras go together" if most > 1 else ""
+        together = getattr(self.backend, "batch_because", "")
+        if most > 1 and not together:
+            together = f"frames of up to {most} cameras go together"
         return "; ".join(filter(None, [self.size_note, because and f"backend auto: {because}", together]))
 
 
@@ -107,7 +109,7 @@ def begin(config: Config) -> Reading | None:
     """Have the settings' model read while something else is done; None: it is not there, or needs no reading."""
     if config.model.endswith(ENGINE_SUFFIX) or not is_there(config):
         return None
-    return Reading(config.model, config.network_size, targets(config.backend))
+    return Reading(config.model, config.network_size, targets(config.backend), cameras_together(config))
 
 
 def load(config: Config, begun: Reading | None = None) -> Loaded:
@@ -117,10 +119,10 @@ def load(config: Config, begun: Reading | None = None) -> Loaded:
         ModelError: missing, damaged, or it can't run here at that size.
     """
     mark = fingerprint(config)
-    model = read_apart(config.model, config.network_size, config.colours, config.backend, begun)
-    options = BackendOptions(
-        config.threads, False, config.precision, config.memory, config.fallback, config.driver, depth(config)
-    )
+    together = cameras_together(config)
+    model = read_apart(config.model, config.network_size, config.colours, config.backend, begun, together)
+    gpu = (config.memory, config.fallback, config.driver, depth(config))
+    options = BackendOptions(config.threads, False, config.precision, *gpu, batch=together)
 
     kind = config.backend
 
@@ -145,6 +147,11 @@ def _identity(model: Model) -> str:
     if isinstance(model, (OnnxModel, LoweredModel)):
         return model.sha256
     return model.manifest.recipe.source_sha256
+
+
+def cameras_together(config: Config) -> int:
+    """How many frames a CPU is tried with at once. With ``size: auto`` one: which size is in time is another trial."""
+    return 1 if config.size == "auto" else min(len(config.cameras), MOST)
 
 
 def depth(config: Config) -> Literal[1, 2]:
