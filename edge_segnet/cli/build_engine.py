@@ -16,7 +16,7 @@ from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, progress_bar
 from edge_segnet.cli.options import Json, ModelSource, Size
 from edge_segnet.core.errors import ModelError, UsageError
-from edge_segnet.core.size import parse_optional
+from edge_segnet.core.size import MAX_BATCH, parse_optional
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build
@@ -24,7 +24,7 @@ from edge_segnet.engine.folders import engine_folders
 from edge_segnet.engine.library import Wanted
 from edge_segnet.engine.manifest import check_suffix
 from edge_segnet.graph.lower import Precision
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, MOST, OnnxModel
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, OnnxModel
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class BuildEngine:
     ] = None
     size: Size = None
     batch: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MOST, help="Frames at once, at most: of cameras that share it.")
+        int, typer.Option(metavar="N", min=1, max=MAX_BATCH, help="Frames at once, at most: of cameras that share it.")
     ] = 1
     workspace_mb: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Scratch memory that a layer may take.")

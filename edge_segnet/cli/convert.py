@@ -17,13 +17,13 @@ from edge_segnet.cli.common import choose, json_lines, read_classes
 from edge_segnet.cli.options import Json, Size
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
-from edge_segnet.core.size import parse_size
+from edge_segnet.core.size import MAX_BATCH, parse_size
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.foreign import canonicalise, load_spec
 from edge_segnet.graph.head import Decode, Head
 from edge_segnet.graph.load import read_file
 from edge_segnet.graph.lower import Precision, Target, lower
-from edge_segnet.graph.model_files import MOST, find_model
+from edge_segnet.graph.model_files import find_model
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.view import View
 
@@ -53,7 +53,8 @@ class Convert:
     )
     size: Size = None
     batch: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MOST, help="Frames at once; for tensorrt any number, others just N.")
+        int,
+        typer.Option(metavar="N", min=1, max=MAX_BATCH, help="Frames at once; tensorrt takes fewer, too."),
     ] = 1
     spec: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Describes a foreign model; makes it canonical first.")

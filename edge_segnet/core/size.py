@@ -7,6 +7,8 @@ from typing import Final
 
 from edge_segnet.core.errors import UsageError
 
+MAX_BATCH: Final = 16
+"""Frames at once: as many as a service may have cameras."""
 MIN_SIZE: Final = 32
 """Pixels a side: SegNet halves its maps five times."""
 MAX_SIZE: Final = 8192

@@ -14,10 +14,11 @@ from edge_segnet.core import calibration as calibrations
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError, UsageError
+from edge_segnet.core.size import MAX_BATCH
 from edge_segnet.core.types import Fit
 from edge_segnet.engine.library import Flavour
 from edge_segnet.graph.lower import Precision
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, MOST, ModelCard, Stored
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, ModelCard, Stored
 
 FORMAT: Final = 2
 """Of the manifest; an engine with an older one is built again."""
@@ -53,7 +54,7 @@ class Recipe(_Part):
     kernel_sha256: Sha256
     """Of ``decode.cu``."""
     golden_frame_sha256: Sha256
-    batch: int = Field(1, ge=1, le=MOST)
+    batch: int = Field(1, ge=1, le=MAX_BATCH)
     """Frames at once, at most."""
 
 

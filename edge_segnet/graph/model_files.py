@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 ENGINE_SUFFIX: Final = ".engine"
 DECODED: Final = ("labels", "margins", "winning", "broken")
 """Outputs of the decode: uint8 [1,H,W], uint8 [1,H,W], float32 [1], int64 [1]."""
-MOST: Final = 16
-"""Frames at once: as many as a service may have cameras."""
 CpuTarget = Literal["onnxruntime", "openvino"]
 Stored = Literal["fp32", "int8"]
 """What a model file computes in: in float32, or its convolutions in int8 (``graph.quantise``)."""

@@ -16,11 +16,11 @@ import numpy as np
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_apart, read_model, resized
 from edge_segnet.backends.reading import Reading, targets
 from edge_segnet.core.errors import ModelError
-from edge_segnet.core.size import SQUEEZED, in_proportion, squeeze
+from edge_segnet.core.size import MAX_BATCH, SQUEEZED, in_proportion, squeeze
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Backend, Frame, View
 from edge_segnet.engine.folders import engine_folders
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, MOST, LoweredModel, ModelCard, OnnxModel, find_model
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel, find_model
 from edge_segnet.scene import interpreter as refine
 from edge_segnet.scene.interpreter import Network
 from edge_segnet.service.turns import BATCH_WAIT_S, Turns
@@ -151,7 +151,7 @@ def _identity(model: Model) -> str:
 
 def cameras_together(config: Config) -> int:
     """How many frames a CPU is tried with at once. With ``size: auto`` one: which size is in time is another trial."""
-    return 1 if config.size == "auto" else min(len(config.cameras), MOST)
+    return 1 if config.size == "auto" else min(len(config.cameras), MAX_BATCH)
 
 
 def depth(config: Config) -> Literal[1, 2]:
