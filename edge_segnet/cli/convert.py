@@ -68,9 +68,7 @@ class Convert:
             ModelError: the model can't be read or rewritten.
             UsageError: nothing was asked for, or a flag has an unknown value.
         """
-        _check(self.target, self.precision, self.head, self.size, self.spec)
-        if self.batch > 1 and self.target is None:
-            raise UsageError("--batch needs --for TARGET", hint="canonical models are for one frame")
+        _check(self)
         wanted = parse_size(self.size) if self.size else None
         reading.look(str(self.model))
         model = read_file(find_model(str(self.model))).proto
@@ -138,16 +136,18 @@ def _decode(proto: onnx.ModelProto) -> Decode:
     return Decode(card.temperature, len(card.classes))
 
 
-def _check(target: str | None, precision: str, head: str, size: str | None, spec: Path | None) -> None:
+def _check(asked: Convert) -> None:
     """Raises UsageError for what can't be meant."""
-    if target is None and spec is None and size is None:
+    if asked.target is None and asked.spec is None and asked.size is None:
         raise UsageError("convert: nothing to do", hint="give --for TARGET, --spec FILE.yaml or --size WxH")
-    choose("--precision", precision, Precision)
-    choose("--head", head, Head)
-    if target is not None:
-        choose("--for", target, Target)
-    elif (precision, head) != ("fp32", "logits"):
+    choose("--precision", asked.precision, Precision)
+    choose("--head", asked.head, Head)
+    if asked.target is not None:
+        choose("--for", asked.target, Target)
+    elif (asked.precision, asked.head) != ("fp32", "logits"):
         raise UsageError("--precision and --head need --for TARGET", hint="canonical models are fp32 with logits")
+    elif asked.batch > 1:
+        raise UsageError("--batch needs --for TARGET", hint="canonical models are for one frame")
 
 
 app = program("convert", Convert)

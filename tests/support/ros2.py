@@ -15,27 +15,12 @@ from mcap_ros2.writer import Writer
 
 from edge_segnet.core.errors import OutputError
 from edge_segnet.sinks.ros2.settings import Ros2Config
+from edge_segnet.sinks.rosmsg.records import DEFINITIONS
 
 FIELDS: dict[str, str] = {
-    "builtin_interfaces/Time": "int32 sec\nuint32 nanosec",
-    "std_msgs/Header": "builtin_interfaces/Time stamp\nstring frame_id",
-    "std_msgs/String": "string data",
-    "std_msgs/MultiArrayDimension": "string label\nuint32 size\nuint32 stride",
-    "std_msgs/MultiArrayLayout": "std_msgs/MultiArrayDimension[] dim\nuint32 data_offset",
-    "std_msgs/Float32MultiArray": "std_msgs/MultiArrayLayout layout\nfloat32[] data",
-    "sensor_msgs/Image": (
-        "std_msgs/Header header\nuint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\n"
-        "uint8[] data"
-    ),
-    "vision_msgs/VisionClass": "uint16 class_id\nstring class_name",
-    "vision_msgs/LabelInfo": "std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold",
-    "diagnostic_msgs/KeyValue": "string key\nstring value",
-    "diagnostic_msgs/DiagnosticStatus": (
-        "byte level\nstring name\nstring message\nstring hardware_id\ndiagnostic_msgs/KeyValue[] values"
-    ),
-    "diagnostic_msgs/DiagnosticArray": "std_msgs/Header header\ndiagnostic_msgs/DiagnosticStatus[] status",
+    kind: "\n".join(line for line in text.splitlines() if "=" not in line) for kind, text in DEFINITIONS.items()
 }
-"""The fields of ROS 2's own definitions (Humble to Jazzy)."""
+"""Without the constants. ``rosbags`` knows that the definitions are ROS 2's own (tests/sinks/test_ros2_bags.py)."""
 LEVELS = {"OK": b"\x00", "WARN": b"\x01", "ERROR": b"\x02", "STALE": b"\x03"}
 PYTHON = {"string": str, "byte": bytes, "float32": float}
 
