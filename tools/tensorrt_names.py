@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 WHEELS: Final = {"10.3": "tensorrt-cu12-bindings==10.3.0", "newest": "tensorrt-cu13-bindings"}
-SOURCES: Final = ("engine/library.py", "engine/plan.py", "engine/load.py", "backends/trial.py")
+SOURCES: Final = ("engine/library.py", "engine/plan.py", "engine/network.py", "backends/trial.py")
 ONLY_RTX: Final = frozenset(
     (
         *("compute_capabilities", "num_compute_capabilities", "set_compute_capability", "ComputeCapability"),

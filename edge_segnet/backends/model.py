@@ -200,7 +200,8 @@ def open_backend(model: Model, kind: BackendKind = "auto", options: BackendOptio
         find_gpu()  # where there is none, that is the better reason
         raise
     try:
-        from edge_segnet.backends.tensorrt import GpuOptions, open_engine
+        from edge_segnet.backends.engines import open_engine
+        from edge_segnet.backends.tensorrt import GpuOptions
 
         return open_engine(engine, model, GpuOptions(options.memory, options.driver, options.depth, options.graphs))
     except (ModelError, DeviceLost) as error:

@@ -8,7 +8,8 @@ import pytest
 
 from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.cuda.probe import NoGpu, find_gpu
-from edge_segnet.engine.load import Binding, EngineNetwork, Verified, verify
+from edge_segnet.engine.load import Verified, verify
+from edge_segnet.engine.network import Binding, EngineNetwork
 from tests.cuda.fake import FakeDriver
 from tests.engine.engines import forge, rtx
 from tests.engine.fake_library import FakeTensorRT
