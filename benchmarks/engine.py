@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, NoReturn
@@ -115,15 +114,24 @@ class _Memory:
         pass
 
 
+class _Inside:
+    """A class, as the real drivers have one: a generator's context manager would cost twice what it measures."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 class _IdleDriver:
     """A GPU that does everything at once: all pixels are of class 0."""
 
     info = DeviceInfo("idle", (8, 7), integrated=False, multiprocessors=8)
     name, graphs, handle = "idle", False, 1
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
-        yield
+    def current(self) -> _Inside:
+        return _Inside()
 
     def stream(self) -> _IdleDriver:
         return self

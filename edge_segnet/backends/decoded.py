@@ -54,16 +54,20 @@ def from_head(found: Sequence[Any], classes: int) -> Decoded:
 def from_kernel(pixels: Labels, totals: NDArray[np.uint32]) -> Decoded:
     """``pixels`` [2,H,W] and ``totals`` as ``decode.cu`` writes them."""
     classes = (totals.size - 4) // 2
+    winning = totals[:2].view(np.int64).item() / WINNING_ONE
     counted = totals.astype(np.int64)
-    winning = float(totals[:2].view(np.int64)[0]) / WINNING_ONE
     counts, uncertain = counted[2 : 3 + classes], counted[3 + classes : -1]
-    return Decoded(pixels[0], pixels[1], counts, uncertain, winning, int(counted[-1]))
+    return Decoded(pixels[0], pixels[1], counts, uncertain, winning, counted.item(-1))
 
 
 def segmentation(
-    decoded: Decoded, classes: ClassMap, calibration: Calibration | None, stages_ms: Mapping[str, float]
+    decoded: Decoded,
+    classes: ClassMap,
+    calibration: Calibration | None,
+    stages_ms: Mapping[str, float],
+    together: int = 1,
 ) -> Segmentation:
-    """Makes the arrays read-only."""
+    """Makes the arrays read-only. ``together``: as ``Segmentation`` has it."""
     pixels = decoded.labels.size
     whole = pixels - decoded.broken
     winning = decoded.winning / whole if whole else None
@@ -72,7 +76,7 @@ def segmentation(
     return Segmentation(
         labels=decoded.labels,
         counts=decoded.counts,
-        low_margin=float(np.sum(decoded.uncertain)) / pixels,
+        low_margin=sum(decoded.uncertain.tolist()) / pixels,
         stages_ms=stages_ms,
         uncertain=decoded.uncertain,
         classes=classes,
@@ -80,4 +84,5 @@ def segmentation(
         winning=winning,
         unfamiliar=calibration.unfamiliar(winning) if calibration and winning is not None else None,
         broken=decoded.broken,
+        together=together,
     )

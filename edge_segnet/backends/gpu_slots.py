@@ -153,6 +153,16 @@ class Slot:
         self._done = driver.event()
         """Never part of a graph: it is waited for."""
         self._graphs: dict[int, Graph] = {}
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What every frame needs, and is the same for each: a view of an array costs as much as a call of CUDA's."""
+        buffers, (up, uploaded, network, decode, down) = self.buffers, self._events
+        self._places = list(buffers.frames.array)
+        self._found = list(zip(buffers.labels.array, buffers.totals.array, strict=True))
+        self._upload_bytes = 3 * self._spec.pixels
+        begins = up, self._begun, network, decode
+        self._stages = list(zip(STAGES, begins, (uploaded, network, decode, down), strict=True))
 
     def capture(self) -> None:
         """From now on by graphs, one for each number of frames; each has run once when this returns.
@@ -183,7 +193,7 @@ class Slot:
 
     def fill(self, at: int, image: Image) -> None:
         """The one copy that a frame takes on the host."""
-        np.copyto(self.buffers.frames.array[at], image)
+        np.copyto(self._places[at], image)
 
     def start(self, count: int) -> None:
         """Put ``count`` frames on their way."""
@@ -191,17 +201,18 @@ class Slot:
         if self._apart:
             self._upload(count)
             work.wait_for(self._events[1])
-        if count in self._graphs:
-            self._graphs[count].launch(work)
-        else:
+        graph = self._graphs.get(count)
+        if graph is None:
             self._captured(count)
+        else:
+            graph.launch(work)
         work.record(self._done)
 
     def _upload(self, count: int) -> None:
         copies, buffers = self._streams.copies if self._apart else self._streams.work, self.buffers
         copies.record(self._events[0])
         if buffers.frames_twin is not None:
-            copies.upload(buffers.frames_twin, buffers.frames, 3 * count * self._spec.pixels)
+            copies.upload(buffers.frames_twin, buffers.frames, self._upload_bytes * count)
         copies.record(self._events[1])
 
     def _compute(self, count: int) -> None:
@@ -230,17 +241,15 @@ class Slot:
         Raises:
             DeviceLost: the kernel did not see every pixel.
         """
-        decoded = from_kernel(self.buffers.labels.array[at].copy(), self.buffers.totals.array[at])
-        if (counted := int(decoded.counts.sum())) != self._spec.pixels:
+        pixels, totals = self._found[at]
+        decoded = from_kernel(pixels.copy(), totals)
+        if (counted := sum(decoded.counts.tolist())) != self._spec.pixels:
             raise DeviceLost(f"the decode kernel counted {counted} of {self._spec.pixels} pixels", sticky=False)
         return decoded
 
     def stages_ms(self) -> dict[str, float]:
         """Milliseconds on the GPU, by stage, of all frames together."""
-        up, _, network, decode, down = self._events
-        ends = self._events[1], network, decode, down
-        begins = up, self._begun, network, decode
-        return {stage: end.ms_since(begin) for stage, begin, end in zip(STAGES, begins, ends, strict=True)}
+        return {stage: end.ms_since(begin) for stage, begin, end in self._stages}
 
     def bare_ms(self) -> float:
         """Of the network alone, on one frame, whatever lies there."""

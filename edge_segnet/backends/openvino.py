@@ -88,7 +88,7 @@ class OpenVinoBackend:
         inferred = time.perf_counter()
         decoded = [from_head(each, len(self.classes)) for each in apart(arrays)]
         stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
-        return [segmentation(each, self.classes, self._calibration, stages) for each in decoded]
+        return [segmentation(each, self.classes, self._calibration, stages, len(decoded)) for each in decoded]
 
     def bare_ms(self, frame: Frame) -> float:
         """Milliseconds of the compiled graph alone."""

@@ -9,20 +9,14 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from edge_segnet.backends.decoded import segmentation
 from edge_segnet.backends.gpu_slots import Decoder, Network, Slot, Spec, make_streams
 from edge_segnet.core.errors import DeviceLost, ModelError
 from edge_segnet.core.types import Frame, Image, Labels, Segmentation
-from edge_segnet.cuda.choice import open_driver
 from edge_segnet.cuda.interface import Driver, DriverKind, Memory, MemoryKind
 from edge_segnet.engine import golden
-from edge_segnet.engine.library import find_library
-from edge_segnet.engine.load import FEWER, Binding, EngineNetwork, Verified, check_machine, check_source, verify
-from edge_segnet.engine.manifest import EngineFile
-from edge_segnet.graph.model_files import LoweredModel, ModelCard, OnnxModel
 
 logger = logging.getLogger(__name__)
 Depth = Literal[1, 2]
@@ -47,9 +41,10 @@ class SelfTestFailed(ModelError):
 class _Ticket:
     """Frames in a slot. Whoever needs the result, or the slot, first waits for them."""
 
-    def __init__(self, backend: TensorRTBackend, slot: Slot, count: int) -> None:
-        self._backend, self._count = backend, count
-        self._slot: Slot | None = slot
+    def __init__(self, backend: TensorRTBackend, at: int, count: int) -> None:
+        """``count`` frames in slot number ``at``."""
+        self._backend: TensorRTBackend | None = backend
+        self._at, self._count = at, count
         self._lock = threading.Lock()
         """Guards the outcome: two threads may want it."""
         self._found: list[Segmentation] | None = None
@@ -66,10 +61,10 @@ class _Ticket:
     def finish(self) -> None:
         """Until the slot is free; raises nothing."""
         with self._lock:
-            slot, self._slot = self._slot, None
-            if slot is not None:
+            backend, self._backend = self._backend, None
+            if backend is not None:
                 try:
-                    self._found = self._backend.read(slot, self._count)
+                    self._found = backend.read(self._at, self._count)
                 except DeviceLost as error:
                     self._error = error
 
@@ -100,6 +95,7 @@ class TensorRTBackend:
         self._lost: DeviceLost | None = None
         self._closed = False
         self._tickets: list[_Ticket | None] = []
+        """By slot, those whose frames are on their way."""
         # A command that fails exits without closing; pycuda would then complain of its own teardown, in two lines.
         atexit.register(self.close)
         try:
@@ -161,21 +157,25 @@ class TensorRTBackend:
             except DeviceLost as error:
                 self._note(error)
                 raise
-            ticket = self._tickets[at] = _Ticket(self, slot, len(frames))
+            ticket = self._tickets[at] = _Ticket(self, at, len(frames))
             return ticket
 
-    def read(self, slot: Slot, count: int) -> list[Segmentation]:
-        """For tickets: wait for what is in a slot, and copy it out; raises DeviceLost."""
+    def read(self, at: int, count: int) -> list[Segmentation]:
+        """For tickets: wait for what is in slot number ``at``, and copy it out; raises DeviceLost."""
+        slot, calibration = self._slots[at], self._spec.calibration
         try:
             with self._driver.current():
                 slot.wait()
                 stages = slot.stages_ms()
                 return [
-                    segmentation(slot.decoded(at), self.classes, self._spec.calibration, stages) for at in range(count)
+                    segmentation(slot.decoded(place), self.classes, calibration, stages, count)
+                    for place in range(count)
                 ]
         except DeviceLost as error:
             self._note(error)
             raise
+        finally:
+            self._tickets[at] = None  # a result lives as long as somebody else wants it
 
     def _note(self, error: DeviceLost) -> None:
         if error.sticky:
@@ -258,66 +258,3 @@ class TensorRTBackend:
             except DeviceLost as error:
                 logger.debug("what a lost GPU holds goes with the process: %s", error)
             self._driver.close()
-
-
-def open_engine(
-    engine: Path, model: OnnxModel | LoweredModel | EngineFile, options: GpuOptions | None = None
-) -> TensorRTBackend:
-    """A verified, loaded and self-tested engine.
-
-    Raises:
-        ModelError: a file, version or GPU does not fit, or the self-test fails.
-        DeviceLost: the GPU has too little memory, or fails.
-    """
-    verified = verify(engine)
-    check_source(verified, model)
-    library = find_library(verified.manifest.recipe.flavour)
-    options = options or GpuOptions()
-    driver = open_driver(options.driver)
-    try:
-        kernel = check_machine(verified, library, driver.info)
-        with driver.current():
-            contexts = options.depth * verified.manifest.recipe.batch
-            network = EngineNetwork(verified, library, driver, Binding(contexts, options.graphs and driver.graphs))
-    except BaseException:
-        driver.close()
-        raise
-    backend = make_backend(_spec(verified, model.card), network, driver, kernel, options)
-    try:
-        backend.self_test(verified.golden)
-        with driver.current():
-            network.save_cache()
-    except BaseException:
-        backend.close()
-        raise
-    backend.provenance |= _provenance(verified)
-    return backend
-
-
-def make_backend(spec: Spec, network: Network, driver: Driver, cubin: bytes, options: GpuOptions) -> TensorRTBackend:
-    """As the class; a batch that the GPU's memory does not hold says so."""
-    try:
-        return TensorRTBackend(spec, network, driver, cubin, options)
-    except DeviceLost as error:
-        if spec.max_batch == 1 or "memory" not in error.message:
-            raise
-        what = f"{spec.name}: {spec.max_batch} frames at once are too much for the GPU ({error.message})"
-        raise DeviceLost(what, hint=FEWER, sticky=error.sticky) from error
-
-
-def _spec(verified: Verified, card: ModelCard) -> Spec:
-    recipe = verified.manifest.recipe
-    facts = (recipe.size, recipe.fit, recipe.precision)
-    return Spec(card.name, card.classes, *facts, card.calibration, card.void_output, recipe.batch)
-
-
-def _provenance(verified: Verified) -> dict[str, Any]:
-    recipe = verified.manifest.recipe
-    return {
-        "engine": str(verified.engine),
-        "engine_sha256": verified.manifest.files.engine,
-        "source_sha256": recipe.source_sha256,
-        "runtime": f"{recipe.flavour} {recipe.version}",
-        "cuda": recipe.cuda,
-        "built_at": verified.manifest.built_at,
-    }

@@ -39,6 +39,8 @@ class Frame:
     ``damaged``: pictures of this camera so far that were not whole and never came here; they have a ``seq`` each.
     ``whole``: false for a picture of which parts were lost on the way, or a black one (only with ``on_damage: flag``).
     ``media_s``: of a video file, when this frame is shown, in seconds after the first one.
+    ``conversions``, ``copies``: what a camera's picture has cost since it came out of the camera: conversions of its
+    colours, decoding included, and copies of it at network size or larger. Scaling is neither.
     """
 
     image: Image
@@ -52,6 +54,8 @@ class Frame:
     damaged: int = 0
     whole: bool = True
     media_s: float | None = None
+    conversions: int = 0
+    copies: int = 0
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -71,6 +75,7 @@ class Segmentation:
     ``winning``: the mean of the winning logits, which ``unfamiliar`` comes from: 0..1, how unlike the picture is to
     what the model learnt from; None where it was never measured.
     ``broken``: pixels whose logits are no numbers; they are void.
+    ``together``: how many frames went through the network at once; ``stages_ms`` are those of all of them.
     """
 
     labels: Labels
@@ -83,6 +88,13 @@ class Segmentation:
     winning: float | None = None
     unfamiliar: float | None = None
     broken: int = 0
+    together: int = 1
+
+    @property
+    def network_ms(self) -> float | None:
+        """What of the network's time is one frame's; None where nobody measured it."""
+        took_ms = self.stages_ms.get("network")
+        return None if took_ms is None else took_ms / self.together
 
     @property
     def valid(self) -> bool:

@@ -94,7 +94,7 @@ class Shadow:
         pairs = old.labels.astype(np.int64) * size + labels
         self._matrix += np.bincount(pairs.reshape(-1), minlength=size * size).reshape(size, size)
         for times, found in zip(self._times_ms, (old, new), strict=True):
-            times.append(found.stages_ms.get("network", 0.0))
+            times.append(found.network_ms or 0.0)
         self.frames += 1
 
     @property

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_segnet.backends.engines import make_backend
 from edge_segnet.backends.gpu_slots import Spec
 from edge_segnet.backends.model import OpenModel
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.segmenter import Segmenter
-from edge_segnet.backends.tensorrt import Depth, GpuOptions, SelfTestFailed, TensorRTBackend, make_backend
+from edge_segnet.backends.tensorrt import Depth, GpuOptions, SelfTestFailed, TensorRTBackend
 from edge_segnet.core.calibration import Calibration
 from edge_segnet.core.classes import CAMVID_11, CAMVID_12, ClassMap
 from edge_segnet.core.errors import DeviceLost, ModelError
@@ -134,6 +136,15 @@ def test_results_are_read_only_and_never_reused() -> None:
     backend.infer([frame_of(picture(64, 48, 2))])
     assert np.array_equal(first.labels, kept) and np.array_equal(first.counts, counted)
     assert not first.labels.flags.writeable
+
+
+def test_the_backend_keeps_no_result_alive() -> None:
+    """Pictures are large, and what holds the last one makes the next one's memory another."""
+    backend, _, _ = fake_backend(tiny_model(), depth=2)
+    tickets = [backend.submit([frame_of(picture(64, 48, seed))]) for seed in range(2)]
+    seen = [weakref.ref(ticket.result()[0].labels) for ticket in tickets]
+    del tickets
+    assert [reference() for reference in seen] == [None, None]
 
 
 def test_a_part_of_a_picture_and_a_picture_of_another_size() -> None:
@@ -323,6 +334,8 @@ def test_every_way_gives_the_cpus_labels_in_order(memory: Memory, graphs: bool, 
     driver.calls.clear()
     tickets = [backend.submit(part) for part in parts]
     found = [result for ticket in tickets for result in ticket.result()]
+    assert [result.together for result in found] == [1, 3, 3, 3, 2, 2, 3, 3, 3, 3, 3, 3]
+    assert found[1].network_ms == pytest.approx(found[1].stages_ms["network"] / 3)
     assert [len(ticket.result()) for ticket in tickets] == [1, 3, 2, 3, 3]  # asked again, it is the same
     for got, want in zip(found, wanted, strict=True):
         assert np.array_equal(got.labels, want.labels) and np.array_equal(got.counts, want.counts)

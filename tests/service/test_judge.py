@@ -27,9 +27,9 @@ WIDTH, HEIGHT = SIZE
 SKY, ROAD, CAR = 0, 3, 8
 
 
-def segmented(labels: NDArray[np.uint8], network_ms: float = 1.0, broken: int = 0) -> Segmentation:
-    counts = np.bincount(labels.ravel(), minlength=12).astype(np.int64)
-    return Segmentation(labels, counts, None, {"network": network_ms}, classes=CAMVID_11, broken=broken)
+def segmented(labels: NDArray[np.uint8], network_ms: float = 1.0, broken: int = 0, together: int = 1) -> Segmentation:
+    counts, stages = np.bincount(labels.ravel(), minlength=12).astype(np.int64), {"network": network_ms}
+    return Segmentation(labels, counts, None, stages, classes=CAMVID_11, broken=broken, together=together)
 
 
 class Says:
@@ -114,6 +114,14 @@ def test_beside_the_old_one_it_may_take_twice_as_long() -> None:
     shadow(segmented(same, 100.0), segmented(same, 259.0)).judge(Limits(), "front")
     with pytest.raises(Worse, match="261 ms beside the old model, which takes 100 ms"):
         shadow(segmented(same, 100.0), segmented(same, 261.0)).judge(Limits(), "front")
+
+
+def test_of_frames_that_went_together_one_frames_share_counts() -> None:
+    """Four cameras' frames in 400 ms are 100 ms each, for the old model as for the new one."""
+    same = picture((SKY, 24))
+    shadow(segmented(same, 100.0), segmented(same, 4 * 259.0, together=4)).judge(Limits(), "front")
+    with pytest.raises(Worse, match="261 ms beside the old model, which takes 100 ms"):
+        shadow(segmented(same, 400.0, together=4), segmented(same, 261.0)).judge(Limits(), "front")
 
 
 def test_nobody_judges_by_few_frames() -> None:

@@ -13,7 +13,13 @@ import onnx
 import onnxruntime
 
 __version__ = "10.3.0"
+Shape = tuple[int, ...]
 _TYPES = {onnx.TensorProto.UINT8: "UINT8", onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF"}
+
+
+def _shape(tensor: Any) -> Shape:
+    """What is open is -1."""
+    return tuple(size.dim_value if size.HasField("dim_value") else -1 for size in tensor.shape.dim)
 
 
 class ILogger:
@@ -41,9 +47,20 @@ class _Cache:
         return b"timings"
 
 
+class _Profile:
+    """From how many frames to how many; the one that the plan is quickest at is one of them."""
+
+    def set_shape(self, name: str, least: Shape, best: Shape, most: Shape) -> None:
+        assert name == "frame" and 1 == least[0] <= best[0] <= most[0] and least[1:] == best[1:] == most[1:]
+
+
 class _Config:
     builder_optimization_level = 3
     progress_monitor: Any = None
+
+    def add_optimization_profile(self, profile: _Profile) -> int:
+        assert isinstance(profile, _Profile)
+        return 0
 
     def set_memory_pool_limit(self, pool: int, size: int) -> None:
         assert pool == 0 and size > 0
@@ -59,14 +76,17 @@ class Builder:
     def __init__(self, logger: ILogger) -> None:
         self.logger = logger
 
-    def create_network(self, flags: int) -> SimpleNamespace:
+    def create_network(self, flags: int) -> Network:
         assert flags == 2, "strongly typed"
-        return SimpleNamespace(onnx=b"")
+        return Network()
+
+    def create_optimization_profile(self) -> _Profile:
+        return _Profile()
 
     def create_builder_config(self) -> _Config:
         return _Config()
 
-    def build_serialized_network(self, network: SimpleNamespace, config: _Config) -> bytes | None:
+    def build_serialized_network(self, network: Network, config: _Config) -> bytes | None:
         config.progress_monitor.phase_start("Timing graph nodes", "Building", 3)
         for number in range(3):
             if not config.progress_monitor.step_complete("Timing graph nodes", number):
@@ -76,10 +96,20 @@ class Builder:
         return plan
 
 
+class Network:
+    onnx = b""
+    num_inputs = 1
+
+    def get_input(self, index: int) -> SimpleNamespace:
+        (given,) = (one for one in onnx.load_model_from_string(self.onnx).graph.input if one.name == "frame")
+        assert index == 0
+        return SimpleNamespace(name=given.name, shape=_shape(given.type.tensor_type))
+
+
 class OnnxParser:
     num_errors = 0
 
-    def __init__(self, network: SimpleNamespace, logger: ILogger) -> None:
+    def __init__(self, network: Network, logger: ILogger) -> None:
         self.network, self.logger = network, logger
 
     def parse(self, data: bytes) -> bool:
@@ -113,7 +143,7 @@ class Engine:
         return SimpleNamespace(name=_TYPES[self._tensor(name).elem_type])
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return tuple(int(size.dim_value) for size in self._tensor(name).shape.dim)
+        return _shape(self._tensor(name))
 
     def _tensor(self, name: str) -> Any:
         return next(value.type.tensor_type for value in self.tensors if value.name == name)
@@ -133,6 +163,11 @@ class Context:
         self.addresses: dict[str, int] = {}
         self.memory: int | None = None
         self.held: list[object] = []
+        self.shape = engine.get_tensor_shape("frame")
+
+    def set_input_shape(self, name: str, shape: Shape) -> bool:
+        self.shape = shape
+        return name == "frame" and self.engine.get_tensor_shape("frame") == (-1, *shape[1:])
 
     def set_device_memory(self, memory: int, size: int) -> None:
         assert memory and size >= self.engine.device_memory_size_v2
@@ -149,7 +184,7 @@ class Context:
         return started == 0 and (self.engine.given is None or self.memory is not None)
 
     def _work(self, _: object) -> None:
-        shape = self.engine.get_tensor_shape("frame")
+        shape = self.shape
         frame = np.ctypeslib.as_array((ctypes.c_uint8 * int(np.prod(shape))).from_address(self.addresses["frame"]))
         logits = self.engine.session.run(["logits"], {"frame": frame.reshape(shape)})[0]
         ctypes.memmove(self.addresses["logits"], logits.ctypes.data, logits.nbytes)
