@@ -36,6 +36,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.steps) - STEPS.keys():
         parser.error(f"unknown step {sorted(unknown)[0]!r}; there are {', '.join(STEPS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a step does not outlive a run that is cut
     report: dict[str, Any] = {"gpu": _gpu(), "drivers": list(installed()), "steps": {}}
     ends = time.monotonic() + BUDGET_S
     with tempfile.TemporaryDirectory() as folder:

@@ -16,9 +16,10 @@ import numpy as np
 
 from benchmarks.figure import Figure, Missing
 from benchmarks.gpu.kernel import compiled
+from edge_segnet.backends.engines import open_engine
 from edge_segnet.backends.gpu_slots import Spec
 from edge_segnet.backends.onnx import OnnxBackend
-from edge_segnet.backends.tensorrt import Depth, GpuOptions, TensorRTBackend, open_engine
+from edge_segnet.backends.tensorrt import Depth, GpuOptions, TensorRTBackend
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.types import Frame, Ticket
 from edge_segnet.cuda.choice import open_driver
@@ -30,6 +31,8 @@ from edge_segnet.graph.model_files import OnnxModel
 from edge_segnet.street import Street
 
 WARM = 50
+MOST = 4
+"""Frames at once."""
 MODEL = "segnet-lite"
 Open = Callable[[GpuOptions], TensorRTBackend]
 
@@ -40,33 +43,35 @@ class Runner:
 
     name: str
     open: Open
+    exact: bool = True
+    """Whether it takes the same kernels for one frame as for several, as an engine of one profile does."""
 
 
-def find_runner(model: OnnxModel) -> Runner:
-    """TensorRT, TensorRT-RTX or torch; raises Missing with the reasons of all."""
+def find_runner(model: OnnxModel, batch: int = 1) -> Runner:
+    """TensorRT, TensorRT-RTX or torch, for 1..``batch`` frames at once; raises Missing with the reasons of all."""
     reasons = []
     for make in (_tensorrt, _torch):
         try:
-            return make(model)
+            return make(model, batch)
         except (ModelError, Missing) as error:
             reasons.append(str(error))
     raise Missing("; ".join(reasons))
 
 
-def _tensorrt(model: OnnxModel) -> Runner:
-    cpu, engine = OnnxBackend(model), engine_folders()[0] / f"{MODEL}.engine"
+def _tensorrt(model: OnnxModel, batch: int) -> Runner:
+    cpu, engine = OnnxBackend(model), engine_folders()[0] / f"{MODEL}-{batch}.engine"
     engine.parent.mkdir(parents=True, exist_ok=True)
 
     def reference(image: np.ndarray) -> np.ndarray:
         return cpu.infer([Frame(image, None, 0, 0, 0.0, "golden")])[0].labels
 
-    made = build(model, engine, Request(), reference, lambda phase, done, total: None)  # noqa: ARG005
+    made = build(model, engine, Request(batch=batch), reference, lambda phase, done, total: None)  # noqa: ARG005
     recipe = made.manifest.recipe
     open_engine(engine, model).close()  # it may build for a card that it can't run on
     return Runner(f"{recipe.flavour} {recipe.version}", lambda options: open_engine(engine, model, options))
 
 
-def _torch(model: OnnxModel) -> Runner:
+def _torch(model: OnnxModel, batch: int) -> Runner:
     try:
         import torch
 
@@ -80,10 +85,10 @@ def _torch(model: OnnxModel) -> Runner:
         driver, card = open_driver(options.driver), model.card
         with driver.current():
             network = TorchNetwork(model)
-        spec = Spec(card.name, card.classes, card.size, card.fit, "fp16", card.calibration)
+        spec = Spec(card.name, card.classes, card.size, card.fit, "fp16", card.calibration, max_batch=batch)
         return TensorRTBackend(spec, network, driver, compiled(driver), options)
 
-    return Runner(f"torch {torch.__version__}, not TensorRT", opened)
+    return Runner(f"torch {torch.__version__}, not TensorRT", opened, exact=False)
 
 
 def frames(size: tuple[int, int], count: int = 10) -> list[Frame]:
@@ -135,6 +140,35 @@ def _measured(backend: TensorRTBackend, given: Sequence[Frame], loops: int, dept
         ticket.result()
     alone = [backend.bare_ms(given[number % len(given)]) for number in range(loops)]
     return float(median(np.diff(ends)[warm - 1 :])), median(alone)
+
+
+def batches(loops: int) -> list[Figure]:
+    """One frame to ``MOST`` at once: frames a second, how old a frame gets on its way, and whether its labels are those
+    that it has alone.
+    """
+    model = cards.load(MODEL)
+    runner = find_runner(model, MOST)
+    backend = runner.open(GpuOptions())
+    given = frames(backend.input_size, MOST)
+    alone = [backend.infer([frame])[0].labels for frame in given]
+    found, rates = [], []
+    for count in range(1, MOST + 1):
+        same = [np.mean(one.labels == label) for one, label in zip(backend.infer(given[:count]), alone, strict=False)]
+        took_ms = median(_round_ms(backend, given[:count]) for _ in range(loops))
+        rates.append(1e3 * count / took_ms)
+        what = f"{count} at once ({runner.name})"
+        found += [Figure(f"frames/s, {what}", rates[-1], "frames/s"), Figure(f"age, {what}", took_ms, "ms")]
+        if count > 1:
+            bound = 100.0 if runner.exact else 99.0
+            found.append(Figure(f"labels as alone, {what}", 100 * float(min(same)), "%", bound, ">="))
+    backend.close()
+    return [*found, Figure(f"frames/s, {MOST} at once over one ({runner.name})", rates[-1] / rates[0], "x")]
+
+
+def _round_ms(backend: TensorRTBackend, given: Sequence[Frame]) -> float:
+    began = time.perf_counter()
+    backend.infer(given)
+    return 1e3 * (time.perf_counter() - began)
 
 
 def agreement(loops: int) -> list[Figure]:  # noqa: ARG001 - all steps are called alike

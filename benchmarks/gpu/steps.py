@@ -69,12 +69,13 @@ def int8(_: int) -> list[Figure]:
 
 
 STEPS: dict[str, Step] = {
-    "decode": Step(50, kernel.run),
-    "loop, cuda-bindings": Step(80, partial(loop.run, "cuda-bindings")),
+    "decode": Step(45, kernel.run),
+    "loop, cuda-bindings": Step(75, partial(loop.run, "cuda-bindings")),
     "loop, pycuda": Step(60, partial(loop.run, "pycuda")),
-    "FP16": Step(50, loop.agreement),
+    "FP16": Step(40, loop.agreement),
+    "batches": Step(70, loop.batches),
     "INT8": Step(5, int8),
-    "tests": Step(120, tests),
+    "tests": Step(85, tests),
     "memcheck": Step(50, partial(sanitizer, "memcheck")),
     "racecheck": Step(50, partial(sanitizer, "racecheck")),
 }

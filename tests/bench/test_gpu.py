@@ -37,16 +37,21 @@ def test_its_steps_on_a_driver_without_a_gpu(tmp_path: Path) -> None:
     if skipped := standin.build(tmp_path, "cuda-bindings"):
         pytest.skip(skipped)
     path = tmp_path / "gpu.json"
-    steps = ["loop, cuda-bindings", "FP16", "INT8"]
+    steps = ["loop, cuda-bindings", "FP16", "batches", "INT8"]
     done = standin.run(tmp_path, "-m", "benchmarks.gpu", "--json", str(path), "--repeats", "2", *steps)
     assert done.returncode in (0, 7), done.stdout + done.stderr
     found = json.loads(path.read_text(encoding="utf-8"))
     assert found["gpu"]["name"] == "Stand-in"
-    assert [step["state"] for step in found["steps"].values()] == ["measured", "measured", "unmeasured"], found
+    assert [step["state"] for step in found["steps"].values()] == 3 * ["measured"] + ["unmeasured"], found
     names = [figure["name"] for figure in found["steps"]["loop, cuda-bindings"]["figures"]]
     assert any("depth 2, graphs; tensorrt 10.3.0" in name for name in names)
     assert sum(name.startswith("loop over the network alone") for name in names) == 2
     assert found["steps"]["FP16"]["figures"][0]["met"]
+    batches = {figure["name"]: figure for figure in found["steps"]["batches"]["figures"]}
+    for count in range(2, 5):
+        assert batches[f"labels as alone, {count} at once (tensorrt 10.3.0)"]["value"] == 100.0
+        assert batches[f"age, {count} at once (tensorrt 10.3.0)"]["value"] > 0.0
+    assert "frames/s, 4 at once over one (tensorrt 10.3.0)" in batches
 
 
 def test_a_step_that_takes_too_long_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
