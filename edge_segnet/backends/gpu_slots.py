@@ -91,12 +91,15 @@ class Decoder:
         self._grid = _grid(driver.info, spec.pixels)
         self._shared_bytes = 4 * (BLOCK // 32) * spec.totals
 
-    def launch(self, stream: Stream, at: int, logits: int, labels: int, totals: int) -> None:
-        """Frame number ``at`` of those that begin at three addresses."""
+    def arguments(self, at: int, logits: int, labels: int, totals: int) -> tuple[int | float, ...]:
+        """For frame number ``at`` of those that begin at three addresses."""
         spec = self._spec
         frame = at * _SIZES[spec.precision] * spec.channels * spec.pixels, 2 * at * spec.pixels, 4 * at * spec.totals
-        addresses = logits + frame[0], labels + frame[1], totals + frame[2]
-        stream.launch(self._kernel, self._grid, BLOCK, self._shared_bytes, (*addresses, *self._facts))
+        return logits + frame[0], labels + frame[1], totals + frame[2], *self._facts
+
+    def launch(self, stream: Stream, arguments: tuple[int | float, ...]) -> None:
+        """One frame."""
+        stream.launch(self._kernel, self._grid, BLOCK, self._shared_bytes, arguments)
 
 
 def _grid(info: DeviceInfo, pixels: int) -> int:
@@ -161,6 +164,8 @@ class Slot:
         self._places = list(buffers.frames.array)
         self._found = list(zip(buffers.labels.array, buffers.totals.array, strict=True))
         self._upload_bytes = 3 * self._spec.pixels
+        addresses = buffers.logits.address, buffers.labels_address, buffers.totals_twin.address
+        self._decodings = [self._decoder.arguments(at, *addresses) for at in range(self._spec.max_batch)]
         begins = up, self._begun, network, decode
         self._stages = list(zip(STAGES, begins, (uploaded, network, decode, down), strict=True))
 
@@ -222,9 +227,8 @@ class Slot:
         self._starts[count - 1](work.handle)
         work.record(events[2])
         work.clear(buffers.totals_twin)
-        for at in range(count):
-            addresses = buffers.logits.address, buffers.labels_address, buffers.totals_twin.address
-            self._decoder.launch(work, at, *addresses)
+        for arguments in self._decodings[:count]:
+            self._decoder.launch(work, arguments)
         work.record(events[3])
         if buffers.labels_twin is not None:
             work.download(buffers.labels, buffers.labels_twin, 2 * count * self._spec.pixels)

@@ -61,6 +61,8 @@ class CameraTelemetry:
         self.frames = 0
         self.dropped = Drops()
         self.stale = 0
+        self.conversions = self.copies = 0
+        """Of the published frames, as ``Frame`` counts them."""
         self.age = Histogram()
         self.stages: dict[str, Histogram] = {}
         self.last: Result | None = None
@@ -71,6 +73,8 @@ class CameraTelemetry:
         self.frames += 1
         self.dropped = result.dropped
         self.stale += result.stale
+        self.conversions += result.frame.conversions
+        self.copies += result.frame.copies
         self.age.observe(result.age_ms)
         for stage, took_ms in result.segmentation.stages_ms.items():
             if stage not in self.stages:

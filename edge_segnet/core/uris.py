@@ -27,6 +27,9 @@ from edge_segnet.core.places import place_fault
 
 _T = TypeVar("_T")
 Kind = Literal["csi", "v4l2", "rtsp", "http", "path", "synthetic"]
+Decoder = Literal["cpu", "nvidia"]
+"""Who decodes a USB camera's JPEGs; ``nvidia``: a Jetson's JPEG engine."""
+DECODERS: Final[dict[str, Decoder]] = {"cpu": "cpu", "nvidia": "nvidia"}
 Flip = Literal["none", "horizontal", "vertical", "rotate-90", "rotate-180", "rotate-270"]
 """Quarter turns are clockwise."""
 PixelFormat = Literal["any", "raw", "mjpeg"]
@@ -87,6 +90,7 @@ class SourceUri:
     height: int | None = None
     fps: float | None = None
     format: PixelFormat = "any"
+    decoder: Decoder = "cpu"
     flip: Flip = "none"
     seed: int = 0
 
@@ -99,6 +103,11 @@ class SourceUri:
     def live(self) -> bool:
         """A camera or a stream: it can be lost, and come back."""
         return self.kind not in ("path", "synthetic")
+
+
+def quarter(size: tuple[int, int], flip: Flip) -> tuple[int, int]:
+    """(width, height) on the other side of a flip."""
+    return size[::-1] if flip in ("rotate-90", "rotate-270") else size
 
 
 def without_credentials(text: str) -> str:
@@ -177,7 +186,7 @@ def _v4l2(text: str, rest: str) -> SourceUri:
     if not _DEVICE.fullmatch(device):
         hint = "for example v4l2:///dev/video0 or v4l2:///dev/v4l/by-id/NAME; list them with: ls /dev/video*"
         raise UsageError(f"v4l2://: {device!r} is not a camera's device", hint=hint)
-    options = _options("v4l2", query, ("width", "height", "fps", "format", "flip"))
+    options = _options("v4l2", query, ("width", "height", "fps", "format", "decoder", "flip"))
     width, height = _sides("v4l2", options)
     return SourceUri(
         text,
@@ -187,6 +196,7 @@ def _v4l2(text: str, rest: str) -> SourceUri:
         height=height,
         fps=_rate("v4l2", options),
         format=_choice("v4l2", "format", options, FORMATS, "any"),
+        decoder=_choice("v4l2", "decoder", options, DECODERS, "cpu"),
         flip=_choice("v4l2", "flip", options, FLIPS, "none"),
     )
 

@@ -10,8 +10,10 @@ from edge_segnet.core.types import Fit, Image, Labels
 from edge_segnet.core.uris import Flip
 
 
-def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:
-    """Bring a picture to ``size`` (width, height): stretched as the original demo did, or its middle cut out first."""
+def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch", into: Image | None = None) -> Image:
+    """Bring a picture to ``size`` (width, height): stretched as the original demo did, or its middle cut out first.
+    ``into``: what is scaled is written there; what has the size is (a part of) the picture itself.
+    """
     if fit == "crop":
         top, left, height, width = middle(image.shape[:2], size)
         image = image[top : top + height, left : left + width]
@@ -19,23 +21,26 @@ def fit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Imag
         return image
     shrinks = image.shape[1] > 2 * size[0] and image.shape[0] > 2 * size[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+    scaled_image = cv2.resize(image, size, dst=into, interpolation=method)
+    return np.asarray(scaled_image, np.uint8) if into is None else into
 
 
-def flip_image(image: Image, flip: Flip) -> Image:
-    """A mirrored or turned copy of a picture (quarter turns swap width and height); ``none``: the picture itself."""
+def flip_image(image: Image, flip: Flip, into: Image | None = None) -> Image:
+    """A mirrored or turned copy of a picture (quarter turns swap width and height), ``into`` memory that is there;
+    ``none``: the picture itself.
+    """
     match flip:
         case "none":
             return image
         case "horizontal" | "vertical":
-            return np.asarray(cv2.flip(image, 1 if flip == "horizontal" else 0), np.uint8)
+            return np.asarray(cv2.flip(image, 1 if flip == "horizontal" else 0, into), np.uint8)
         case "rotate-90":
             turn = cv2.ROTATE_90_CLOCKWISE
         case "rotate-180":
             turn = cv2.ROTATE_180
         case "rotate-270":
             turn = cv2.ROTATE_90_COUNTERCLOCKWISE
-    return np.asarray(cv2.rotate(image, turn), np.uint8)
+    return np.asarray(cv2.rotate(image, turn, into), np.uint8)
 
 
 def unfit_labels(labels: Labels, size: tuple[int, int], void: int, fit: Fit = "stretch") -> Labels:
@@ -67,9 +72,9 @@ def thumbnail(image: Image, size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def without_alpha(image: NDArray[np.uint8]) -> Image:
-    """uint8 [H,W,3] of [H,W,4] in the same order, in memory of its own."""
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
+def without_alpha(image: NDArray[np.uint8], into: Image) -> None:
+    """uint8 [H,W,3] of [H,W,4] in the same order."""
+    cv2.cvtColor(image, cv2.COLOR_BGRA2BGR, into)
 
 
 def unfit_image(image: Image, size: tuple[int, int], fit: Fit = "stretch") -> Image:

@@ -269,6 +269,8 @@ class Camera:
             captured=state.captured,
             invalid=self.invalid,
             reconnects=state.reconnects,
+            conversions=telemetry.conversions,
+            copies=telemetry.copies,
         )
 
 

@@ -158,8 +158,9 @@ class ChildSource:
         if facts["generation"] != self._generation:
             return None  # of a size that is not wanted any more
         self.damaged = facts["damaged"]
+        image = self._slots.lend(facts["slot"])
         return Frame(
-            image=self._slots.lend(facts["slot"]),
+            image=image,
             original=None,
             seq=facts["seq"],
             captured_ns=facts["captured_ns"],
@@ -167,6 +168,8 @@ class ChildSource:
             camera=self._format.camera,
             scaled_from=(facts["source"][0], facts["source"][1]),
             whole=facts["whole"],
+            conversions=facts["conversions"],
+            copies=facts["copies"] + image.flags.owndata,  # a slot that has to be free again was copied
         )
 
     def _check(self) -> None:

@@ -82,6 +82,8 @@ class Desk:
                 "captured_at": frame.captured_at,
                 "source": frame.source_size,
                 "whole": frame.whole,
+                "conversions": frame.conversions,
+                "copies": frame.copies + (target is not frame.image),
                 "damaged": damaged,
             }
             self._drawing = -1
@@ -171,12 +173,12 @@ def open_here(
     if source.kind == "http":
         from edge_segnet.sources.mjpeg import MjpegCamera
 
-        return MjpegCamera(source, terms, frame_format)
+        return MjpegCamera(source, terms, frame_format, place)
     if order["gstreamer"] and gstreamer.usable(source, terms):
         return gstreamer.open_uri(gstreamer.Opening(source, terms, frame_format, place))
     from edge_segnet.sources.opencv_camera import Murmur, OpenCvCamera
 
-    return OpenCvCamera(source, terms, frame_format, Murmur() if alone else None)
+    return OpenCvCamera(source, terms, frame_format, Murmur() if alone else None, place)
 
 
 def _listen(desk: Desk, sizes: list[tuple[int, int]]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import c_size_t, c_void_p
 from functools import lru_cache
 from itertools import pairwise
@@ -21,6 +22,7 @@ INSTALL: Final = (
 )
 PACKAGES: Final = {
     "nvarguscamerasrc": "nvidia-l4t-gstreamer (a Jetson's own package)",
+    "nvjpegdec": "nvidia-l4t-gstreamer (a Jetson's own package)",
     "nvvidconv": "nvidia-l4t-gstreamer (a Jetson's own package)",
     "rtspsrc": "gstreamer1.0-plugins-good",
     "v4l2src": "gstreamer1.0-plugins-good",
@@ -60,6 +62,12 @@ def has(factory: str) -> bool:
         return False
 
 
+def plugin_of(factory: str) -> str:
+    """The plug-in that brings an element; empty where it is not installed."""
+    found = load().ElementFactory.find(factory)
+    return "" if found is None else found.get_plugin_name() or ""
+
+
 def make(step: Step) -> Any:
     """The element of a step.
 
@@ -78,24 +86,51 @@ def make(step: Step) -> Any:
     return element
 
 
+class _MapInfo(ctypes.Structure):
+    """``GstMapInfo`` of gstmemory.h."""
+
+    _fields_ = (
+        ("memory", c_void_p),
+        ("flags", ctypes.c_int),
+        ("data", c_void_p),
+        ("size", c_size_t),
+        ("maxsize", c_size_t),
+        ("user_data", 4 * c_void_p),
+        ("reserved", 4 * c_void_p),
+    )
+
+
+_MAP_READ: Final = 1
+
+
 @lru_cache(maxsize=1)
-def _extractor() -> Callable[[int, int, int, int], int] | None:
-    """``gst_buffer_extract`` itself: the binding would make a copy first. None: this binding shows no addresses."""
-    function = ctypes.CDLL("libgstreamer-1.0.so.0").gst_buffer_extract
-    function.restype, function.argtypes = c_size_t, [c_void_p, c_size_t, c_void_p, c_size_t]
-    probe, seen = load().Buffer.new_wrapped(b"probe"), ctypes.create_string_buffer(5)
+def _mapping() -> tuple[Callable[..., int], Callable[..., None]] | None:
+    """``gst_buffer_map`` and its end: the binding would make a copy. None: this binding shows no addresses."""
+    library = ctypes.CDLL("libgstreamer-1.0.so.0")
+    begin, end = library.gst_buffer_map, library.gst_buffer_unmap
+    begin.restype, begin.argtypes = ctypes.c_int, [c_void_p, ctypes.POINTER(_MapInfo), ctypes.c_int]
+    end.restype, end.argtypes = None, [c_void_p, ctypes.POINTER(_MapInfo)]
+    probe, info = load().Buffer.new_wrapped(b"probe"), _MapInfo()
     # The hash of a boxed value is its address, on which NVIDIA's own bindings rely as well.
-    works = hash(probe) > 1 << 12 and function(hash(probe), 0, ctypes.addressof(seen), 5) == 5
-    return function if works and seen.raw == b"probe" else None
+    if hash(probe) <= 1 << 12 or not begin(hash(probe), ctypes.byref(info), _MAP_READ):
+        return None
+    seen = ctypes.string_at(info.data, info.size)
+    end(hash(probe), ctypes.byref(info))
+    return (begin, end) if seen == b"probe" else None
 
 
-def extract(buffer: Any, target: NDArray[np.uint8]) -> int:
-    """Copy a buffer's first bytes into an array without gaps; how many there were."""
-    if (function := _extractor()) is not None:
-        return int(function(hash(buffer), 0, target.ctypes.data, target.nbytes))
-    data = np.frombuffer(buffer.extract_dup(0, target.nbytes), np.uint8)
-    target.reshape(-1)[: data.size] = data
-    return data.size
+@contextmanager
+def mapped(buffer: Any) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """A buffer's bytes, uint8, as long as the block lasts, and how often they were copied for that."""
+    functions, info = _mapping(), _MapInfo()
+    if functions is None or not functions[0](hash(buffer), ctypes.byref(info), _MAP_READ):
+        yield np.frombuffer(buffer.extract_dup(0, buffer.get_size()), np.uint8), 1
+        return
+    try:
+        found: NDArray[np.uint8] = np.frombuffer((ctypes.c_uint8 * info.size).from_address(info.data or 0), np.uint8)
+        yield found, 0
+    finally:
+        functions[1](hash(buffer), ctypes.byref(info))
 
 
 def set_value(element: Any, key: str, value: Any) -> None:

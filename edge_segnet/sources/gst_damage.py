@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from edge_segnet.pictures import jpeg
 from edge_segnet.sources import gst, units
 from edge_segnet.sources.continuity import Continuity
 from edge_segnet.sources.gst_pressure import Pressure
@@ -45,7 +46,7 @@ class DamageWatch:
         self._drop, self._max_pixels = terms.on_damage == "drop", terms.max_pixels
         self._parse: Parse | None = None
         self._length_size = 0
-        self._bytes = 0
+        self._bytes = self._jpegs = 0
         self._asked_server = self._packets_came = 0
         self._asked = 0.0
         self._requests = 0
@@ -57,7 +58,7 @@ class DamageWatch:
     @property
     def damaged(self) -> int:
         """Pictures so far that were not whole."""
-        return self.continuity.damaged
+        return self.continuity.damaged + self._jpegs
 
     def whole(self, pts: int) -> bool:
         return self.continuity.whole(pts)
@@ -79,6 +80,8 @@ class DamageWatch:
             Pressure(element, lambda: self.trouble or self.closed)
         elif factory and factory.get_name() == "rtspsrc":
             element.connect("before-send", self._requested)
+        elif factory and factory.get_name() == "nvjpegdec":
+            element.get_static_pad("sink").add_probe(probes.BUFFER, self._jpeg)
         elif "Decoder" in kind and (sink := element.get_static_pad("sink")) is not None:
             sink.add_probe(probes.EVENT_DOWNSTREAM, self._formatted)
 
@@ -117,6 +120,17 @@ class DamageWatch:
             self._ask(sink)
             if self._drop or not watch.joined:
                 return self._gst.PadProbeReturn.DROP
+        return self._gst.PadProbeReturn.OK
+
+    def _jpeg(self, _: Any, info: Any) -> Any:
+        """Hardware makes something of half a JPEG, too, and says nothing: what is cut off does not get there."""
+        buffer = info.get_buffer()
+        seen = jpeg.examine(buffer.extract_dup(0, buffer.get_size()))
+        if seen.size[0] * seen.size[1] > self._max_pixels:
+            self._stop("pictures of {}x{}".format(*seen.size))
+        if seen.fault is not None or self.trouble:
+            self._jpegs += 1
+            return self._gst.PadProbeReturn.DROP
         return self._gst.PadProbeReturn.OK
 
     def _unit(self, buffer: Any) -> Unit:

@@ -14,7 +14,7 @@ from typing import Final
 
 from edge_segnet.core.errors import InputError
 from edge_segnet.core.types import Fit
-from edge_segnet.core.uris import Flip, SourceUri
+from edge_segnet.core.uris import Flip, SourceUri, quarter
 from edge_segnet.sources.live import Terms
 
 Value = str | int | float | bool
@@ -67,6 +67,13 @@ def head(source: SourceUri, terms: Terms) -> list[Step]:
     raise ValueError(source.kind)
 
 
+def jpeg_decoder() -> Step:
+    """A Jetson's JPEG engine: it leaves pictures where its converter reads them. (``nvv4l2decoder mjpeg=1`` does so as
+    well, but not on Thor.)
+    """
+    return Step("nvjpegdec", name="decoder")
+
+
 def _rtsp(source: SourceUri, terms: Terms) -> dict[str, Value]:
     properties: dict[str, Value] = {
         "location": source.url,
@@ -115,11 +122,6 @@ def newest() -> Step:
     sink: dict[str, Value] = {"max-buffers": 1, "sync": False, "emit-signals": False, "enable-last-sample": False}
     # "drop" is deprecated from GStreamer 1.28 on, where "leaky-type" says the same.
     return Step("appsink", sink, {"leaky-type": "downstream", "drop": True}, "sink")
-
-
-def quarter(size: tuple[int, int], flip: Flip) -> tuple[int, int]:
-    """(width, height) on the other side of the flip."""
-    return size[::-1] if flip in ("rotate-90", "rotate-270") else size
 
 
 def aspect(size: tuple[int, int], flip: Flip) -> str:

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.errors import BadFrame, InputError, SourceLost
-from edge_segnet.core.types import Frame, Image
-from edge_segnet.core.uris import SourceUri, without_credentials
-from edge_segnet.pictures.files import read_only
-from edge_segnet.pictures.shape import fit_image, without_alpha
+from edge_segnet.core.types import Frame
+from edge_segnet.core.uris import SourceUri, quarter, without_credentials
 from edge_segnet.sources import gst, gst_plan, usb
+from edge_segnet.sources.drawn import Drawn, Picture, Place, anywhere, draw
 from edge_segnet.sources.gst_damage import DamageWatch
+from edge_segnet.sources.gst_usb import Kind, set_up_usb
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.reach import too_slow, why_unreachable
 
-Place = Callable[[tuple[int, int]], Image | None]
-"""Where a picture of (width, height) shall be put; None: anywhere."""
 REFUSED: Final = "transport protocols"
 """Of GStreamer's words for a server that wants none of those that were offered; it has no code of its own."""
 TIMEOUT: Final = "imeout"
 """Of its words for one that does not answer a request in time."""
 BELIEVED_S: Final = 10.0
 """A timestamp that makes a frame older than this is taken for nonsense; the frame then counts from its arrival."""
-
-
-Kind = Literal["plain", "nvidia", "jpeg"]
-"""What comes out of the elements: raw video, raw video in NVIDIA's memory, or JPEGs."""
-
-
-def anywhere(_: tuple[int, int]) -> None:
-    """A picture goes where there is room."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +103,18 @@ class GStreamerSource:
         now_ns, now = time.monotonic_ns(), time.time()
         if (made := self._picture(sample)) is None:
             return None
-        image, size, whole = made
         captured_ns = self._captured_ns(sample, now_ns)
         frame = Frame(
-            image=image,
+            image=made.image,
             original=None,
             seq=self._seq,
             captured_ns=captured_ns,
             captured_at=now - (now_ns - captured_ns) / 1e9,
             camera=self._wish.camera,
-            scaled_from=size,
-            whole=whole,
+            scaled_from=made.source_size,
+            whole=made.whole,
+            conversions=1,
+            copies=made.copies,
         )
         self._seq += 1
         return frame
@@ -150,19 +140,20 @@ class GStreamerSource:
         self._bus.set_flushing(True)
         self._pipeline.set_state(self._gst.State.NULL)
 
-    def _picture(self, sample: Any) -> tuple[Image, tuple[int, int], bool] | None:
-        """The picture, the camera's (width, height), and whether it is whole; None for one that is not."""
+    def _picture(self, sample: Any) -> Picture | None:
+        """None for one that is not whole."""
         buffer = sample.get_buffer()
         if self._kind == "jpeg":
             try:
-                return self._jpegs.picture(buffer.extract_dup(0, buffer.get_size()), self._wish)
+                return self._jpegs.picture(buffer.extract_dup(0, buffer.get_size()), self._wish, self._place)
             except SourceLost as error:
                 raise SourceLost(f"{self._shown}: it sends {error.message}", hint=error.hint) from error
-        image = self._image(sample)
-        return image, self._source_size() or (image.shape[1], image.shape[0]), self._watch.whole(buffer.pts)
+        image, copies = self._drawn(sample)
+        size = self._source_size() or (image.shape[1], image.shape[0])
+        return Picture(image, size, self._watch.whole(buffer.pts), copies)
 
-    def _image(self, sample: Any) -> Image:
-        """The pixels, uint8 [H,W,3] BGR at network size."""
+    def _drawn(self, sample: Any) -> Drawn:
+        """The pixels, out of GStreamer's memory: turned there, and mostly scaled."""
         from gi.repository import GstVideo
 
         buffer, structure = sample.get_buffer(), sample.get_caps().get_structure(0)
@@ -170,23 +161,13 @@ class GStreamerSource:
         channels = 3 if structure.get_string("format") == "BGR" else 4
         meta = GstVideo.buffer_get_video_meta(buffer)
         stride = meta.stride[0] if meta is not None else (width * channels + 3) // 4 * 4
-        if channels == 3 and stride == 3 * width and (width, height) == self._wish.size:
-            return self._copied(buffer)
-        data: NDArray[np.uint8] = np.frombuffer(buffer.extract_dup(0, buffer.get_size()), np.uint8)
-        if data.size < stride * (height - 1) + width * channels:
-            raise BadFrame(f"{self._shown}: a frame of {data.size} bytes is no {width}x{height} picture")
-        rows = np.lib.stride_tricks.as_strided(data, (height, width, channels), (stride, channels, 1), writeable=False)
-        image = np.ascontiguousarray(rows) if channels == 3 else without_alpha(rows)
-        return read_only(fit_image(np.asarray(image, np.uint8), self._wish.size, self._wish.fit))
-
-    def _copied(self, buffer: Any) -> Image:
-        """The one copy there is: out of GStreamer's memory, to where the picture shall be."""
-        target = self._place(self._wish.size)
-        if target is None:
-            target = np.empty((self._wish.size[1], self._wish.size[0], 3), np.uint8)
-        if gst.extract(buffer, target) < target.nbytes:
-            raise BadFrame(f"{self._shown}: a frame of {buffer.get_size()} bytes is no {target.shape} picture")
-        return read_only(target)
+        with gst.mapped(buffer) as (data, copies):
+            if data.size < stride * (height - 1) + width * channels:
+                raise BadFrame(f"{self._shown}: a frame of {data.size} bytes is no {width}x{height} picture")
+            shape, strides = (height, width, channels), (stride, channels, 1)
+            rows: NDArray[np.uint8] = np.lib.stride_tricks.as_strided(data, shape, strides, writeable=False)
+            drawn = draw(rows, replace(self._wish, flip="none"), self._place)
+        return Drawn(drawn.image, drawn.copies + copies)
 
     def _captured_ns(self, sample: Any, now_ns: int) -> int:
         """When the frame was captured, on the monotonic clock; the same timestamp gives the same time."""
@@ -209,7 +190,7 @@ class GStreamerSource:
             return None
         structure = caps.get_structure(0)
         (has_width, width), (has_height, height) = structure.get_int("width"), structure.get_int("height")
-        return gst_plan.quarter((width, height), self._wish.flip) if has_width and has_height else None
+        return quarter((width, height), self._wish.flip) if has_width and has_height else None
 
     def _raise_trouble(self) -> None:
         """Raise what the bus tells, if it tells of any."""
@@ -273,29 +254,13 @@ def open_uri(opening: Opening) -> GStreamerSource:
     elements = [gst.make(step) for step in gst_plan.head(source, opening.terms)]
     kind: Kind = "plain"
     if source.kind == "v4l2":
-        kind = _choose_mode(elements, source)
+        kind = set_up_usb(elements, source)
     elif source.kind == "csi" or gst.has("nvvidconv"):
         # Its decoder leaves pictures in memory that only its own converter reads.
         kind = "nvidia"
     opened = GStreamerSource(elements, opening, kind)
     opened.start()
     return opened
-
-
-def _choose_mode(elements: list[Any], source: SourceUri) -> Kind:
-    """Ask a USB camera what it can do, and choose."""
-    states = gst.load().State
-    camera, mode_filter = elements
-    try:
-        if camera.set_state(states.READY) == gst.load().StateChangeReturn.FAILURE:
-            raise InputError(
-                f"{source.shown} can't be opened", hint="does another program use it? see: fuser /dev/video*"
-            )
-        mode = gst_plan.choose_mode(camera.get_static_pad("src").query_caps(None).to_string(), source)
-    finally:
-        camera.set_state(states.NULL)
-    gst.set_value(mode_filter, "caps", mode.caps)
-    return "jpeg" if mode.is_jpeg else "plain"
 
 
 def open_pipeline(description: str, opening: Opening) -> GStreamerSource:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from edge_segnet.core.errors import SourceLost
-from edge_segnet.core.types import Image
+from edge_segnet.core.uris import quarter
 from edge_segnet.pictures import jpeg
-from edge_segnet.pictures.shape import fit_image, flip_image
+from edge_segnet.sources.drawn import Picture, Place, anywhere, draw
 from edge_segnet.sources.live import FrameFormat, Terms
 
 PASSES: Final = 12
@@ -20,9 +20,8 @@ class JpegPictures:
         self.damaged = 0
         self._drop, self._max_pixels = terms.on_damage == "drop", terms.max_pixels
 
-    def picture(self, data: bytes, wish: FrameFormat) -> tuple[Image, tuple[int, int], bool] | None:
-        """A picture at the size that is wanted, the camera's own (width, height) after the flip, and whether it is
-        whole; None for one that is not, or is none at all.
+    def picture(self, data: bytes, wish: FrameFormat, place: Place = anywhere) -> Picture | None:
+        """A picture at the size that is wanted; None for one that is not whole, or is none at all.
 
         Raises:
             SourceLost: it is larger than pictures may be.
@@ -36,8 +35,7 @@ class JpegPictures:
         most = self._max_pixels // PASSES if seen.progressive else self._max_pixels
         if width * height > most:
             raise SourceLost(f"pictures of {width}x{height}", hint="a camera that has such: max_megapixels")
-        quarter = wish.flip in ("rotate-90", "rotate-270")
-        source = (height, width) if quarter else (width, height)
+        source = quarter((width, height), wish.flip)
         if seen.fault is not None and (self._drop or not width):
             self.damaged += 1
             return None
@@ -46,4 +44,5 @@ class JpegPictures:
         self.damaged += not whole
         if image is None or (self._drop and not whole):
             return None
-        return fit_image(flip_image(image, wish.flip), wish.size, wish.fit), source, whole
+        drawn = draw(image, wish, place)
+        return Picture(drawn.image, source, whole, drawn.copies)

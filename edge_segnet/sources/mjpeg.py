@@ -19,7 +19,7 @@ from edge_segnet.core import threads
 from edge_segnet.core.errors import EdgeSegnetError, InputError, SourceLost
 from edge_segnet.core.types import Frame
 from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import read_only
+from edge_segnet.sources.drawn import Place, anywhere
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.reach import too_slow, why_unreachable
@@ -56,13 +56,13 @@ class MjpegCamera:
 
     live = True
 
-    def __init__(self, source: SourceUri, terms: Terms, wish: FrameFormat) -> None:
+    def __init__(self, source: SourceUri, terms: Terms, wish: FrameFormat, place: Place = anywhere) -> None:
         """Connect.
 
         Raises:
             InputError: nobody answers, or what answers sends no MJPEG.
         """
-        self._source, self._wish = source, wish
+        self._source, self._wish, self._place = source, wish, place
         self._pictures = JpegPictures(terms)
         self._news = threading.Condition()
         """Guards the newest part and the end: left by the reading thread, taken by ``read``."""
@@ -90,21 +90,22 @@ class MjpegCamera:
                     raise self._end
                 return None
         try:
-            made = self._pictures.picture(part.data, self._wish)
+            made = self._pictures.picture(part.data, self._wish, self._place)
         except SourceLost as error:
             raise SourceLost(f"{self._source.shown}: it sends {error.message}", hint=error.hint) from error
         if made is None:
             return None
-        image, size, whole = made
         return Frame(
-            image=read_only(image),
+            image=made.image,
             original=None,
             seq=part.seq,
             captured_ns=part.captured_ns,
             captured_at=part.captured_at,
             camera=self._wish.camera,
-            scaled_from=size,
-            whole=whole,
+            scaled_from=made.source_size,
+            whole=made.whole,
+            conversions=1,
+            copies=made.copies,
         )
 
     def resize(self, size: tuple[int, int]) -> None:

@@ -18,9 +18,8 @@ import numpy as np
 
 from edge_segnet.core.errors import InputError, SourceLost
 from edge_segnet.core.types import Frame, Image
-from edge_segnet.core.uris import SourceUri
-from edge_segnet.pictures.files import read_only
-from edge_segnet.pictures.shape import fit_image, flip_image
+from edge_segnet.core.uris import SourceUri, quarter
+from edge_segnet.sources.drawn import Picture, Place, anywhere, draw
 from edge_segnet.sources.jpeg_pictures import JpegPictures
 from edge_segnet.sources.live import FrameFormat, Terms
 from edge_segnet.sources.opencv import Capture, frame_type, open_stream, stamp_ns
@@ -70,14 +69,21 @@ class OpenCvCamera:
 
     live = True
 
-    def __init__(self, source: SourceUri, terms: Terms, wish: FrameFormat, murmur: Murmur | None = None) -> None:
+    def __init__(
+        self,
+        source: SourceUri,
+        terms: Terms,
+        wish: FrameFormat,
+        murmur: Murmur | None = None,
+        place: Place = anywhere,
+    ) -> None:
         """Open it. ``murmur``: how FFmpeg's warnings are heard; without it nothing is known of lost packets.
 
         Raises:
             InputError: it is not there, or can't do what was asked.
         """
         self._source, self._wish, self._terms, self._murmur = source, wish, terms, murmur
-        self._jpegs = JpegPictures(terms)
+        self._jpegs, self._place = JpegPictures(terms), place
         self._damaged = self._seq = 0
         self._broken = source.kind == "rtsp"
         self._joined = False
@@ -108,15 +114,14 @@ class OpenCvCamera:
             raise SourceLost(f"{self._source.shown}: no more frames", hint="is it still there?")
         image = np.asarray(picture, np.uint8)
         if self._compressed:
-            made = self._jpegs.picture(image.tobytes(), self._wish)
-            return None if made is None else self._frame(*made, captured_ns)
+            made = self._jpegs.picture(image.tobytes(), self._wish, self._place)
+            return None if made is None else self._frame(made, captured_ns)
         self._check(image)
         whole = self._is_whole(lost)
         if not whole and (self._terms.on_damage == "drop" or not self._joined):
             return None
-        turned = flip_image(image, self._wish.flip)
-        fitted = fit_image(turned, self._wish.size, self._wish.fit)
-        return self._frame(fitted, (turned.shape[1], turned.shape[0]), whole, captured_ns)
+        size, drawn = (image.shape[1], image.shape[0]), draw(image, self._wish, self._place)
+        return self._frame(Picture(drawn.image, quarter(size, self._wish.flip), whole, drawn.copies), captured_ns)
 
     def _is_whole(self, lost: bool) -> bool:
         """What is lost damages all until a picture that needs no other."""
@@ -135,17 +140,19 @@ class OpenCvCamera:
         if image.shape[0] * image.shape[1] > self._terms.max_pixels:
             raise SourceLost(f"{self._source.shown}: it sends pictures of {image.shape[1]}x{image.shape[0]}")
 
-    def _frame(self, image: Image, size: tuple[int, int], whole: bool, captured_ns: int) -> Frame:
+    def _frame(self, made: Picture, captured_ns: int) -> Frame:
         self._seq += 1
         return Frame(
-            image=read_only(image),
+            image=made.image,
             original=None,
             seq=self._seq - 1,
             captured_ns=captured_ns,
             captured_at=time.time() - (time.monotonic_ns() - captured_ns) / 1e9,
             camera=self._wish.camera,
-            scaled_from=size,
-            whole=whole,
+            scaled_from=made.source_size,
+            whole=made.whole,
+            conversions=1,
+            copies=made.copies,
         )
 
     def _captured_ns(self) -> int:

@@ -31,7 +31,7 @@ def test_the_scale(size: tuple[int, int], flag: int) -> None:
 def test_it_shows_what_the_whole_picture_shows() -> None:
     data = camera_jpeg()
     made = JpegPictures(Terms()).picture(data, FrameFormat(NETWORK, "stretch", "none", "front"))
-    assert made is not None and made[0].shape == (360, 480, 3) and made[1:] == (SOURCE, True)
+    assert made is not None and made[0].shape == (360, 480, 3) and made[1:] == (SOURCE, True, 0)
     whole, _ = jpeg.decode(data)
     assert whole is not None
     difference = np.abs(made[0].astype(int) - fit_image(whole, NETWORK))

@@ -56,6 +56,8 @@ class CameraDocument(Document):
     captured: Count
     invalid: Annotated[int, Field(ge=0, description="frames of which the network made no numbers")] = 0
     reconnects: Count
+    conversions: Annotated[int, Field(ge=0, description="of the frames' colours, decoding included; one a frame")] = 0
+    copies: Annotated[int, Field(ge=0, description="of the frames between camera and network; one a frame at most")] = 0
 
 
 class SinkDocument(Document):

@@ -73,7 +73,8 @@ def main(url: str, flip: str, fit: Fit) -> None:
     frame = _first(source)
     source.resize((32, 40))
     corners = [frame.image[y, x].tolist() for y, x in ((4, 4), (4, -5), (-5, 4), (-5, -5))]
-    found = {"corners": corners, "source_size": frame.source_size, "shape": frame.image.shape}
+    found: dict[str, Any] = {"corners": corners, "source_size": frame.source_size, "shape": frame.image.shape}
+    found |= {"conversions": frame.conversions, "copies": frame.copies}
     print(json.dumps(found | {"resized": _first(source).image.shape}))  # noqa: T201
     source.close()
 

@@ -131,6 +131,7 @@ def test_rtsp(rtsp: RtspCamera, transport: str) -> None:
     with closing(opened(rtsp.url, transport=transport)) as source:
         got = list(frames(source, 12))
     assert got[0].source_size == (320, 240) and got[0].image.shape == (48, 64, 3)
+    assert {(frame.conversions, frame.copies) for frame in got[:5]} == {(1, 1)}, "all are kept: places become scarce"
     stamps = [frame.captured_ns for frame in got]
     assert stamps == sorted(stamps) and len(set(stamps)) == len(stamps)
     assert before < stamps[0] and stamps[-1] < time.monotonic_ns()
@@ -172,8 +173,9 @@ def test_nobody_answers(scheme: str) -> None:
 )
 def test_raw_pipelines(pipeline: str) -> None:
     with closing(opened(pipeline)) as source:
-        assert np.abs(first(source).image[20:28, 20:44].astype(int) - (0, 0, 255)).max() < 20
-        assert source.live
+        frame = first(source)
+        assert np.abs(frame.image[20:28, 20:44].astype(int) - (0, 0, 255)).max() < 20
+        assert source.live and (frame.conversions, frame.copies) == (1, 1)
 
 
 def test_a_raw_pipeline_that_ends_is_lost() -> None:

@@ -41,6 +41,7 @@ def test_frames_through_the_converter(camera: RtspCamera, flip: str, fit: str, g
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    assert found["conversions"] == 1 and found["copies"] == 1
     assert found["shape"] == [48, 64, 3] and found["resized"] == [40, 32, 3]
     assert found["source_size"] == ([240, 320] if flip.startswith("rotate") else [320, 240])
     for corner, colour in ((grey, GREY), (blue, BLUE)):

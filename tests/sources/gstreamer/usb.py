@@ -16,6 +16,7 @@ gi.require_version("Gst", "1.0")
 from gi.repository import GObject, Gst  # noqa: E402
 
 from edge_segnet.core.errors import InputError  # noqa: E402
+from edge_segnet.sources import gst  # noqa: E402
 from edge_segnet.sources.child_camera import open_here  # noqa: E402
 from edge_segnet.sources.live import FrameFormat, Terms  # noqa: E402
 
@@ -51,8 +52,38 @@ class Usb(Gst.Bin):  # type: ignore[misc]  # gi has no types
         assert value == sys.argv[2]
 
 
+class Engine(Gst.Bin):  # type: ignore[misc]  # gi has no types
+    """nvjpegdec."""
+
+    __gstmetadata__ = ("JPEG engine", "Codec/Decoder/Image", "double", "tests")
+    __gsttemplates__ = (
+        Gst.PadTemplate.new("sink", Gst.PadDirection.SINK, Gst.PadPresence.ALWAYS, Gst.Caps.from_string("image/jpeg")),
+        Gst.PadTemplate.new(
+            "src", Gst.PadDirection.SRC, Gst.PadPresence.ALWAYS, Gst.Caps.from_string("video/x-raw,format=I420")
+        ),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        inner = Gst.parse_bin_from_description("jpegdec ! videoconvert", True)
+        self.add(inner)
+        for name in ("sink", "src"):
+            self.add_pad(Gst.GhostPad.new(name, inner.get_static_pad(name)))
+
+
+def jetson() -> None:
+    """This process has a Jetson's elements."""
+    from tests.sources.gstreamer.jetson import Converter
+
+    assert Gst.Element.register(None, "nvjpegdec", Gst.Rank.NONE, Engine)
+    assert Gst.Element.register(None, "nvvidconv", Gst.Rank.NONE, Converter)
+    gst.plugin_of = lambda factory: {"nvjpegdec": "nvjpeg"}[factory]
+
+
 def main(device: str, query: str) -> None:
     """Open it as the service does."""
+    if "jetson" in sys.argv[4:]:
+        jetson()
     assert Gst.Element.register(None, "v4l2src", Gst.Rank.NONE, Usb)
     try:
         order = {"source": f"v4l2://{device}{query}", "pipeline": None, "gstreamer": True, "device": device}
@@ -63,7 +94,8 @@ def main(device: str, query: str) -> None:
     deadline = time.monotonic() + 20.0
     while (frame := source.read(0.5)) is None:
         assert time.monotonic() < deadline
-    print(json.dumps({"size": frame.source_size, "colour": frame.image[24, 32].tolist()}))  # noqa: T201
+    found = {"size": frame.source_size, "colour": frame.image[24, 32].tolist()}
+    print(json.dumps(found | {"conversions": frame.conversions, "copies": frame.copies}))  # noqa: T201
     source.close()
 
 
