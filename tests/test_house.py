@@ -52,9 +52,8 @@ def test_a_package_that_hands_names_on_is_no_circle(tmp_path: Path) -> None:
     assert faults(build(tmp_path, {"pictures/files.py": "import cv2\n"})) == []
 
 
-OPENERS = {"backends/model.py", "backends/race.py", "backends/reading.py", "backends/together.py", "engine/load.py"}
-"""The opener, its race and its trial of batches, its process apart; and the model that an engine was built from, for
-which a lower room can't ask it."""
+OPENERS = {"backends/model.py", "backends/race.py", "backends/reader.py", "backends/together.py"}
+"""The opener, its race and its trial of batches, its process apart."""
 
 
 def test_nobody_but_the_opener_opens_a_model() -> None:

@@ -17,7 +17,7 @@ from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.core.types import Backend, CpuPrecision
 from edge_segnet.cuda.interface import DriverKind, Memory
 from edge_segnet.cuda.probe import find_gpu
-from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel
+from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, ModelCard, OnnxModel, find_model
 from edge_segnet.pictures.palettes import recoloured
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ BackendKind = Literal["auto", "onnx", "openvino", "tensorrt"]
 if TYPE_CHECKING:  # who has no GPU does not wait for it
     from edge_segnet.backends.race import CpuBackend
     from edge_segnet.engine.manifest import EngineFile
+    from edge_segnet.graph.load import OnnxFile
 
 Model: TypeAlias = "OnnxModel | LoweredModel | EngineFile"
 
@@ -110,16 +111,22 @@ def read_apart(
 
 def read_model(name: str, size: tuple[int, int] | None = None, colours: Path | None = None) -> Model:
     """A shipped NAME, an .onnx or an .engine file, at another network size (width, height) and in the colours of a
-    palette if asked; says its licence in one log line. A file that did not come with this program is looked at by a
-    process with bounds first.
+    palette if asked; says its licence in one log line. A file that did not come with this program is read by a
+    process with bounds.
 
     Raises:
         ModelError: it is missing, damaged or can't have that size.
         UsageError, InputError: the size or the palette is wrong.
     """
-    model = _read(name)
     if size is not None:
-        model = resized(model, size)
+        _check(size)
+    if name.endswith(ENGINE_SUFFIX):
+        from edge_segnet.engine.load import describe_engine
+
+        model: Model = describe_engine(Path(name))
+        model = model if size is None else resized(model, size)
+    else:
+        model = _read(name, size)
     return _told(_coloured(model, colours))
 
 
@@ -129,6 +136,15 @@ def read_onnx(name: str, size: tuple[int, int] | None = None) -> OnnxModel:
     if not isinstance(model, OnnxModel):
         raise UsageError(f"{name}: an engine already", hint="give a shipped model's name or an .onnx file")
     return model
+
+
+def read_any(name: str) -> OnnxFile:
+    """What an ONNX file from anywhere holds, canonical or not; raises ModelError."""
+    if reading.foreign(name):
+        return reading.read_any(name)
+    from edge_segnet.graph.load import read_file
+
+    return read_file(find_model(name))
 
 
 def _coloured(model: Model, colours: Path | None) -> Model:
@@ -143,15 +159,12 @@ def _told(model: Model) -> Model:
     return model
 
 
-def _read(name: str) -> Model:
-    if not name.endswith(ENGINE_SUFFIX):
-        from edge_segnet.graph import card as cards  # and onnx, which who serves has another process wait for
+def _read(name: str, size: tuple[int, int] | None) -> OnnxModel:
+    if reading.foreign(name):
+        return reading.read_canonical(name, size)
+    from edge_segnet.graph import card as cards  # and onnx, which who serves has another process wait for
 
-        reading.look(name)
-        return cards.load(name)
-    from edge_segnet.engine.load import describe_engine
-
-    return describe_engine(Path(name))
+    return cards.load(name, size)
 
 
 def _check(size: tuple[int, int]) -> None:
@@ -217,10 +230,7 @@ def _fall_back(model: Model, options: BackendOptions, reason: ModelError | Devic
 
 def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backend:
     if not isinstance(model, (OnnxModel, LoweredModel)):
-        from edge_segnet.engine.load import load_source
-
-        reading.look(model.manifest.source)
-        model = load_source(model)
+        model = _source_of(model)
     reading.check_precision(model, options.precision)
     alone = _open_alone(model, options, kind)
     if options.batch == 1:
@@ -234,6 +244,20 @@ def _open_cpu(model: Model, options: BackendOptions, kind: BackendKind) -> Backe
     except BaseException:
         alone.close()
         raise
+
+
+def _source_of(engine: EngineFile) -> OnnxModel:
+    """The model file that an engine was built from, at its size and with its colours; raises ModelError: it is gone,
+    or is another one now.
+    """
+    from edge_segnet.engine.manifest import REBUILD
+
+    source, card = engine.manifest.source, engine.card
+    found = _read(source, card.size)
+    if found.sha256 != engine.manifest.recipe.source_sha256:
+        what = f"{source}: not the file any more that {engine.path} was built from"
+        raise ModelError(what, hint=f"{REBUILD} {source}")
+    return replace(found, card=replace(found.card, classes=card.classes))
 
 
 def _open_alone(model: OnnxModel | LoweredModel, options: BackendOptions, kind: BackendKind) -> CpuBackend:

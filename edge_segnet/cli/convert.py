@@ -10,22 +10,20 @@ from typing import Annotated, cast
 import onnx
 import typer
 
-from edge_segnet.backends import reading
+from edge_segnet.backends.model import read_any
 from edge_segnet.backends.trial import readers, try_targets
 from edge_segnet.cli.command import program
 from edge_segnet.cli.common import choose, json_lines, read_classes
 from edge_segnet.cli.options import Json, Size
 from edge_segnet.core.errors import ModelError, UsageError
 from edge_segnet.core.files import write_bytes
-from edge_segnet.core.size import MAX_BATCH, parse_size
+from edge_segnet.core.size import MAX_BATCH, parse_optional, parse_size
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.foreign import canonicalise, load_spec
 from edge_segnet.graph.head import Decode, Head
-from edge_segnet.graph.load import read_file
-from edge_segnet.graph.lower import Precision, Target, lower
-from edge_segnet.graph.model_files import find_model
+from edge_segnet.graph.lower import Lowered, Precision, Target, lower
 from edge_segnet.graph.resize import resize
-from edge_segnet.graph.view import View
+from edge_segnet.graph.view import Wiring
 
 logger = logging.getLogger(__name__)
 
@@ -69,32 +67,17 @@ class Convert:
             UsageError: nothing was asked for, or a flag has an unknown value.
         """
         _check(self)
-        wanted = parse_size(self.size) if self.size else None
-        reading.look(str(self.model))
-        model = read_file(find_model(str(self.model))).proto
+        model = read_any(str(self.model)).proto
         report: list[str] = []
         if self.spec is not None:
-            description = load_spec(self.spec)
-            classes = read_classes(description.classes, self.spec.parent, f"{self.spec}: classes: ")
-            canonical = canonicalise(model, description, class_count=len(classes))
-            void = description.void is not None
-            model = cards.attach(canonical, name=self.out.stem, classes=classes, void_output=void).proto
-            also = " and void" if void else ""
-            report.append(f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}{also}")
+            model, made = _canonical(model, self.spec, self.out.stem)
+            report.append(made)
         if self.target is not None:
-            lowered = lower(
-                model,
-                cast(Target, self.target),
-                precision=cast(Precision, self.precision),
-                head=cast(Head, self.head),
-                decode=_decode(model),
-                size=wanted,
-                batch=self.batch,
-            )
+            lowered = self._lowered(model, cast(Target, self.target))
             model = lowered.model
             report.extend(lowered.report)
-        elif wanted is not None:
-            model = resize(View(model), wanted).model
+        elif self.size is not None:
+            model = resize(Wiring(model), parse_size(self.size)).model
             report.append(f"network size is now {self.size}")
         refused = {} if self.target is not None else _try(model)
         write_bytes(self.out, model.SerializeToString())
@@ -112,6 +95,28 @@ class Convert:
             )
         for line in [*report, f"{self.model} -> {self.out}"]:
             logger.info("%s", line)
+
+    def _lowered(self, model: onnx.ModelProto, target: Target) -> Lowered:
+        return lower(
+            model,
+            target,
+            precision=cast(Precision, self.precision),
+            head=cast(Head, self.head),
+            decode=_decode(model),
+            size=parse_optional(self.size),
+            batch=self.batch,
+        )
+
+
+def _canonical(model: onnx.ModelProto, spec: Path, name: str) -> tuple[onnx.ModelProto, str]:
+    """The model that ``spec`` describes, with a card, and what was done."""
+    description = load_spec(spec)
+    classes = read_classes(description.classes, spec.parent, f"{spec}: classes: ")
+    void = description.void is not None
+    made = canonicalise(model, description, class_count=len(classes))
+    also = " and void" if void else ""
+    words = f"made canonical: frame uint8 BGR -> logits, {len(classes)} classes of {classes.name}{also}"
+    return cards.attach(made, name=name, classes=classes, void_output=void).proto, words
 
 
 def _try(model: onnx.ModelProto) -> dict[str, str]:
@@ -140,6 +145,7 @@ def _check(asked: Convert) -> None:
     """Raises UsageError for what can't be meant."""
     if asked.target is None and asked.spec is None and asked.size is None:
         raise UsageError("convert: nothing to do", hint="give --for TARGET, --spec FILE.yaml or --size WxH")
+    parse_optional(asked.size)
     choose("--precision", asked.precision, Precision)
     choose("--head", asked.head, Head)
     if asked.target is not None:

@@ -5,7 +5,7 @@ owners, hashes, versions, GPU. A plan is native code, and its deserialiser was n
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_segnet.core.errors import InputError, ModelError, OutputError
@@ -29,7 +29,6 @@ from edge_segnet.engine.manifest import (
 )
 from edge_segnet.engine.source import listed, source_hash
 from edge_segnet.engine.trust import is_trusted
-from edge_segnet.graph import card as cards
 from edge_segnet.graph.model_files import ENGINE_SUFFIX, LoweredModel, OnnxModel
 from edge_segnet.pictures.files import decode_labels
 
@@ -81,22 +80,6 @@ def describe_engine(engine: Path) -> EngineFile:
     """
     check_suffix(engine)
     return engine_file(parse(read_trusted(manifest_path(engine)), manifest_path(engine)), engine)
-
-
-def load_source(engine: EngineFile) -> OnnxModel:
-    """The model file that an engine (``describe_engine``) was built from, at its size and with its colours.
-
-    Raises:
-        ModelError: the file is gone, or is another one now.
-    """
-    source, card = engine.manifest.source, engine.card
-    found = cards.load(source)
-    if found.sha256 != engine.manifest.recipe.source_sha256:
-        raise ModelError(
-            f"{source}: not the file any more that {engine.path} was built from", hint=f"{REBUILD} {source}"
-        )
-    sized = cards.resized(found, card.size)
-    return replace(sized, card=replace(sized.card, classes=card.classes))
 
 
 def verify(engine: Path) -> Verified:

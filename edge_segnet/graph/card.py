@@ -19,9 +19,10 @@ from edge_segnet.core.classes import ClassMap, from_dict
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import write_bytes
 from edge_segnet.core.types import Fit
-from edge_segnet.graph.load import read_file, require_finite
+from edge_segnet.graph.load import check_file, infer_file, require_finite
 from edge_segnet.graph.model_files import ENGINE_SUFFIX, ModelCard, OnnxModel, Stored, find_model
 from edge_segnet.graph.quantise import is_quantised
+from edge_segnet.graph.view import Wiring
 
 KEY: Final = "edge_segnet."
 
@@ -131,17 +132,21 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
     return [int(dimension.dim_value) for dimension in value.type.tensor_type.shape.dim]
 
 
-def load(model: str) -> OnnxModel:
-    """Open a shipped model by name, or a file: read once, checked once, its shapes inferred once.
+def load(model: str, size: tuple[int, int] | None = None) -> OnnxModel:
+    """Open a shipped model by name, or a file, at another network size (width, height) if asked: read once, checked
+    once, and the shapes that it works with inferred once.
 
     Raises:
-        ModelError: there is no such model, or it is damaged or not one of this project's.
+        ModelError: there is no such model, it is damaged or not one of this project's, or can't have that size.
     """
     path = find_model(model)
     if path.suffix == ENGINE_SUFFIX:
         raise ModelError(f"{model}: a TensorRT engine, not a model file", hint="give its .onnx file")
-    file = read_file(path)
-    return OnnxModel(read(file.proto, str(path)), file.proto, path, file.sha256, file.view)
+    proto, sha256 = check_file(path)
+    found = OnnxModel(read(proto, str(path)), proto, path, sha256)
+    if size is not None and size != found.card.size:
+        return resized(found, size)
+    return replace(found, view=infer_file(path, proto))
 
 
 def resized(model: OnnxModel, size: tuple[int, int]) -> OnnxModel:
@@ -150,7 +155,7 @@ def resized(model: OnnxModel, size: tuple[int, int]) -> OnnxModel:
         return model
     from edge_segnet.graph.resize import resize  # only who asks for another size waits for it
 
-    view = resize(model.shapes, size)
+    view = resize(Wiring(model.proto), size)
     return replace(model, proto=view.model, card=replace(model.card, size=size), view=view)
 
 

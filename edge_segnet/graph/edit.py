@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge_segnet.core.errors import ModelError, first_line
-from edge_segnet.graph.view import View, all_nodes, opset, subgraphs
+from edge_segnet.graph.view import Wiring, all_nodes, opset, subgraphs
 
 MIN_OPSET: Final = 11
 """The first with Pad, DepthToSpace and Clip as this package writes them."""
@@ -84,7 +84,7 @@ def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
 class Writer:
     """Collects nodes and initializers whose names no tensor of ``view`` has."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Wiring) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._taken = {name for node in all_nodes(view.graph) for name in (*node.input, *node.output)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -35,7 +36,13 @@ class OnnxFile:
 
 
 def read_file(path: Path) -> OnnxFile:
-    """Read an ONNX file with its external data: one read, one check, one shape inference.
+    """As ``check_file``, and its shapes are inferred, once."""
+    model, sha256 = check_file(path)
+    return OnnxFile(model, sha256, infer_file(path, model))
+
+
+def check_file(path: Path) -> tuple[onnx.ModelProto, str]:
+    """Read an ONNX file with its external data, and its SHA-256: one read, one check, no shape inference.
 
     External data is read only from regular files inside the model's own folder: no absolute place, no "..", no
     symbolic link, no more bytes than the file has.
@@ -62,15 +69,24 @@ def read_file(path: Path) -> OnnxFile:
             raise ModelError(f"{path}: external data can't be read ({first_line(error)})") from None
         for tensor in model.graph.initializer:
             digest.update(tensor.raw_data)
-    return OnnxFile(model, digest.hexdigest(), _checked(path, model))
-
-
-def _checked(path: Path, model: onnx.ModelProto) -> View:
-    try:
+    with _naming(path):
         _check_operators(path, model)
         onnx.checker.check_model(model)
         require_finite(model)
+    return model, digest.hexdigest()
+
+
+def infer_file(path: Path, model: onnx.ModelProto) -> View:
+    """The shapes of what ``check_file`` gave; raises ModelError: it contradicts itself."""
+    with _naming(path):
         return View(model)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Whatever is raised inside becomes a ModelError of one line that names the file."""
+    try:
+        yield
     except ModelError as error:
         prefix = "" if error.message.startswith(str(path)) else f"{path}: "
         raise ModelError(f"{prefix}{error.message}", hint=error.hint) from None

@@ -18,7 +18,7 @@ from edge_segnet.graph.quantise import is_quantised, quantised_layers
 from edge_segnet.graph.resize import resize
 from edge_segnet.graph.scatter import fold_foreign, has_scatter
 from edge_segnet.graph.unpool import rewrite
-from edge_segnet.graph.view import View, infer
+from edge_segnet.graph.view import View, Wiring, infer
 from edge_segnet.graph.whole import whole_numbers
 
 Target = Literal["onnxruntime", "tensorrt", "openvino", "opencv"]
@@ -75,10 +75,7 @@ def lower(
     """
     _check_precision(model, precision)
     known = view is not None and is_prepared(model) and not has_scatter(model)
-    view, lines = (view, []) if view is not None and known else _prepared(model)
-    if size is not None:
-        view = resize(view, size)
-        lines.append(f"shapes re-derived for {size[0]}x{size[1]}")
+    view, lines = _begun(model, view if known else None, size)
     _check_static(view.model)
     work, pooling = rewrite(view.model, "native" if target == "onnxruntime" else "operators", view)
     counts = {"pools": pooling.pools, "unpools": pooling.unpools, "padded": pooling.padded}
@@ -117,11 +114,19 @@ def _finish(
     return work, lines, counts
 
 
-def _prepared(model: onnx.ModelProto) -> tuple[View, list[str]]:
-    """A copy that can be rewritten, and what was done for it."""
-    work = prepared(model)
-    folded = fold_foreign(work)
-    return View(work), [f"{folded} unpoolings written as scattering were recognised"] if folded else []
+def _begun(model: onnx.ModelProto, view: View | None, size: tuple[int, int] | None) -> tuple[View, list[str]]:
+    """What can be rewritten, at the size that is asked for, and what was done for it; ``view``: of ``model``, if it
+    needs no preparing.
+    """
+    lines = []
+    if view is None:
+        model = prepared(model)
+        if folded := fold_foreign(model):
+            lines.append(f"{folded} unpoolings written as scattering were recognised")
+    if size is not None:
+        lines.append(f"shapes re-derived for {size[0]}x{size[1]}")
+        return resize(view or Wiring(model), size), lines
+    return view or View(model), lines
 
 
 def _describe_half(half: HalfCounts) -> list[str]:

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.view import View, all_nodes, attributes, label, subgraphs, type_name
+from edge_segnet.graph.view import View, Wiring, all_nodes, attributes, label, subgraphs, type_name
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 MAX_WINDOW: Final = 25
@@ -105,9 +105,7 @@ def find_pairings(view: View, *, strict: bool = True) -> list[Pairing]:
         ModelError: an unpool restores another map than was pooled.
     """
     pairings = []
-    for node in view.graph.node:
-        if node.op_type != "MaxPool" or len(node.output) < 2 or not node.output[1]:
-            continue
+    for node in _index_pools(view):
         try:
             readers = _readers(view, node)
             if readers:
@@ -120,7 +118,22 @@ def find_pairings(view: View, *, strict: bool = True) -> list[Pairing]:
     return pairings
 
 
-def _readers(view: View, pool: onnx.NodeProto) -> list[onnx.NodeProto]:
+def find_unpoolings(view: Wiring) -> dict[str, str]:
+    """What every MaxUnpool gives, and the map that was pooled, by the graph's wiring alone; raises NotUnderstood."""
+    found = {}
+    for node in _index_pools(view):
+        if readers := _readers(view, node):
+            _settings(node)
+            found.update({reader.output[0]: node.input[0] for reader in readers})
+    _check_all_found(view, set(found))
+    return found
+
+
+def _index_pools(view: Wiring) -> list[onnx.NodeProto]:
+    return [node for node in view.graph.node if node.op_type == "MaxPool" and len(node.output) > 1 and node.output[1]]
+
+
+def _readers(view: Wiring, pool: onnx.NodeProto) -> list[onnx.NodeProto]:
     """The MaxUnpools that read a pool's Indices; raises NotUnderstood where somebody else does."""
     indices = pool.output[1]
     readers = view.consumers[indices]
@@ -133,7 +146,7 @@ def _readers(view: View, pool: onnx.NodeProto) -> list[onnx.NodeProto]:
     return readers
 
 
-def _check_all_found(view: View, paired: set[str]) -> None:
+def _check_all_found(view: Wiring, paired: set[str]) -> None:
     for node in (inner for outer in view.graph.node for body in subgraphs(outer) for inner in all_nodes(body)):
         if node.op_type == "MaxUnpool":
             raise NotUnderstood(f"{label(node)} stands inside control flow", hint="export the model without If or Loop")

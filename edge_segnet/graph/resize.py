@@ -13,8 +13,8 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.size import MIN_SIZE
 from edge_segnet.graph.border import model_border
 from edge_segnet.graph.edit import Writer, drop_unread, install, rename
-from edge_segnet.graph.pairing import find_pairings
-from edge_segnet.graph.view import View, infer, label
+from edge_segnet.graph.pairing import find_unpoolings
+from edge_segnet.graph.view import View, Wiring, infer, label
 
 # fmt: off
 _ANY_SIZE: Final = frozenset((
@@ -31,14 +31,15 @@ _ANY_SIZE: Final = frozenset((
 
 
 @model_border
-def resize(old: View, size: tuple[int, int]) -> View:
+def resize(old: Wiring, size: tuple[int, int]) -> View:
     """Re-derive every static shape of a canonical model; the new model, with its shapes.
 
     The input, the logits, the exact sizes that MaxUnpool restores, a cut to the network's size (Slice) and a Resize to
     the network's size follow the new size; weights stay.
 
     Args:
-        old: of a canonical model (``frame`` uint8 [1,H,W,3] -> ``logits`` [1,C,H,W]), which is not changed.
+        old: of a canonical model (``frame`` uint8 [1,H,W,3] -> ``logits`` [1,C,H,W]), which is not changed. Nobody
+            needs the shapes of its maps.
         size: (width, height), each at least 32.
 
     Raises:
@@ -50,7 +51,7 @@ def resize(old: View, size: tuple[int, int]) -> View:
         raise ModelError(f"network size {width}x{height} is too small", hint=f"use at least {MIN_SIZE}x{MIN_SIZE}")
     frame, logits = _interface(old)
     if (frame[1], frame[2]) == (height, width):
-        return old
+        return old if isinstance(old, View) else View(old.model)
     model, work = old.model, onnx.ModelProto()
     work.CopyFrom(model)
     edit = _Resizing(old, (frame[1], frame[2]), (height, width))
@@ -68,7 +69,7 @@ def resize(old: View, size: tuple[int, int]) -> View:
     return View(work, inferred)
 
 
-def _interface(view: View) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _interface(view: Wiring) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shapes of ``frame`` and ``logits``; raises ModelError when the model is not canonical."""
     names = [value.name for value in view.inputs], [value.name for value in view.graph.output]
     if names != (["frame"], ["logits"]):
@@ -85,14 +86,11 @@ def _interface(view: View) -> tuple[tuple[int, ...], tuple[int, ...]]:
 class _Resizing:
     """Copies nodes; constants that hold the old network size get the new one."""
 
-    def __init__(self, view: View, old: tuple[int, int], new: tuple[int, int]) -> None:
+    def __init__(self, view: Wiring, old: tuple[int, int], new: tuple[int, int]) -> None:
         self.write = Writer(view)
-        self.pooled_from: dict[str, str] = {}
         self._view, self._old, self._new = view, old, new
-        for pairing in find_pairings(view):
-            for unpool in pairing.unpools:
-                if len(unpool.input) > 2 and unpool.input[2]:
-                    self.pooled_from[unpool.output[0]] = pairing.pool.input[0]
+        told = {node.output[0] for node in view.graph.node if node.op_type == "MaxUnpool" and any(node.input[2:])}
+        self.pooled_from = {name: source for name, source in find_unpoolings(view).items() if name in told}
 
     def add(self, node: onnx.NodeProto) -> None:
         if self._is_constant(node):
@@ -125,7 +123,7 @@ class _Resizing:
     def _slice(self, node: onnx.NodeProto) -> None:
         """A cut of whole channels stays; a cut to the network's size follows it; others are unknown."""
         starts, ends = self._constant(node, 1), self._constant(node, 2)
-        rank = len(self._view.shape(node.input[0]))
+        rank = self._rank(node)
         axes = self._constant(node, 3).tolist() if len(node.input) > 3 else list(range(len(starts)))
         steps = self._constant(node, 4).tolist() if len(node.input) > 4 else [1] * len(starts)
         new_ends = ends.tolist()
@@ -138,6 +136,14 @@ class _Resizing:
                 raise self._fixed_size(node)
             new_ends[place] = self._new[spatial]
         self._replace(node, 2, np.array(new_ends, ends.dtype))
+
+    def _rank(self, node: onnx.NodeProto) -> int:
+        """Of what a Slice reads and gives: the file says it where that is the logits, inference anywhere else."""
+        known = self._view.dims(node.input[0]) or self._view.dims(node.output[0])
+        if known is None:
+            self._view = self._view if isinstance(self._view, View) else View(self._view.model)
+            known = self._view.dims(node.input[0])
+        return len(known or ())
 
     def _scale(self, node: onnx.NodeProto) -> None:
         """Constant scales stay; constant sizes must be the network's."""

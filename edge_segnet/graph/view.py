@@ -116,15 +116,10 @@ def _tell_unpooled_shapes(graph: onnx.GraphProto, constants: dict[str, onnx.Tens
             known[told.name].type.tensor_type.shape.CopyFrom(told.type.tensor_type.shape)
 
 
-class View:
-    """Index of a model's main graph; valid until the graph is edited.
+class Wiring:
+    """Index of a model's main graph as it is written, without shape inference; valid until the graph is edited."""
 
-    Raises:
-        ModelError: shape inference failed.
-    """
-
-    def __init__(self, model: onnx.ModelProto, inferred: onnx.GraphProto | None = None) -> None:
-        """``inferred``: what ``infer`` gave for a graph of these shapes, if somebody has asked it."""
+    def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         self.graph = model.graph
         self.opset = opset(model)
@@ -137,23 +132,9 @@ class View:
         self.initializers = {tensor.name: tensor for tensor in self.graph.initializer}
         self.inputs = [value for value in self.graph.input if value.name not in self.initializers]
         self.output_names = {value.name for value in self.graph.output}
-        inferred = infer(model) if inferred is None else inferred
-        self._types = {v.name: v.type for v in (*inferred.input, *inferred.output, *inferred.value_info)}
+        self._types = {value.name: value.type for value in (*self.graph.input, *self.graph.output)}
+        """Of the tensors whose shapes are known."""
         self._values: dict[str, Array | None] = {}
-        self._check_computed()
-
-    def _check_computed(self) -> None:
-        """Nodes that no input influences must not compute more than a model could store."""
-        constant = set(self.initializers)
-        for node in self.graph.node:
-            if any(name and name not in constant for name in node.input) or any(subgraphs(node)):
-                continue
-            constant.update(node.output)
-            for name in node.output:
-                require_bounded(node, self.dims(name))
-            if node.op_type in GROWING:  # whose shape is a value, which shape inference may not follow
-                feeds = {name: value for name in node.input if name and (value := self.constant(name)) is not None}
-                require_bounded(node, [MAX_COMPUTED + 1] if not fits(node, feeds) else [])
 
     def elem_type(self, name: str) -> int:
         """``onnx.TensorProto`` data type of a tensor; UNDEFINED when nobody knows."""
@@ -213,6 +194,41 @@ class View:
                     return None
                 feeds[source] = value
         return _run(node, feeds, self.opset) if fits(node, feeds) else None
+
+
+class View(Wiring):
+    """A wiring that knows the types and shapes of all tensors.
+
+    Raises:
+        ModelError: shape inference failed, or a constant is computed that is larger than a model could store.
+    """
+
+    def __init__(self, model: onnx.ModelProto, inferred: onnx.GraphProto | None = None) -> None:
+        """``inferred``: what ``infer`` gave for a graph of these shapes, if somebody has asked it."""
+        super().__init__(model)
+        inferred = infer(model) if inferred is None else inferred
+        self._types = {v.name: v.type for v in (*inferred.input, *inferred.output, *inferred.value_info)}
+        self._check_computed()
+
+    @property
+    def shapes(self) -> onnx.GraphProto:
+        """What ``inferred`` needs of a graph of these shapes: no nodes, no weights."""
+        found = onnx.GraphProto()
+        found.value_info.extend(onnx.ValueInfoProto(name=name, type=kind) for name, kind in self._types.items())
+        return found
+
+    def _check_computed(self) -> None:
+        """Nodes that no input influences must not compute more than a model could store."""
+        constant = set(self.initializers)
+        for node in self.graph.node:
+            if any(name and name not in constant for name in node.input) or any(subgraphs(node)):
+                continue
+            constant.update(node.output)
+            for name in node.output:
+                require_bounded(node, self.dims(name))
+            if node.op_type in GROWING:  # whose shape is a value, which shape inference may not follow
+                feeds = {name: value for name in node.input if name and (value := self.constant(name)) is not None}
+                require_bounded(node, [MAX_COMPUTED + 1] if not fits(node, feeds) else [])
 
 
 def _run(node: onnx.NodeProto, feeds: dict[str, Array], version: int) -> Array | None:

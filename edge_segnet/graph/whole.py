@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge_segnet.graph.edit import Writer, install
 from edge_segnet.graph.quantise import QUANTISING
-from edge_segnet.graph.view import View, attributes
+from edge_segnet.graph.view import Wiring, attributes
 
 ZERO: Final = 128
 """Of uint8, what 0 is of int8."""
@@ -34,7 +34,7 @@ def whole_numbers(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` for ONNX Runtime; it is not changed. One that another program has quantised in another way stays as
     it is.
     """
-    view = View(model)
+    view = Wiring(model)
     zeros = [view.constant(node.input[2]) if len(node.input) > 2 else None for node in _quantising(model)]
     if any(zero is None or zero.dtype != np.int8 or zero.any() for zero in zeros):
         return model
@@ -52,7 +52,7 @@ def _quantising(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 class _Whole:
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Wiring) -> None:
         self.write = Writer(view)
         self._view = view
         self._ends = {node.output[0]: end for node in view.graph.node if (end := self._end(node)) is not None}
@@ -78,7 +78,8 @@ class _Whole:
         return all(one is not None and one.op_type == "DequantizeLinear" for one in found)
 
     def _is_map(self, node: onnx.NodeProto) -> bool:
-        return self._view.shape(node.input[2]) == ()
+        zero = self._view.constant(node.input[2])
+        return zero is not None and zero.shape == ()
 
     def _reader(self, name: str) -> onnx.NodeProto:
         """The only node that reads a tensor; an empty one where there are several."""

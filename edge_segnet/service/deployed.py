@@ -26,7 +26,6 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import output_error, read_file, state_folder, write_bytes, write_durably
 from edge_segnet.service.limits import Limits
 
-UNDER_WAY: Final = ("checking", "building", "shadow", "canary")
 KEPT: Final = 5
 """Models that served before, and can again."""
 ATTEMPTS: Final = 100

@@ -21,12 +21,14 @@ READ_TIMEOUT_S: Final = 0.25
 """How long a stop may take to be seen while no frame comes."""
 WAIT_S: Final = 1.0
 """Of a wait for the next turn, how much is taken at once: a slow rate is no hang."""
+HOLD_S: Final = 2.0
+"""Within so long a source shows more of its picture, if a network asks for that; the one before works meanwhile."""
 FADE: Final = 0.9
 """By how much the slowest frame's time is forgotten with each further one."""
 
 
 class ResizedSource(Protocol):
-    """Gives frames at the size that was asked for last."""
+    """Gives frames at the size that was asked for last, or, until it has followed, at the size from before."""
 
     def read(self, timeout_s: float) -> Frame | None:
         """As ``core.types.Source``."""
@@ -39,6 +41,11 @@ class ResizedSource(Protocol):
 
 class Loop:
     """Segments the newest frame of one camera, again and again.
+
+        works with _now --exchange: _next is there, its size is asked for--> waits for a frame that is good for it
+              ^                                                                |            |
+              |<--such a frame, or HOLD_S without one: _now is _next-----------'            |
+              |<--a frame from before: _now segments it-------------------------------------'
 
     ``progress_ns`` (monotonic) is when the loop last finished a frame or heard that there is none: what a watchdog
     may believe. ``frame_s``: what a frame took lately at most, from its reading to its publishing.
@@ -58,7 +65,11 @@ class Loop:
         self._source, self._publish = source, publish
         self._lock = threading.Lock()
         """Guards ``_now`` and ``_next``; held for two assignments."""
-        self._now = self._next = generation
+        self._now = self._next = self._asked = generation
+        """``_asked``: whose size the source has been told, at ``_asked_ns``."""
+        self._asked_ns = 0
+        self._ahead: Frame | None = None
+        """Of another size than the one that waits for its turn: it is next."""
         self._last: Frame | None = None
         self._in_time = False
         self._drops = Drops()
@@ -77,22 +88,20 @@ class Loop:
         while not self._stopping:
             if not self._wait_for_turn():
                 continue
-            self._take_next()
+            self._ask()
             try:
-                frame = self._source.read(READ_TIMEOUT_S)
+                frame, self._ahead = self._ahead or self._source.read(READ_TIMEOUT_S), None
             except EndOfStream:
                 return
+            self._take_next(frame)
             if frame is not None:
                 self._segment(frame)
             self.progress_ns = time.monotonic_ns()
 
     def _segment(self, frame: Frame) -> None:
-        received_ns = time.monotonic_ns()
-        if self._next.backend.input_size == self._now.backend.input_size:
-            self._take_next()  # it came while the frame was waited for, and the frame is good for it
-        now = self._now
-        if frame.image.shape[1::-1] != now.backend.input_size:
-            return  # captured before the network changed its size
+        received_ns, now = time.monotonic_ns(), self._now
+        if not _suits(frame, now):
+            return  # its source has not followed in time
         turn = self._turn(frame)
         frame, segmentation = turn.frame, turn.segmentation
         if not self.soundness.takes(frame, segmentation):
@@ -137,7 +146,10 @@ class Loop:
     def _newest(self) -> Frame | None:
         """What has come since the last ``read``, which says so as well if nothing will come any more."""
         with contextlib.suppress(EndOfStream):
-            return self._source.read(0.0)
+            frame = self._source.read(0.0)
+            if frame is None or _suits(frame, self._now):
+                return frame
+            self._ahead = frame
         return None
 
     def _dropped(self, frame: Frame) -> Drops:
@@ -155,7 +167,7 @@ class Loop:
 
     def _wait_for_turn(self) -> bool:
         """Whether it is time for a frame; otherwise there is news, or only so much was waited for."""
-        rate, now_ns = self._now.rate, time.monotonic_ns()
+        rate, now_ns = self._next.rate, time.monotonic_ns()
         if rate is None:
             self._in_time = False
             return True
@@ -164,8 +176,9 @@ class Loop:
             left_s = (self._due_ns - now_ns) / 1e9
             if self._news.wait(min(left_s, WAIT_S)):
                 self._news.clear()
-                self._take_next()
-                self._due_ns = self._due_ns if self._now.rate == rate else 0
+                self._ask()
+                self._take_next(None)
+                self._due_ns = self._due_ns if self._next.rate == rate else 0
                 return False
             self.progress_ns = time.monotonic_ns()
             if left_s > WAIT_S:
@@ -183,12 +196,20 @@ class Loop:
             self._next = generation
         self._news.set()
 
-    def _take_next(self) -> None:
+    def _ask(self) -> None:
+        """Have frames come at the next network's size."""
+        wanted = self._next
+        if wanted is not self._asked:
+            self._asked, self._asked_ns = wanted, time.monotonic_ns()
+            self._source.resize(wanted.backend.input_size)
+
+    def _take_next(self, frame: Frame | None) -> None:
+        """What was exchanged last, as soon as no frame is lost by it: ``frame`` is good for it, or none comes."""
         with self._lock:
-            if self._now is self._next:
-                return
-            self._now = self._next
-        self._source.resize(self._now.backend.input_size)
+            held = self._next is not self._asked or time.monotonic_ns() - self._asked_ns < HOLD_S * 1e9
+            same = self._next.backend.input_size == self._now.backend.input_size
+            if same or not held or (frame is not None and _suits(frame, self._next)):
+                self._now = self._next
 
     def uses(self, backend: Backend) -> bool:
         """Whether it works, or will work, with this one."""
@@ -205,3 +226,7 @@ class Loop:
         """End after the frame that is under way."""
         self._stopping = True
         self._news.set()
+
+
+def _suits(frame: Frame, generation: Generation) -> bool:
+    return frame.image.shape[1::-1] == generation.backend.input_size

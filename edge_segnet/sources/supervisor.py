@@ -107,17 +107,14 @@ class Supervisor:
         self._launch(self._capture)
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The newest frame that nobody has read yet, at the size asked for; None when none came in time.
+        """The newest frame that nobody has read yet; None when none came in time. It has the size asked for; as it came
+        if what is to be seen there is not in it, because the source has not followed a resize yet.
 
         Raises:
             EndOfStream: a file is at its end, and all its frames were read or replaced.
         """
-        deadline = time.monotonic() + timeout_s
-        while (frame := self._newest(deadline)) is not None:
-            fitted = self._fitted(frame)
-            if fitted is not None:
-                return fitted
-        return None
+        frame = self._newest(time.monotonic() + timeout_s)
+        return None if frame is None else self._fitted(frame)
 
     def _newest(self, deadline: float) -> Frame | None:
         while True:
@@ -133,23 +130,21 @@ class Supervisor:
                     return None
                 self._news.wait(min(left_s, POLL_S))
 
-    def _fitted(self, frame: Frame) -> Frame | None:
-        """The frame at the size asked for; None: it does not show what is to be seen there."""
+    def _fitted(self, frame: Frame) -> Frame:
         size, had = self._size, (frame.image.shape[1], frame.image.shape[0])
         if had == size:
             return frame
-        # The source has not followed a resize yet.
         whole, shape = frame.original, frame.source_size[::-1]
         if whole is None and self._fit == "crop":
             # The middle of a middle is the middle: only what is wider or higher than what was cut out is not there.
             there, wanted = middle(shape, had)[2:], middle(shape, size)[2:]
             if wanted[0] > there[0] or wanted[1] > there[1]:
-                return None
+                return frame
         image = fit_image(frame.image if whole is None else whole, size, self._fit)
         return replace(frame, image=read_only(image), scaled_from=frame.source_size)
 
     def resize(self, size: tuple[int, int]) -> None:
-        """From the next ``read`` on, frames have this (width, height)."""
+        """From the next ``read`` on, frames have this (width, height), if they can."""
         self._size = size
 
     @property

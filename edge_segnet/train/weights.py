@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from edge_segnet.backends.model import read_any
 from edge_segnet.core.errors import ModelError
-from edge_segnet.graph.load import read_file
 from edge_segnet.train.model import Block, SegNet, normalise
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -72,7 +72,7 @@ def _load_vgg16(network: SegNet, path: Path) -> int:
     """The file's kernels in the order of execution, which is the encoder's. Its biases have no meaning before a
     BatchNorm, which VGG16 has not; that starts fresh, as in SegNet's own training.
     """
-    graph = read_file(path).proto.graph
+    graph = read_any(str(path)).proto.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     kernels = [arrays[node.input[1]] for node in graph.node if node.op_type == "Conv" and node.input[1] in arrays]
     encoder = [conv for conv in network.architecture.convolutions if not conv.name.endswith("_D")]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import sub
 from typing import Any
 
 import pytest
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import Drops, Frame, Generation, Origin, Result, Segmentation, View
+from edge_segnet.core.types import Drops, Frame, Generation, Origin, Result, Segmentation, Turn, View
 from edge_segnet.service.loop import Loop
 from tests.support.results import SIZE, VIEW, ListSource, PlainBackend, frame_of
 from tests.support.waiting import wait_until
@@ -162,29 +163,69 @@ def test_a_swap_takes_effect_between_frames() -> None:
     assert old.seen == [0] and new.seen == [1, 2]
 
 
-def test_another_size_costs_no_frame() -> None:
-    class Sized(ListSource):
-        """Gives frames at the size that was asked for last, as a supervisor does."""
+class Sized(ListSource):
+    """Gives frames at the size that was asked for last, as a supervisor does: ``late`` ones more at the size before."""
 
-        size, seq = SIZE, -1
+    def __init__(self, late: int = 0) -> None:
+        super().__init__([])
+        self.size, self.coming, self.seq, self.late, self.left = SIZE, SIZE, -1, late, 0
 
-        def read(self, timeout_s: float) -> Frame | None:
-            time.sleep(min(timeout_s, 0.005))
-            self.seq += 1
-            return frame_of(self.seq, size=self.size)
+    def read(self, timeout_s: float) -> Frame | None:
+        time.sleep(min(timeout_s, 0.005))
+        self.seq += 1
+        self.size = self.size if self.left > 0 else self.coming
+        self.left -= 1
+        return frame_of(self.seq, size=self.size)
 
-        def resize(self, size: tuple[int, int]) -> None:
-            self.size = size
+    def resize(self, size: tuple[int, int]) -> None:
+        self.coming, self.left = size, self.late
 
-    loop, results = loop_of(Sized([]), PlainBackend())
+
+class Waits:
+    """As a network that other cameras have first: each frame gives way to a newer one."""
+
+    def __init__(self, backend: PlainBackend) -> None:
+        self.backend = backend
+
+    def segment(self, frame: Frame, newest: Callable[[], Frame | None]) -> Turn:
+        frame = newest() or frame
+        return Turn(frame, self.backend.infer([frame])[0], time.monotonic_ns())
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["alone", "with others"])
+@pytest.mark.parametrize("late", [0, 1, 20])
+def test_another_size_costs_no_frame(late: int, waits: bool) -> None:
+    """Until the source has followed, as one whose crop must show more has to, the network from before has its frames:
+    none of them is of a size that the network can't take.
+    """
+    backends = PlainBackend(), PlainBackend((64, 48))
+    turns = [Waits(backend) if waits else None for backend in backends]
+    loop, results = loop_of(Sized(late), backends[0], turns=turns[0])
     thread = threading.Thread(target=loop.run)
     thread.start()
     wait_until(lambda: len(results) > 3)
-    loop.exchange(Generation(PlainBackend((64, 48)), "wider", OTHER))
-    wait_until(lambda: results[-1].model == "wider" and len(results) > 8)
+    loop.exchange(Generation(backends[1], "wider", OTHER, turns=turns[1]))
+    wait_until(lambda: results[-1].model == "wider" and not loop.uses(backends[0]) and len(results) > 8)
     loop.stop()
     thread.join(20)
-    assert [result.frame.seq for result in results] == list(range(len(results)))
+    seen = [result.frame.seq for result in results]
+    assert all(gap <= 1 + waits for gap in map(sub, seen[1:], seen)), seen
+    models = [result.model for result in results]
+    assert models == sorted(models), "tiny, then wider"
+    sizes = {(result.model, result.frame.image.shape[1::-1]) for result in results}
+    assert sizes == {("tiny", SIZE), ("wider", (64, 48))}
+
+
+def test_a_source_that_does_not_follow_keeps_no_network() -> None:
+    old, new = PlainBackend(), PlainBackend((64, 48))
+    source = ListSource([], ends=False)  # it is lost
+    loop, _ = loop_of(source, old)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    loop.exchange(Generation(new, "wider", OTHER))
+    wait_until(lambda: not loop.uses(old))
+    loop.stop()
+    thread.join(20)
 
 
 def test_a_slow_rate_is_no_hang_and_another_is_taken_at_once() -> None:

@@ -18,16 +18,16 @@ import onnx
 import pytest
 
 from edge_segnet.backends.onnx import OnnxBackend
-from edge_segnet.core.types import Frame, Segmentation
+from edge_segnet.core.types import Fit, Frame, Segmentation
 from edge_segnet.service.model import Loaded, Setup
-from edge_segnet.settings.schema import Config
+from edge_segnet.settings.schema import CameraConfig, Config
 from edge_segnet.sinks.registry import load
-from tests.service.test_life import LEFT, Stage, file, rule, running, settings
+from tests.service.test_life import LEFT, Stage, Steady, _own_events, file, rule, running, settings
 from tests.support.models import save_tiny
 from tests.support.results import PlainBackend
 from tests.support.waiting import wait_until
 
-__all__ = ["file"]
+__all__ = ["_own_events", "file"]
 CAMERAS = 16
 INFER_S = 0.5
 
@@ -200,6 +200,52 @@ def test_a_refused_reload_keeps_no_model(file: Path, tmp_path: Path) -> None:
     wait_until(lambda: sessions() == before)
 
 
+class Cut(Steady):
+    """A camera whose pictures come as the middle of what it sees, and that follows a new size ``LATE`` frames later. It
+    gives the next one when the last one was segmented, or lost.
+    """
+
+    LATE, PATIENCE_S = 4, 1.0
+
+    def __init__(self, size: tuple[int, int], seen: Callable[[], int]) -> None:
+        super().__init__(size)
+        self.coming, self.left = size, 0
+        self._seen, self._given_s = seen, 0.0
+
+    def read(self, timeout_s: float) -> Frame | None:
+        if self._seen() < self.seq and time.monotonic() - self._given_s < self.PATIENCE_S:
+            time.sleep(min(timeout_s, 0.002))
+            return None
+        self.size = self.size if self.left > 0 else self.coming
+        self.left -= 1
+        frame = super().read(timeout_s)
+        self._given_s = time.monotonic()
+        return None if frame is None else replace(frame, scaled_from=(160, 90))
+
+    def resize(self, size: tuple[int, int]) -> None:
+        self.coming, self.left = size, self.LATE
+
+
+def test_a_crop_that_shows_more_costs_no_frame(file: Path, tmp_path: Path) -> None:
+    """While the camera follows, the model from before has its frames."""
+    narrow, wide = (save_tiny(tmp_path / f"{n}.onnx", fit="crop", size=(n, 48)) for n in (64, 80))
+    stage: Stage
+
+    def opener(_config: CameraConfig, _name: str, size: tuple[int, int], _fit: Fit) -> Cut:
+        return Cut(size, lambda: stage.seen("front"))
+
+    file.write_text(settings(narrow))
+    with running(lambda: load(file), opener=opener) as stage:
+        wait_until(lambda: stage.seen("front") >= 3)
+        file.write_text(settings(wide))
+        stage.daemon.reload()
+        wait_until(lambda: any(result.frame.image.shape == (48, 80, 3) for result in tuple(stage.sink.results)))
+        results = tuple(stage.sink.results)
+    seqs = [result.frame.seq for result in results]
+    assert seqs == list(range(len(seqs)))
+    assert all(result.view.fit == "crop" for result in results)
+
+
 def test_a_model_that_was_exchanged_is_closed(file: Path, tmp_path: Path) -> None:
     before = sessions()
     with running(lambda: load(file)) as stage:
@@ -225,10 +271,7 @@ def test_a_refused_camera_is_never_opened(file: Path, model: Path) -> None:
         wait_until(lambda: threading.active_count() <= threads)
 
 
-def test_an_alarm_of_a_rule_that_went_while_the_service_was_down(
-    file: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+def test_an_alarm_of_a_rule_that_went_while_the_service_was_down(file: Path, model: Path, tmp_path: Path) -> None:
     file.write_text(settings(model, more=f"{LEFT}rules:\n{rule('Car')}{rule('Sky', 'sky')}"))
     with running(lambda: load(file)) as stage:
         wait_until(lambda: stage.daemon.state.events.newest())
@@ -265,8 +308,7 @@ def held() -> tuple[int, int]:
     return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
 
-def test_reloads_leave_nothing_behind(file: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+def test_reloads_leave_nothing_behind(file: Path, model: Path, tmp_path: Path) -> None:
     other = save_tiny(tmp_path / "other.onnx", size=(96, 64))
     sinks = (
         "http: {{port: 0, max_connections: {number}}}\n"

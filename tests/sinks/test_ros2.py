@@ -19,13 +19,13 @@ from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.documents import result_document
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.telemetry import CameraTelemetry
-from edge_segnet.core.types import View
+from edge_segnet.core.types import Frame, View
 from edge_segnet.pictures.overlay import blend, colourise
 from edge_segnet.sinks.ros2.settings import Ros2Config
 from edge_segnet.sinks.ros2.sink import Ros2Sink
 from tests.support.recordings import event_now
 from tests.support.ros2 import FakeLink, written_and_read
-from tests.support.service import SIZE, StreetService, drive, renumbered, sink_document
+from tests.support.service import SIZE, StreetService, drive, renumbered, segmented, sink_document
 from tests.support.waiting import wait_until
 
 
@@ -97,6 +97,29 @@ def test_pictures_of_the_cameras_size_are_aligned_with_its_depth(tmp_path: Path)
     mask = np.frombuffer(bytes(found["~/front/mask"][0].data), np.uint8).reshape(200, 320)
     nearest = cv2.resize(small.segmentation.labels, (320, 200), interpolation=cv2.INTER_NEAREST)
     assert np.array_equal(mask, nearest)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with the whole picture", "cut already"])
+def test_the_overlay_of_a_crop_is_not_stretched(whole: bool, tmp_path: Path) -> None:
+    """A camera of 320x120 sees a white square of 60; a network of 160x120 saw the middle half of that, from 80 on."""
+    scene = np.full((120, 320, 3), 60, np.uint8)
+    scene[30:90, 130:190] = 250
+    image, labels = scene[:, 80:240].copy(), np.full((120, 160), CAMVID_11.index("Road"), np.uint8)
+    frame = Frame(image, scene if whole else None, 1, 1, 1.0, "front", scaled_from=(320, 120))
+    result = segmented(frame, labels, view=View(CAMVID_11, "crop"))
+    for size, left, width in (("network", 50, 160), ("camera", 130, 320)):
+        with publishing(StreetService(), size=size) as (sink, link):
+            sink.publish(result)
+            topics = {name: link.topics[f"~/front/{name}"] for name in ("mask", "overlay")}
+            found = written_and_read(tmp_path / f"{size}.mcap", topics)
+        overlay, mask = found["~/front/overlay"][0], found["~/front/mask"][0]
+        assert (overlay.width, overlay.height) == (mask.width, mask.height) == (width, 120)
+        drawn = np.frombuffer(bytes(overlay.data), np.uint8).reshape(120, width, 3).astype(int)
+        bright = np.argwhere(drawn.sum(axis=2) > drawn[5, width // 2].sum() + 150)
+        assert [*bright.min(axis=0), *bright.max(axis=0)] == [30, left, 89, left + 59], "the square is one"
+        ids = np.frombuffer(bytes(mask.data), np.uint8).reshape(120, width)
+        seen = np.argwhere(ids == CAMVID_11.index("Road"))
+        assert [*seen.min(axis=0), *seen.max(axis=0)] == [0, left - 50, 119, left + 109] and seen.size == 2 * 120 * 160
 
 
 def test_nothing_is_made_that_nobody_reads_but_labels_wait_for_readers() -> None:
