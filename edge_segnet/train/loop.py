@@ -26,6 +26,7 @@ from edge_segnet.train.checkpoint import Fingerprint, data_fingerprint
 from edge_segnet.train.data import Drawing, Pairs, Stream, count_classes, limit_threads, rare_classes, to_tensor
 from edge_segnet.train.loss import segmentation_loss
 from edge_segnet.train.model import SegNet, normalise
+from edge_segnet.train.optimise import amp_dtype, groups, moving_average, schedule
 
 SAVE_EVERY_S: Final = 60.0
 """What a kill costs at most."""
@@ -91,9 +92,11 @@ class Trainer:
         self._train, self._val = pairs
         self.classes = network.architecture.classes
         self.network = network.to(device)
-        self._averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(plan.average), use_buffers=True)
-        self._optimiser = torch.optim.AdamW(_groups(network, plan), lr=plan.rate)
-        self._precision = _amp_dtype(device)
+        self._averaged = AveragedModel(self.network, multi_avg_fn=moving_average(plan.average), use_buffers=True)
+        self._optimiser = torch.optim.AdamW(
+            groups(network, plan.rate, plan.encoder_rate, plan.weight_decay), lr=plan.rate
+        )
+        self._precision = amp_dtype(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
         for each in pairs:
             each.decode()
@@ -190,7 +193,7 @@ class Trainer:
     def _step(self, images: Tensor, labels: Tensor) -> float:
         self.network.train()
         for group in self._optimiser.param_groups:
-            group["lr"] = group["peak"] * _schedule(self.position_at(self.done), self.plan.warmup)
+            group["lr"] = group["peak"] * schedule(self.position_at(self.done), self.plan.warmup)
         images = images.to(self.device, memory_format=torch.channels_last)
         labels = labels.to(self.device)
         with self._autocast():
@@ -281,57 +284,3 @@ class _CountFrom(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self._first, 2**31))
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential averaging that forgets faster at first, so that short runs are not held back by the random start."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        steps = int(count)
-        share = 1.0 - min(decay, (1 + steps) / (10 + steps))
-        for target, value in zip(averaged, current, strict=True):
-            if target.is_floating_point():
-                target.lerp_(value, share)
-            else:
-                target.copy_(value)
-
-    return update
-
-
-def _schedule(done: float, warmup: float) -> float:
-    """Linear warm-up, then a half cosine down to 1 % (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts)."""
-    if done < warmup:
-        return max(done / warmup, 0.01)
-    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - warmup) / (1.0 - warmup)))
-
-
-def _groups(network: SegNet, plan: Plan) -> list[dict[str, Any]]:
-    """Parameters by learning rate (encoder, rest) and weight decay (kernels, the rest)."""
-    encoder = network.encoder_names
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        key = (name.split(".")[1] in encoder, parameter.ndim > 1)
-        groups.setdefault(key, []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "peak": plan.rate * (plan.encoder_rate if in_encoder else 1.0),
-            "weight_decay": plan.weight_decay if is_kernel else 0.0,
-        }
-        for (in_encoder, is_kernel), parameters in groups.items()
-    ]
-
-
-def _amp_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively; float16 on older GPUs; float32 on other CPUs."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if torch.backends.cpu.get_cpu_capability() == "AVX512" and _has_bf16() else torch.float32
-
-
-def _has_bf16() -> bool:
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
