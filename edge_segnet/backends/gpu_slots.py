@@ -29,6 +29,7 @@ BLOCK: Final = 256
 """Threads per block, as in decode.cu."""
 ARGUMENTS: Final = "PPPiiif"
 _PER_THREAD: Final = 4
+"""Pixels, as in ``decode.cu``."""
 _BLOCKS_PER_MULTIPROCESSOR: Final = 8
 """The kernel walks over the picture with a stride, so more blocks than a multiprocessor holds at once would only wait.
 """

@@ -31,6 +31,7 @@ CpuModel = OnnxModel | LoweredModel
 HEADER: Final = struct.Struct("<I")
 """Bytes of the facts (JSON), which tell the bytes of each graph that follows."""
 LIMIT_S: Final = 600.0
+"""Far beyond any network that is in use: a graph that takes this long was made to."""
 _ALONE: Final = {"OPENBLAS_NUM_THREADS": "1", "NOTIFY_SOCKET": ""}
 """Each of OpenBLAS's threads reserves address space, and only the service speaks to the service manager."""
 

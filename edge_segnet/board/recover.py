@@ -23,6 +23,7 @@ from typing import Final, Literal
 Action = Literal["usb_reset", "restart_argus"]
 SOCKET: Final = Path("/run/edge-segnet-recover")
 ANSWER_S: Final = 30.0
+"""``systemctl restart`` waits until the old process has ended."""
 MOST: Final = 24
 """A day, whatever is asked for."""
 DARK_S: Final = 1.0

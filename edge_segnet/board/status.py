@@ -14,6 +14,7 @@ from edge_segnet.board import readings
 from edge_segnet.board.sysfs import number, text
 
 CACHED_S: Final = 1.0
+"""Sensors are read once a second at most, however many ask."""
 RECENT_S: Final = 10.0
 """A counter that rose so lately means: throttling now."""
 SLOWING: Final = re.compile(r"(thermal-)?(cpufreq|devfreq)|processor|cpu|gpu", re.ASCII | re.IGNORECASE)

@@ -34,6 +34,7 @@ WAITING: Final = 256
 PICTURES_WAITING: Final = 32
 """Of those with a frame to draw; beyond that an event has no snapshot, so that memory stays bounded."""
 CLOSE_S: Final = 1.0
+"""Of the 2 s that a stop may take; what is not on the disk then is counted."""
 
 
 AlarmKey = tuple[str, str]

@@ -17,6 +17,7 @@ from edge_segnet.service.model import Loaded
 from edge_segnet.settings.schema import Config
 
 LOOK_S: Final = 0.2
+"""Between two looks whether a build is to be ended: a stop has 2 s for everything."""
 LINES: Final = 3
 """Of what the builder said last, which names the reason."""
 

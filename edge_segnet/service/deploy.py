@@ -37,6 +37,7 @@ SHARE: Final = 0.25
 LOOK_S: Final = 0.005
 """Between two looks whether a result is no number: less than a camera's frame, so that one is lost, not two."""
 WAKE_S: Final = 0.05
+"""Between two looks at a model on trial, and at whether it is to end."""
 STOPPED: Final = "the service was stopped"
 """What ``Hands.disturbed`` says of that."""
 WARM_S: Final = 10.0

@@ -31,6 +31,7 @@ KEPT: Final = 5
 ATTEMPTS: Final = 100
 """Lines of history."""
 MAX_BYTES: Final = 1 << 20
+"""Of the journal: ``ATTEMPTS`` lines of some hundred bytes, with room. A larger file is not ours."""
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
 
 

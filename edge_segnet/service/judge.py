@@ -31,6 +31,7 @@ SEEN: Final = 0.02
 SLACK_MS: Final = 10.0
 """By which results may be older whatever the factor: a scheduler's whims."""
 EARLY_S: Final = 2.0
+"""From here on a model may be called worse before its time is over; a network's first frames are slow."""
 EARLY: Final = 1.5
 """After so long, a model that misses a limit by this factor more is not waited for."""
 BESIDE: Final = 2.0

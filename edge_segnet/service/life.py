@@ -31,6 +31,7 @@ from edge_segnet.sources import open_camera
 
 logger = logging.getLogger(__name__)
 TICK_S, STARTING_TICK_S = 0.25, 0.02
+"""A signal or a commit rings; this is for what does not. A start is looked at oftener, so that READY is not late."""
 STARTS_S: Final = 30.0
 """So long the main thread ticks fast, so that READY is told at once; a model may be waited for for days."""
 ASKED_S: Final = 1.4

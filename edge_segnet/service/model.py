@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 HEADROOM: Final = 0.85
 """Of a frame's time, what the network may take when ``size: auto`` chooses."""
 SCALES: Final = (1.0, 0.8, 2 / 3, 0.5, 0.4, 1 / 3, 0.25)
+"""Of the sides, in steps of about 1.25: each is two thirds of the work of the one before."""
 TRIALS: Final = 3
 """Frames, of which the middle one counts: the first pays for memory that the later ones reuse."""
 Fingerprint = tuple[tuple[str, int, int, int], ...]

@@ -19,6 +19,7 @@ from edge_segnet.service.state import State
 
 logger = logging.getLogger(__name__)
 LOOK_S: Final = 0.5
+"""How late a part's fault may be shown, where nothing rings."""
 FIRST_LOOKS_S, STARTS_S = 0.05, 30.0
 """While the service starts, which is over after so long: a model may be waited for for days."""
 

@@ -22,7 +22,9 @@ from edge_segnet.core import threads
 LIMIT_S: Final = 1.5
 """From the signal to the end: the sinks' time to close. systemd and people wait for two seconds."""
 INTERRUPTED: Final = 130
+"""A shell's exit code for SIGINT: 128 + 2."""
 EXTEND_S, EXTEND_EVERY_S = 30.0, 5.0
+"""Asked for six times as often as it would run out: a busy board may miss some."""
 IMPORTS_S: Final = 300.0
 """For so long more time is asked for by time alone; what takes longer hangs."""
 

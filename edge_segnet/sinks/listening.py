@@ -14,6 +14,7 @@ from edge_segnet.settings.sections import Tls
 SEND_BUFFER: Final = 64 * 1024
 """Bytes that wait in the kernel for a slow reader (Linux doubles it): every further one is an older frame."""
 BACKLOG: Final = 128
+"""Linux's own bound until 5.4 (``net.core.somaxconn``); more would be cut there."""
 SOCKET_OPTIONS: Final = (
     (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),
     (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER),

@@ -30,6 +30,7 @@ from edge_segnet.sources.wire import receive, send
 CHECK_S: Final = 0.1
 """Between two looks at the memory of the process."""
 WORK_S: Final = 1.0
+"""Between two looks at the processor time of the process."""
 HARD: Final = 0.3
 """Of one core."""
 BEHIND: Final = 10

@@ -29,6 +29,7 @@ from edge_segnet.sources.slots import COUNT, Slots
 from edge_segnet.sources.wire import receive, send
 
 POLL_S: Final = 0.1
+"""So long a new size waits while the camera is silent."""
 SPARE_MB: Final = 512
 """Above the memory limit: address space of thread stacks and the like, which nobody touches."""
 FIRST_TO_GO: Final = "300"

@@ -15,6 +15,7 @@ QUEUED_BYTES: Final = 4 << 20
 STUCK_S: Final = 0.05
 """When nothing has come out for so long, nothing is there, or it waits for a packet that is missing."""
 LOOK_S: Final = 0.001
+"""Far below a frame's time: who waits here holds a camera's only thread."""
 
 
 class Pressure:

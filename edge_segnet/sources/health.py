@@ -38,6 +38,7 @@ INTERVALS: Final = 4
 SLOWEST_S: Final = 60.0
 """Without a frame for so long a camera is stalled, however slow it was."""
 RATE_WINDOW_S: Final = 5.0
+"""Over which the frame rate is told: steady to look at, and a drop shows soon."""
 _GRID: Final = 16
 """Every so many rows and columns are looked at: some thousand pixels tell a dark picture."""
 DARK: Final = 24

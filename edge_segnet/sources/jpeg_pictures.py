@@ -11,6 +11,7 @@ from edge_segnet.sources.drawn import Picture, Place, anywhere, draw
 from edge_segnet.sources.live import FrameFormat, Terms
 
 PASSES: Final = 12
+"""Times the memory of a plain JPEG: a progressive one is kept whole while its passes come."""
 
 
 class JpegPictures:

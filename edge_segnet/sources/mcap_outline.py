@@ -18,6 +18,7 @@ from edge_segnet.sources.mcap_records import MAX_RECORD, BadChunk, records, unpa
 
 OURS: Final = "edge-segnet"
 DEFAULT_FPS: Final = 30.0
+"""Of a topic with a single message, which has no rate."""
 FPS: Final = (0.1, 240.0)
 ROBOT: Final = "foxglove", "deviceName"
 """Metadata record and key by which Foxglove knows the machine that a file comes from."""

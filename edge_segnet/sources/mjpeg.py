@@ -35,6 +35,7 @@ REDIRECTS: Final = 3
 EMPTY_PARTS: Final = 50
 """Parts in a row that are no pictures."""
 BYTES_PER_S: Final = 100e6
+"""A gigabit line, whole: no camera gives more."""
 SHORTEST_S: Final = 0.008
 """120 pictures a second; who sends more is slowed down."""
 SILENT_S: Final = 60.0

@@ -27,12 +27,14 @@ from edge_segnet.core.errors import InputError, SourceLost
 from edge_segnet.sources.wire import receive, send
 
 ANSWER_S: Final = 10.0
+"""For a fork, which takes milliseconds: a process that needs longer hangs."""
 PATIENCE_S: Final = 2.0
 """For what cameras need to be loaded, before whoever waits is told to come again; shorter than an open may take."""
 LOAD_S: Final = 180.0
 """A slow board that starts, from a cold disk, with everything else. One that was ended earlier would never be ready."""
 LOOK_S: Final = 0.05
 REAP_S: Final = 0.5
+"""A killed process ends in milliseconds, unless the kernel holds it."""
 IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """systemd and a terminal send these to everyone; when to end is the service's word."""
 ENVIRONMENT: Final = {

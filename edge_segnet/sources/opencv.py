@@ -23,6 +23,7 @@ from edge_segnet.sources.usb import gives_jpeg, open_usb
 DEFAULT_FPS: Final = 30.0
 """Where a driver tells nonsense, as many do for MJPEG."""
 MAX_FPS: Final = 1000.0
+"""More is a time base that was told as a rate."""
 SILENT_S: Final = 10.0
 """Without a frame for so long, the camera is lost."""
 

@@ -28,13 +28,16 @@ from edge_segnet.sources.usb import gives_jpeg, open_usb
 
 READ_MS: Final = 5000
 HEARD: Final = 1 << 16
+"""Bytes of what libraries print: the last lines are wanted, a flood is not."""
 _UNBUFFERED: Final = 2
 """``_IONBF`` of stdio.h."""
 PLAUSIBLE_NS: Final = 2_000_000_000
+"""A driver's time stamp that is older than this, or in the future, is of another clock."""
 INTRA: Final = ord("I")
 WAITED_NS: Final = 4_000_000
 """A picture that takes longer was waited for; one from a buffer comes at once."""
 HELD_BACK: Final = 4
+"""Pictures that a decoder may still hold when a loss is told: what comes out after them is of later packets."""
 LOSS: Final = re.compile(
     r"missed \d+ packets|error while decoding|concealing|missing (?:picture|reference)|Frame num gap|non-existing|"
     r"co located POCs|corrupt|mmco: unref|Could not find ref|number of reference frames|Missing reference"

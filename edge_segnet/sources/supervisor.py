@@ -39,10 +39,14 @@ BACKOFF_S: Final = 0.2
 HOPELESS_S: Final = 30.0
 """Wait after a source that can't work as configured."""
 POLL_S: Final = 0.1
+"""How late a stop, a new size or a hang may be seen."""
 GRACE_S: Final = 0.15
+"""A busy machine's whims: a call that is this late is slow, not hung."""
 OPEN_LIMIT_S: Final = 5.0
 CLOSE_LIMIT_S: Final = 5.0
+"""GStreamer waits for its threads here, and a network for an answer: longer is a hang."""
 FILE_LIMIT_S: Final = 60.0
+"""A file on a slow disk or a network drive may think, but not for ever."""
 MOST_STUCK: Final = 3
 """Threads that may hang in calls that even closing their source did not end."""
 SHORTEST_PERIOD_S: Final = 0.004

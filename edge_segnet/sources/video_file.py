@@ -30,6 +30,7 @@ DEFAULT_FPS: Final = 30.0
 MAX_FPS: Final = 240.0
 """A container that knows no rate announces its time base: 1000 a second, 90000 a second."""
 TEXT_PROBE: Final = 4096
+"""Bytes that tell whether a file is text, which no video is."""
 NOT_VIDEO: Final = "videos are .mp4, .avi, .mkv and the like; pictures are known by their content"
 _TURNS: Final[dict[int, Flip]] = {90: "rotate-270", -90: "rotate-90", 180: "rotate-180", -180: "rotate-180"}
 """FFmpeg's angles are counterclockwise, ours are not."""

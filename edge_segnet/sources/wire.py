@@ -8,6 +8,7 @@ import socket
 from typing import Any, Final
 
 MESSAGE: Final = 1 << 16
+"""Bytes of a message at most: facts and errors of a few hundred, and one traceback of 4,000."""
 DESCRIPTORS: Final = 4
 """Bytes of one message and descriptors with it: the child sends facts as JSON, its pictures lie in shared memory."""
 

@@ -36,6 +36,7 @@ RETRY_S: Final = 2.0
 LINGER_S, LEAVING = 0.2, 32
 """How long a refused connection is kept, and how many at once before the next one has to wait."""
 MAX_REASONS: Final = 32
+"""Of refusals that are counted apart: clients choose the words, so their number is bounded."""
 UP_BYTES, UP_PER_S = 4096, 16.0
 """What a client may send: subscriptions are a few hundred bytes."""
 DOWN_BYTES: Final = 65_536

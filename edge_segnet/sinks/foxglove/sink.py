@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_segnet.sinks.foxglove.channels import Channels
 
 CLOSE_S: Final = 0.5
+"""Of the 1.5 s that all sinks have at the end, side by side."""
 STATUS_S, TURN_S = 1.0, 0.1
 BACKLOG: Final = 128
 """Messages that wait for a client; of those beyond, the oldest go."""

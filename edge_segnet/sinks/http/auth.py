@@ -21,6 +21,7 @@ from edge_segnet.sinks.http.connection import MAX_ADDRESSES
 logger = logging.getLogger(__name__)
 COOKIE: Final = "edge_segnet_session"
 SESSION_S: Final = 30 * 24 * 3600
+"""A month: who looks at a robot now and then need not log in each time."""
 MOST_ENDED: Final = 4096
 """Sessions that were logged out of and would still be valid: 130 a day, for as long as one lasts."""
 FAILURES: Final = 10

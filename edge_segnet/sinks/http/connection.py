@@ -27,6 +27,7 @@ REQUEST_S: Final = 5.0
 WRITE_S: Final = 5.0
 """Until a client has taken what was written for it."""
 MAX_HEADER: Final = 16 * 1024
+"""Bytes; Apache and nginx bound a single line at 8 kB."""
 REQUESTS_PER_S: Final = 100.0
 """Of one address; what comes faster waits. A poller of three pictures at 30 Hz stays below."""
 REQUEST_BURST: Final = 200.0

@@ -13,6 +13,7 @@ from edge_segnet.core.files import read_file, write_bytes
 
 logger = logging.getLogger(__name__)
 MAX_BYTES: Final = 4 << 20
+"""``MOST`` entries of 2 kB. A larger file is not ours."""
 MOST: Final = 2000
 """Components that are remembered; beyond that the oldest are forgotten."""
 _DEVICES: Final = TypeAdapter(dict[str, dict[str, str]])

@@ -31,6 +31,7 @@ SEND_BUFFER: Final = 131_072
 PACKET_MAX: Final = 268_435_455
 """Bytes (MQTT 5.0, 1.5.5)."""
 FAILURE: Final = 0x80
+"""Reason codes from here on are failures (MQTT 5.0, 2.4)."""
 UNSUPPORTED_VERSION: Final = 0x84
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 TAKEN_OVER: Final = 0x8E

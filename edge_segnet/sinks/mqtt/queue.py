@@ -1,4 +1,9 @@
-"""Events on their way to the broker: read from the log, in order, until the broker has answered for each."""
+"""Events on their way to the broker: read from the log, in order, until the broker has answered for each.
+
+in the log --next--> ready --taken--> flying --answered, and all before it--> done: the cursor moves
+     ^                                  |
+     `--retry: refused, or a new session'
+"""
 
 from __future__ import annotations
 

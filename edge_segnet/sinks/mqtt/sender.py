@@ -26,6 +26,7 @@ from edge_segnet.sinks.mqtt.stream import Stream
 
 logger = logging.getLogger(__name__)
 TICK_S: Final = 0.1
+"""Between two looks at what is to be sent, while the broker is silent."""
 LOOK_S, STATUS_S = 0.5, 10.0
 """How often the state is looked at, and published even if it is the same."""
 RETRY_S: Final = 3.0

@@ -28,6 +28,7 @@ from edge_segnet.sinks.recording.spec import RecorderStatus
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 0.25
+"""At least so often the disk is looked at, also when no frame comes."""
 RETRY_S: Final = 2.0
 """Between two looks at a disk that had no room."""
 BATCH: Final = 64

@@ -15,6 +15,7 @@ from gi.repository import Gst  # noqa: E402 - the version is chosen first
 
 logger = logging.getLogger(__name__)
 PROBE_S: Final = 5
+"""For an encoder's first picture, before another one is tried."""
 KEY_FRAMES: Final = 600
 """Frames at most between two key frames; ``Stream.push`` asks for one every two seconds."""
 

@@ -11,6 +11,7 @@ from edge_segnet.pictures.overlay import RenderStyle, render
 from edge_segnet.pictures.text import plate
 
 LARGEST: Final = 1920
+"""Pixels a side, as Full HD: a stream is for people to look at."""
 FIRST: Final = (480, 360)
 """(width, height) of a notice before the first picture."""
 _WHITE, _AMBER = (240, 240, 240), (60, 190, 255)

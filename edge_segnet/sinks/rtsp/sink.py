@@ -4,6 +4,9 @@
 
 Drawn and encoded only while someone watches. A camera that gives nothing keeps its stream: its last picture, dark, with
 what is known about the camera.
+
+    no port --listens--> a stream for each camera: unwatched <--viewers--> watched --QUIET_S without a result--> quiet
+       `--taken: again after RETRY_S--'                                       ^------------a result-----------------'
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 QUIET_S: Final = 1.0
 """After so long without a result a watched stream goes on by itself, four pictures a second."""
 RETRY_S: Final = 2.0
+"""For a port that another process may let go of."""
 CLOSE_S: Final = 0.8
 """Tries to listen, and of the 1.5 s that all sinks have at the end."""
 WORKING: Final = ("running", "static")
