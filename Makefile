@@ -4,24 +4,26 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # On a Jetson the environment must see JetPack's own tensorrt and gi.
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
-# Tests mostly wait: for cameras, brokers, browsers. Each worker collects all of them first.
-WORKERS ?= $(shell expr 2 '*' $$(nproc))
-# Those that no other may run beside: to collect all takes longer than to look for the word.
-ALONE = $(shell grep -rl 'mark.alone' --include='test_*.py' tests)
+# Tests mostly wait: for cameras, brokers, browsers.
+WORKERS ?= $(shell expr 3 '*' $$(nproc))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test test-bare ray check bench loop gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
+.PHONY: run test test-bare peers ray check bench loop gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
 
 run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at http://127.0.0.1:8080 (Ctrl-C ends)
 	$(BIN)/edge-segnet run
 
 test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \
-	    $(BIN)/python -m pytest -m alone $(ALONE) && exit $$many
+	    $(BIN)/python -m pytest -m alone && exit $$many
 
 test-bare: $(VENV)/.test  ## the tests that call other programs, where there are none but Python, make, a shell and coreutils
 	$(BIN)/python -m tools.bare -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \
 	    $(BIN)/python -m tools.bare -m alone && exit $$many
+
+peers: $(VENV)/.test  ## with programs of others: ROS 2's rclpy, another broker, Weston, WebKit
+	PYTHON=$(BIN)/python tools/peers.sh out/peers
+	EDGE_SEGNET_PEERS=$(CURDIR)/out/peers $(BIN)/python -m pytest -v -rs tests/peers
 
 ray: $(VENV)/.test  ## label on a Ray of this machine: its part of the tests, which are skipped where there is none
 	$(PIP) '.[label,ray]'

@@ -4,14 +4,16 @@
 #   sudo tools/home_assistant.sh /tmp/home-assistant
 #   EDGE_SEGNET_HOME_ASSISTANT="chroot /tmp/home-assistant /ha/bin/python" python -m pytest tests/sinks/mqtt
 #
+# HOME_ASSISTANT=VERSION takes another; those from 2026.3 on need Python 3.14: SUITE=forky, Debian's next.
 # Two minutes and 900 MB; needs root, mmdebstrap and the package registries that apt and pip are set up for.
 set -euo pipefail
 place=${1:?give a folder to make}
 version=${HOME_ASSISTANT:-2025.11.3}
+suite=${SUITE:-trixie}
 
-mirror=$(sed -n 's/^URIs: *//p;s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1)
+mirror=$({ sed -n 's/^URIs: *//p;s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null || true; } | head -1)  # one of the two files is enough
 mmdebstrap --quiet --mode=root --variant=apt --aptopt='APT::Install-Recommends "false"' \
-    --include=python3,python3-venv,python3-dev,gcc,g++,libc6-dev,ca-certificates,libturbojpeg0 trixie "$place" "$mirror"
+    --include=python3,python3-venv,python3-dev,gcc,g++,libc6-dev,ca-certificates,libturbojpeg0 "$suite" "$place" "$mirror"
 # The chroot uses this machine's network and its settings of pip.
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf; do [ ! -f "$file" ] || cp "$file" "$place$file"; done
 [ ! -f /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/"

@@ -1,6 +1,7 @@
 """Where pictures come from, as text: one grammar for ``--source``, the config file and ``segment``'s INPUT.
 
     3                                   the USB camera /dev/video3
+    /dev/camera_front                   the USB camera that a rule of udev calls so
     v4l2:///dev/video0?width=1280&height=720&fps=30&format=mjpeg
     csi://0?width=1280&height=720&fps=30&flip=rotate-180
     rtsp://user:secret@camera:554/stream      rtsps:// too
@@ -51,7 +52,10 @@ RATE: Final = (0.1, 1000.0)
 
 _DEVICE: Final = re.compile(r"/dev/(?!\.)[A-Za-z0-9_.:+@-]+(/(?!\.)[A-Za-z0-9_.:+@-]+){0,3}", re.ASCII)
 """Any name below /dev: udev rules call cameras what their owners like."""
-_VIDEO: Final = re.compile(r"/dev/(video\d{1,4}|v4l/by-(id|path)/[^/]+)", re.ASCII)
+_NO_CAMERA: Final = re.compile(
+    r"/dev/((shm|fd|mqueue|hugepages|pts)(/.*)?|std(in|out|err)|null|zero|full|u?random|tty|console|ptmx)", re.ASCII
+)
+"""What every Linux has below /dev: files in memory, and devices that give bytes but no pictures."""
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/?%\[\]-]*", re.ASCII)
 """RFC 3986 without quotes and fragments."""
 _USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
@@ -147,7 +151,7 @@ def parse(text: str) -> SourceUri:
         raise UsageError("the source has control characters", hint="remove line breaks and the like")
     if re.fullmatch(r"\d{1,4}", text, re.ASCII):
         return SourceUri(text, "v4l2", device=f"/dev/video{int(text)}")
-    if _VIDEO.fullmatch(text) and _DEVICE.fullmatch(text):
+    if _DEVICE.fullmatch(text) and not _NO_CAMERA.fullmatch(text):
         return SourceUri(text, "v4l2", device=text)
     scheme, separator, rest = text.partition("://")
     if not separator or "/" in scheme:

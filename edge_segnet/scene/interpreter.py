@@ -89,16 +89,31 @@ class Postprocessor:
         return frozenset((watch.config.name, self._camera) for watch in self._watches)
 
     def __call__(self, frame: Frame, segmentation: Segmentation) -> Refined:
+        """A frame that is not whole is counted, and nothing else: it steadies nothing and no rule judges it, so alarms,
+        smoothed shares and flicker stay as the last whole one left them.
+        """
+        if not frame.whole:
+            return self._held(frame, segmentation)
         raw = self._meters[0].observe(segmentation.labels, frame.captured_ns)
         flicker = Flicker(raw)
         if self._filter is not None:
             segmentation = self._steadied(self._filter, frame, segmentation)
             flicker = Flicker(raw, self._meters[1].observe(segmentation.labels, frame.captured_ns))
-        view = self._viewed(frame)
-        regions = {name: area.measure(frame, segmentation, view, self._mount) for name, area in self._areas.items()}
+        regions = self._measured(frame, segmentation)
         self._judge(frame, segmentation, regions)
-        alarms = tuple(watch.config.name for watch in self._watches if watch.on)
-        return Refined(segmentation, regions, alarms, flicker)
+        return Refined(segmentation, regions, self._on(), flicker)
+
+    def _held(self, frame: Frame, segmentation: Segmentation) -> Refined:
+        raw, steady = (meter.share for meter in self._meters)
+        flicker = Flicker(raw, None if self._filter is None else steady)
+        return Refined(segmentation, self._measured(frame, segmentation), self._on(), flicker)
+
+    def _measured(self, frame: Frame, segmentation: Segmentation) -> dict[str, Region]:
+        view = self._viewed(frame)
+        return {name: area.measure(frame, segmentation, view, self._mount) for name, area in self._areas.items()}
+
+    def _on(self) -> tuple[str, ...]:
+        return tuple(watch.config.name for watch in self._watches if watch.on)
 
     def _steadied(self, steadying: TemporalFilter, frame: Frame, segmentation: Segmentation) -> Segmentation:
         labels = steadying.steady(segmentation.labels, frame.captured_ns)

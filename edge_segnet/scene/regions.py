@@ -39,6 +39,10 @@ class Smoothed:
         self._at_ns = at_ns
         return self._values
 
+    def held(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The smoothed values as they are; ``values``, where there are none yet, and they are not remembered."""
+        return values if self._values is None or self._values.shape != values.shape else self._values
+
 
 class RegionCounter:
     """A region at one network size, for one model's classes."""
@@ -63,10 +67,11 @@ class RegionCounter:
     def measure(
         self, frame: Frame, segmentation: Segmentation, view: CameraGeometry, mount: MountConfig | None
     ) -> Region:
-        """Count a frame's labels and which of them are uncertain."""
+        """Count a frame's labels and which of them are uncertain. One that is not whole moves no smoothed share."""
         inside = segmentation.labels[self._box] | self._outside
         counts = class_counts(histogram(inside), self._classes, self._pixels)
-        smoothed = self.smoothed.follow(shares(counts), frame.captured_ns)
+        now = shares(counts)
+        smoothed = self.smoothed.follow(now, frame.captured_ns) if frame.whole else self.smoothed.held(now)
         uncertain = None
         if segmentation.margins is not None:
             uncertain = histogram(inside | look_up(segmentation.margins[self._box], _SURE))[: self._classes]

@@ -100,6 +100,11 @@ class FlickerMeter:
         self._share = 0.0
         self._at_ns = 0
 
+    @property
+    def share(self) -> float:
+        """As the last frame left it."""
+        return self._share
+
     def observe(self, labels: Labels, at_ns: int) -> float:
         """Take a frame's labels, which nobody may write to any more; gives the share over the last second or so."""
         past_s = (at_ns - self._at_ns) / 1e9

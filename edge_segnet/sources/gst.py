@@ -48,7 +48,8 @@ def load() -> Any:
         for name in ("Gst", "GstApp", "GstVideo"):
             gi.require_version(name, "1.0")
         from gi.repository import Gst, GstApp, GstVideo  # noqa: F401 - the types behind appsink and its buffers
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, AttributeError, OSError) as error:
+        # A folder gi that is empty, or may not be read, is a package without a name in it.
         raise InputError(f"GStreamer is not usable ({error})", hint=INSTALL) from error
     Gst.init_check(None)
     return Gst

@@ -22,6 +22,8 @@ from edge_segnet.sources.reach import too_slow, why_unreachable
 
 REFUSED: Final = "transport protocols"
 """Of GStreamer's words for a server that wants none of those that were offered; it has no code of its own."""
+BUSY, BUSY_S, BUSY_TRIES = "(503)", 0.2, 5
+"""Of its words for one that still ends the session before, which it refused; how long it is waited for."""
 TIMEOUT: Final = "imeout"
 """Of its words for one that does not answer a request in time."""
 BELIEVED_S: Final = 10.0
@@ -54,7 +56,7 @@ class GStreamerSource:
         self._shown = "pipeline" if opening.source is None else opening.source.shown
         self._jpegs = JpegPictures(opening.terms)
         self._transport, self._connect_s = opening.terms.transport, opening.terms.connect_s
-        self._seq = 0
+        self._seq = self._refused = 0
         self._stamp: tuple[int, int] | None = None
         self._pipeline = self._gst.Pipeline.new(None)
         # The system's clock is the monotonic one, so timestamps can be compared with time.monotonic_ns().
@@ -214,17 +216,25 @@ class GStreamerSource:
         Raises:
             SourceLost: the settings allow one way only.
         """
+        if self._refused and BUSY in words and self._refused <= BUSY_TRIES:
+            self._refused += 1
+            time.sleep(BUSY_S)
+            self._connect_again()
+            return True
         if REFUSED not in words or self._source is None:
             return False
         if self._transport != "auto":
             other = "udp" if self._transport == "tcp" else "tcp"
             hint = f"set transport: {other}, or leave it out"
             raise SourceLost(f"{self._shown}: it offers no {self._transport.upper()}", hint=hint)
-        self._transport = "udp"
+        self._transport, self._refused = "udp", 1
+        self._connect_again()
+        return True
+
+    def _connect_again(self) -> None:
         self._pipeline.set_state(self._gst.State.NULL)
         gst.set_value(self._pipeline.get_by_name("camera"), "protocols", self._transport)
         self._pipeline.set_state(self._gst.State.PLAYING)
-        return True
 
     def _ended(self) -> SourceLost:
         return SourceLost(f"{self._shown}: the stream ended")

@@ -23,7 +23,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from edge_segnet.core.errors import InputError, SourceLost
+from edge_segnet.core.errors import InputError, SourceLost, first_line
 from edge_segnet.sources.wire import receive, send
 
 ANSWER_S: Final = 10.0
@@ -55,14 +55,10 @@ class Nursery:
         self._lock = threading.Lock()
         """Guards the socket: an order and its answer belong together."""
         self._loaded, self._launched_s = False, 0.0
+        self._fault = ""
+        """Why the last one never was ready; a slow machine sees no end of loading otherwise."""
         self._process: subprocess.Popen[bytes] | None = None
         self._end: socket.socket | None = None
-
-    def begin(self) -> None:
-        """Have it load what cameras need, before the first one comes; waits for nothing."""
-        with self._lock, contextlib.suppress(OSError):  # ``start`` tells
-            if self._end is None:
-                self._launch()
 
     def start(self, order: dict[str, Any], descriptors: list[int]) -> int:
         """Fork a camera's process; its number.
@@ -75,14 +71,21 @@ class Nursery:
             try:
                 while not self._ready():
                     if time.monotonic() > deadline:
-                        raise SourceLost("what reads cameras is still being loaded", hint="a slow disk, a busy board")
+                        raise self._not_yet()
                 with self._lock:
                     return int(self._ask(order, descriptors)["pid"])
             except (OSError, EOFError, KeyError) as error:
                 reason = str(error)
                 with self._lock:
                     self._drop()
+        if self._fault:
+            raise self._not_yet()
         raise SourceLost(f"no process for the camera ({reason})", hint="is there memory left?")
+
+    def _not_yet(self) -> SourceLost:
+        if self._fault:
+            return SourceLost(f"what reads cameras can't be loaded ({self._fault})", hint="it is tried again")
+        return SourceLost("what reads cameras is still being loaded", hint="a slow disk, a busy board")
 
     def _ready(self) -> bool:
         """Whether it has loaded all; looks for a moment, so that many may ask in turn. Raises OSError, EOFError."""
@@ -94,11 +97,14 @@ class Nursery:
             poll = select.poll()
             poll.register(self._end, select.POLLIN)
             if poll.poll(1e3 * LOOK_S):
-                if receive(self._end)[0] is None:
-                    raise EOFError("the process that makes them ended")
-                self._loaded = True
+                told, _ = receive(self._end)
+                if told is None or "fault" in told:
+                    self._fault = "the process that makes them ended" if told is None else str(told["fault"])
+                    raise EOFError(self._fault)
+                self._loaded, self._fault = True, ""
             elif time.monotonic() - self._launched_s > LOAD_S:
-                raise TimeoutError(f"loading takes more than {LOAD_S:g} s")
+                self._fault = f"it takes more than {LOAD_S:g} s"
+                raise TimeoutError(self._fault)
             return self._loaded
 
     def end(self, pid: int) -> int | None:
@@ -163,7 +169,11 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
-    _load()
+    try:
+        _load()
+    except Exception as error:
+        send(end, {"fault": f"{type(error).__name__}: {first_line(error)}"})
+        raise
     send(end, {"loaded": True})
     ending: set[int] = set()
     while True:

@@ -28,9 +28,8 @@ from edge_segnet.core.errors import BadFrame, EdgeSegnetError, EndOfStream, Usag
 from edge_segnet.core.pace import BackOff
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.core.uris import without_credentials
-from edge_segnet.pictures.files import read_only
-from edge_segnet.pictures.shape import fit_image, middle
 from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sources.capture import Capture, at_size
 from edge_segnet.sources.health import FIRST_FRAME_S, CameraStatus, Health, State, Tally
 from edge_segnet.sources.live import LiveSource
 
@@ -40,10 +39,7 @@ HOPELESS_S: Final = 30.0
 """Wait after a source that can't work as configured."""
 POLL_S: Final = 0.1
 """How late a stop, a new size or a hang may be seen."""
-GRACE_S: Final = 0.15
-"""A busy machine's whims: a call that is this late is slow, not hung."""
 OPEN_LIMIT_S: Final = 5.0
-CLOSE_LIMIT_S: Final = 5.0
 """GStreamer waits for its threads here, and a network for an answer: longer is a hang."""
 FILE_LIMIT_S: Final = 60.0
 """A file on a slow disk or a network drive may think, but not for ever."""
@@ -53,26 +49,6 @@ SHORTEST_PERIOD_S: Final = 0.004
 """A source that floods us must not eat the processor."""
 
 logger = logging.getLogger(__name__)
-
-
-class _Capture:
-    """One capture thread's place: which source it serves, and by when the call that it is in should be over."""
-
-    def __init__(self, source: LiveSource | None = None) -> None:
-        self.source = source
-        self.thread: threads.Thread | None = None
-        self._due_ns: int | None = None
-
-    def enter(self, limit_s: float) -> None:
-        """A call begins that should be over within ``limit_s``."""
-        self._due_ns = time.monotonic_ns() + int((limit_s + GRACE_S) * 1e9)
-
-    def leave(self) -> None:
-        self._due_ns = None
-
-    def overdue(self) -> bool:
-        due_ns = self._due_ns
-        return due_ns is not None and time.monotonic_ns() > due_ns
 
 
 class Supervisor:
@@ -94,7 +70,7 @@ class Supervisor:
         self._news = threading.Condition()
         """Guards slot, state, size and tally: the capture thread writes, the loop and the status read."""
         self._stop = threading.Event()
-        self._capture = _Capture()
+        self._capture = Capture()
         self._stuck: list[threads.Thread] = []
         self._slot: Frame | None = None
         self._tally = Tally()
@@ -118,7 +94,7 @@ class Supervisor:
             EndOfStream: a file is at its end, and all its frames were read or replaced.
         """
         frame = self._newest(time.monotonic() + timeout_s)
-        return None if frame is None else self._fitted(frame)
+        return None if frame is None else at_size(frame, self._size, self._fit)
 
     def _newest(self, deadline: float) -> Frame | None:
         while True:
@@ -133,19 +109,6 @@ class Supervisor:
                 if left_s <= 0.0 or self._stop.is_set():
                     return None
                 self._news.wait(min(left_s, POLL_S))
-
-    def _fitted(self, frame: Frame) -> Frame:
-        size, had = self._size, (frame.image.shape[1], frame.image.shape[0])
-        if had == size:
-            return frame
-        whole, shape = frame.original, frame.source_size[::-1]
-        if whole is None and self._fit == "crop":
-            # The middle of a middle is the middle: only what is wider or higher than what was cut out is not there.
-            there, wanted = middle(shape, had)[2:], middle(shape, size)[2:]
-            if wanted[0] > there[0] or wanted[1] > there[1]:
-                return frame
-        image = fit_image(frame.image if whole is None else whole, size, self._fit)
-        return replace(frame, image=read_only(image), scaled_from=frame.source_size)
 
     def resize(self, size: tuple[int, int]) -> None:
         """From the next ``read`` on, frames have this (width, height), if they can."""
@@ -188,7 +151,7 @@ class Supervisor:
             if not hung.overdue() or self._stop.is_set() or hung.thread is None:
                 return
             self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-            fresh = _Capture(hung.source) if len(self._stuck) < MOST_STUCK else None
+            fresh = Capture(hung.source) if len(self._stuck) < MOST_STUCK else None
             if fresh is not None:
                 self._stuck.append(hung.thread)
                 self._capture = fresh
@@ -198,11 +161,11 @@ class Supervisor:
             self._set("stalled", "the source does not answer; it is opened again")
             self._launch(fresh)
 
-    def _launch(self, capture: _Capture) -> None:
+    def _launch(self, capture: Capture) -> None:
         capture.thread = threads.start(lambda: self._run(capture), f"capture {self._name}")
 
-    def _run(self, capture: _Capture) -> None:
-        self._release(capture)
+    def _run(self, capture: Capture) -> None:
+        capture.release(self._name)
         while self._is_current(capture):
             began = time.monotonic()
             pause_s = self._serve(capture)
@@ -211,10 +174,10 @@ class Supervisor:
             # Counted from the start of the try: one that took long is followed by the next at once.
             self._stop.wait(max(0.0, began + pause_s - time.monotonic()))
 
-    def _is_current(self, capture: _Capture) -> bool:
+    def _is_current(self, capture: Capture) -> bool:
         return capture is self._capture and not self._stop.is_set()
 
-    def _serve(self, capture: _Capture) -> float | None:
+    def _serve(self, capture: Capture) -> float | None:
         """Open the source and take its frames until something ends that; seconds to the next try, None: none."""
         began, captured = time.monotonic(), self._tally.captured
         try:
@@ -235,13 +198,13 @@ class Supervisor:
             logger.debug("camera %s: %s", self._name, without_credentials(traceback.format_exc()))
             self._set(self._absent(), f"unexpected {type(error).__name__}: {error}", capture)
         finally:
-            self._release(capture)
+            capture.release(self._name)
         ran_well = self._tally.captured > captured and time.monotonic() - began > self._camera.backoff_max_s
         if ran_well:
             self._tries.worked()
         return self._tries.failed()
 
-    def _take_frames(self, capture: _Capture, source: LiveSource) -> None:
+    def _take_frames(self, capture: Capture, source: LiveSource) -> None:
         camera = self._camera
         # A session takes four answers, and may need each.
         first_s = max(FIRST_FRAME_S, 4.0 * camera.connect_s)
@@ -271,7 +234,7 @@ class Supervisor:
                 self._set("stalled", words, capture)
             time.sleep(max(0.0, began + SHORTEST_PERIOD_S - time.monotonic()))
 
-    def _judge(self, capture: _Capture, frame: Frame, health: Health) -> None:
+    def _judge(self, capture: Capture, frame: Frame, health: Health) -> None:
         """A black frame is no picture: it is counted, and not shown as good."""
         if health.shows(frame):
             self._publish(capture, frame, health)
@@ -282,7 +245,7 @@ class Supervisor:
         if black_s := health.black_s():
             self._set("black", f"there is nothing to see for {black_s:.1f} s", capture)
 
-    def _publish(self, capture: _Capture, frame: Frame, health: Health) -> None:
+    def _publish(self, capture: Capture, frame: Frame, health: Health) -> None:
         with self._news:
             if capture is not self._capture:
                 return
@@ -299,22 +262,10 @@ class Supervisor:
         else:
             self._set("running", f"{width}x{height}", capture)
 
-    def _release(self, capture: _Capture) -> None:
-        """Close what this thread serves, or what the thread before it left."""
-        source, capture.source = capture.source, None
-        if source is None:
-            return
-        capture.enter(CLOSE_LIMIT_S)
-        try:
-            source.close()
-        except Exception as error:  # noqa: BLE001 - one camera must not take the others down
-            logger.debug("camera %s: closing: %s", self._name, without_credentials(str(error)))
-        capture.leave()
-
     def _absent(self) -> State:
         return "lost" if self._tally.captured else "missing"
 
-    def _set(self, state: State, message: str, capture: _Capture | None = None) -> None:
+    def _set(self, state: State, message: str, capture: Capture | None = None) -> None:
         with self._news:
             if self._stop.is_set() or (capture is not None and capture is not self._capture):
                 return

@@ -44,8 +44,8 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
     made.close()
 
 
-def step(refiner: Postprocessor, labels: Labels, seq: int, period_ns: int = 100_000_000) -> Refined:
-    frame = dataclasses.replace(frame_of(seq, size=SIZE), captured_ns=seq * period_ns)
+def step(refiner: Postprocessor, labels: Labels, seq: int, period_ns: int = 100_000_000, whole: bool = True) -> Refined:
+    frame = dataclasses.replace(frame_of(seq, size=SIZE), captured_ns=seq * period_ns, whole=whole)
     return refiner(frame, segmented(frame, labels))
 
 
@@ -81,6 +81,32 @@ def test_shares_follow_with_their_time_constant(log: EventLog) -> None:
     for seq in range(1, 21):
         smoothed = step(refiner, filled(ROAD), seq).regions["left"].smoothed
     assert smoothed[ROAD] == pytest.approx(1 - np.exp(-1.0)) and smoothed.sum() == pytest.approx(1.0)
+
+
+def test_a_picture_that_is_not_whole_moves_nothing_but_its_own_counts(log: EventLog) -> None:
+    """With ``on_damage: flag`` it is segmented; no rule begins or ends, and nothing that looks back learns from it."""
+    regions = {"left": {"polygon": LEFT, "smooth_s": 2.0}}
+    config = settings(regions=regions, rules=[LOST | {"clear_frames": 2}], steady={"method": "majority", "frames": 3})
+    seen, blind = (Postprocessor("front", config, NETWORK, Alarms(log)) for _ in range(2))
+    for seq in range(6):
+        step(seen, filled(ROAD), seq)
+        before = step(blind, filled(ROAD), seq)
+    for seq in range(6, 12):
+        smeared = step(blind, filled(CAR), seq, whole=False)
+        left = smeared.regions["left"]
+        assert left.counts[CAR] == left.counts.sum() and smeared.segmentation.counts[CAR] == filled(CAR).size
+        assert np.array_equal(left.smoothed, before.regions["left"].smoothed)
+        assert (smeared.alarms, smeared.flicker) == ((), before.flicker)
+    assert not log.newest()
+    for seq in range(12, 15):  # as if nothing had been
+        assert np.array_equal(
+            step(blind, noise(seq), seq).segmentation.labels, step(seen, noise(seq), seq).segmentation.labels
+        )
+    for seq in range(15, 25):
+        on = step(blind, filled(CAR), seq).alarms
+    assert on == ("lost",)
+    for seq in range(25, 30):
+        assert step(blind, filled(ROAD), seq, whole=False).alarms == ("lost",)
 
 
 def test_a_region_belongs_to_its_cameras(log: EventLog) -> None:

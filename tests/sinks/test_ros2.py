@@ -17,7 +17,7 @@ import pytest
 
 from edge_segnet.core.classes import CAMVID_11, CITYSCAPES_19
 from edge_segnet.core.documents import result_document
-from edge_segnet.core.errors import UsageError
+from edge_segnet.core.errors import SettingsError, UsageError
 from edge_segnet.core.telemetry import CameraTelemetry
 from edge_segnet.core.types import Frame, View
 from edge_segnet.pictures.overlay import blend, colourise
@@ -131,7 +131,7 @@ def test_nothing_is_made_that_nobody_reads_but_labels_wait_for_readers() -> None
             topic.subscribers = 0
         sink.publish(renumbered(street, 2))
         topics = {name.rpartition("/")[2]: topic for name, topic in link.topics.items() if "front" in name}
-        assert {name: len(topic.sent) for name, topic in topics.items()} == dict.fromkeys(topics, 1)
+        assert {name: len(topic.sent) for name, topic in topics.items()} == dict.fromkeys(topics, 1) | {"damaged": 0}
         assert [name for name, topic in topics.items() if topic.latched] == ["label_info"]
         assert sink.status()["watched"] == {}
         service.view = View(CITYSCAPES_19)
@@ -198,3 +198,39 @@ def test_a_node_that_cannot_start_is_tried_again() -> None:
 def test_without_ros_it_says_what_to_do() -> None:
     with pytest.raises(UsageError, match=r"ros2: rclpy can't be imported .*source /opt/ros/DISTRO/setup\.bash"):
         Ros2Sink(Ros2Config(), StreetService())
+
+
+def test_a_picture_that_is_not_whole_is_told_and_has_no_mask() -> None:
+    """A mask has no room for a mark, and a costmap would believe it."""
+    whole = drive(1)[0]
+    damaged = replace(whole, frame=replace(whole.frame, whole=False))
+    with publishing(StreetService()) as (sink, link):
+        sink.publish(damaged)
+        sent = {name.rpartition("/")[2]: len(topic.sent) for name, topic in link.topics.items() if "front" in name}
+        assert sent == {"overlay": 1, "mask": 0, "label_info": 1, "shares": 0, "result": 1, "damaged": 1}
+        assert json.loads(link.topics["~/front/result"].sent[0].data)["damaged"] is True
+        stamp = link.topics["~/front/damaged"].sent[0].stamp
+        assert stamp.sec + stamp.nanosec / 1e9 == pytest.approx(damaged.frame.captured_at, abs=1e-6)
+        sink.publish(renumbered(whole, 2))
+        assert len(link.topics["~/front/mask"].sent) == len(link.topics["~/front/damaged"].sent) == 1
+
+
+def test_a_ros_without_vision_msgs_publishes_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    class Small(FakeLink):
+        def kind(self, name: str) -> Any:
+            if name.startswith("vision_msgs"):
+                raise SettingsError(f"there is no message {name}", hint="apt install it")
+            return super().kind(name)
+
+    link = Small(Ros2Config())
+    sink = Ros2Sink(Ros2Config(), StreetService(), lambda _config: link)
+    sink.start()
+    try:
+        wait_until(lambda: sink.status()["state"] == "publishing")
+        sink.publish(drive(1)[0])
+        assert "~/front/label_info" not in link.topics and len(link.topics["~/front/mask"].sent) == 1
+        assert "no label_info: there is no message vision_msgs" in str(sink.status()["without"])
+        assert "labels" not in sink.status()["watched"]["front"]
+    finally:
+        sink.close()
+    assert "no label_info" in caplog.text

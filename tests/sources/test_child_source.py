@@ -202,3 +202,34 @@ def test_a_board_that_loads_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch
             processes.add(slow._process.pid)
         slow.end(pid)
     assert len(told) >= 3 and set(told) == {"what reads cameras is still being loaded"} and len(processes) == 1
+
+
+@pytest.mark.parametrize(
+    ("binding", "said"),
+    [
+        ("", None),  # half installed, or hidden from the service: OpenCV reads
+        ("raise RuntimeError('no luck\\nhere')\n", "what reads cameras can't be loaded (RuntimeError: no luck)"),
+        ("import os\nos._exit(3)\n", "what reads cameras can't be loaded (the process that makes them ended)"),
+    ],
+)
+def test_a_binding_that_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, binding: str, said: str | None
+) -> None:
+    """However slowly it breaks, the end of loading is told as such, and not as a slow disk."""
+    monkeypatch.setattr("edge_segnet.sources.nursery.PATIENCE_S", 0.2)
+    (tmp_path / "gi").mkdir()
+    (tmp_path / "gi" / "__init__.py").write_text(binding)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    broken, told, pid = Nursery(), "", 0
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with closing(broken), mine, theirs:
+        end = time.monotonic() + 60
+        while not pid and told != said:
+            assert time.monotonic() < end, told
+            try:
+                pid = broken.start({}, [theirs.fileno(), theirs.fileno()])
+            except SourceLost as error:
+                told = error.message
+        if pid:
+            broken.end(pid)
+    assert bool(pid) is (said is None)

@@ -29,6 +29,7 @@ class Program:
         environment: Mapping[str, str],
         folder: Path | None = None,
         launcher: Sequence[str] = (),
+        python: str = sys.executable,
     ) -> None:
         """``folder``: where it runs; ``launcher``: a command that runs a command."""
         self.log: list[str] = []
@@ -39,7 +40,7 @@ class Program:
         self._manager.settimeout(0.1)
         self.started = time.monotonic()
         variables = {**os.environ, "NOTIFY_SOCKET": f"{self._folder.name}/notify", **environment}
-        command = [*launcher, sys.executable, "-m", "edge_segnet", "run", *arguments]
+        command = [*launcher, python, "-m", "edge_segnet", "run", *arguments]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables, cwd=folder)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read_log, self._listen)]
         for thread in self._threads:

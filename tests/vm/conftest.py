@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from tests.vm.service import Service
 from tools.system import vm
-from tools.system.root import WORK
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +22,6 @@ def disk() -> Path:
         return Path(made)
     from tests.vm.making import make_disk
 
-    shutil.rmtree(WORK / "guests", ignore_errors=True)
     return make_disk()
 
 

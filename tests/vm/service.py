@@ -13,6 +13,7 @@ from tools.system.vm import Guest
 CONFIG: Final = "/etc/edge-segnet/config.yaml"
 NUMBER: Final = "1000"
 """The USB camera's serial number; its last digit modulo eight is its port."""
+STATUS: Final = "http://127.0.0.1:8080/api/status"
 SLOW_S: Final = 180.0
 """For anything to happen in a machine that is emulated."""
 
@@ -33,12 +34,13 @@ class Service:
         self.guest.ok("systemctl reset-failed edge-segnet; systemctl reload-or-restart edge-segnet", 600)
 
     def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.guest.ok("curl -sf http://127.0.0.1:8080/api/status"))
+        told: dict[str, Any] = json.loads(self.guest.ok(f"curl -sf {STATUS}"))
         return told
 
     @property
     def camera(self) -> dict[str, Any]:
-        front: dict[str, Any] = self.status()["cameras"]["front"]
+        """``none`` while the service has only begun."""
+        front: dict[str, Any] = self.status()["cameras"].get("front", {"state": "none", "message": ""})
         return front
 
     def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = SLOW_S) -> dict[str, Any]:
@@ -48,6 +50,14 @@ class Service:
             assert time.monotonic() < end, (told, self.evidence())
             time.sleep(0.3)
         return told
+
+    def answers(self) -> None:
+        """It listens: after a boot it has only begun."""
+        done = self.guest.run(
+            f"until curl -sf -o /dev/null {STATUS}; do [ $SECONDS -lt {SLOW_S:.0f} ] || exit 1; sleep 0.5; done",
+            2 * SLOW_S,
+        )
+        assert done.code == 0, self.log()
 
     def until_state(self, *states: str) -> dict[str, Any]:
         return self.until(lambda camera: camera["state"] in states)

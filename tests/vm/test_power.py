@@ -71,6 +71,7 @@ class Robot:
 
     def __init__(self, disk: Path, port: int) -> None:
         self._disk, self._network = disk, f"guestfwd=tcp:10.0.2.100:1883-tcp:127.0.0.1:{port}"
+        self.guest: vm.Guest | None = None
         self.boots = 0
         self.told: set[str] = set()
         """Events that a viewer was shown."""
@@ -79,12 +80,14 @@ class Robot:
 
     def boot(self) -> Service:
         network = ["-netdev", f"user,id=net,restrict=on,{self._network}", "-device", "virtio-net-pci,netdev=net"]
-        guest = vm.boot(self._disk, "power", network)
+        self.guest = guest = vm.boot(self._disk, "power", network)
         guest.ok("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; systemctl start camera")
         service = Service(guest)
         self.boots += 1
         if self.boots == 1:
+            guest.ok("systemctl stop edge-segnet", 600)
             service.settings(CAMERA, WRITES.format(above=0.0))
+        service.answers()
         service.until_frames()
         assert guest.ok("systemctl show edge-segnet -p NRestarts --value").strip() == "0", service.log()
         return service
@@ -118,7 +121,11 @@ def ids(service: Service) -> set[str]:
 def test_the_power_goes(disk: Path, broker: Mosquitto) -> None:
     robot = Robot(disk, broker.port)
     with Receiver(broker.port, "robot/event") as receiver:
-        _cut_and_look(robot, receiver)
+        try:
+            _cut_and_look(robot, receiver)
+        finally:
+            if robot.guest is not None:
+                robot.guest.cut()
     print(f"{CUTS} cuts: {len(robot.told)} events, {robot.counted} promised and found")  # noqa: T201
 
 
@@ -128,20 +135,17 @@ def _cut_and_look(robot: Robot, receiver: Receiver) -> None:
         robot.work(service)
         service.guest.cut()
     service = robot.boot()
-    try:
-        assert len(robot.told) >= CUTS * EVENTS and not robot.told - ids(service)
-        wait_until(lambda: not robot.told - {one.document["id"] for one in tuple(receiver.messages)}, SLOW_S)
-        service.guest.wait("! find /var/lib/edge-segnet -name '*.part*' | grep -q .", SLOW_S)
-        service.guest.ok("systemctl stop edge-segnet")
-        service.guest.write("/srv/check.py", CHECK)
-        found = json.loads(service.guest.ok("/opt/edge-segnet/bin/python /srv/check.py", 600))
-        assert not found["bad"], found
-        kinds = {"jsonl": ".jsonl", "video": ".mkv", "recording": ".mcap"}
-        assert all(found["found"][kinds[name]] >= count for name, count in robot.counted.items()), (
-            found,
-            robot.counted,
-        )
-        sent = [one.document["id"] for one in tuple(receiver.messages)]
-        assert len(sent) == len(set(sent)), "none twice"
-    finally:
-        service.guest.cut()
+    assert len(robot.told) >= CUTS * EVENTS and not robot.told - ids(service)
+    wait_until(lambda: not robot.told - {one.document["id"] for one in tuple(receiver.messages)}, SLOW_S)
+    service.guest.wait("! find /var/lib/edge-segnet -name '*.part*' | grep -q .", SLOW_S)
+    service.guest.ok("systemctl stop edge-segnet")
+    service.guest.write("/srv/check.py", CHECK)
+    found = json.loads(service.guest.ok("/opt/edge-segnet/bin/python /srv/check.py", 600))
+    assert not found["bad"], found
+    kinds = {"jsonl": ".jsonl", "video": ".mkv", "recording": ".mcap"}
+    assert all(found["found"][kinds[name]] >= count for name, count in robot.counted.items()), (
+        found,
+        robot.counted,
+    )
+    sent = [one.document["id"] for one in tuple(receiver.messages)]
+    assert len(sent) == len(set(sent)), "none twice"

@@ -53,6 +53,7 @@ def disk(*below: Path, name: str) -> Path:
     _put_agent(layer.upper)
     image = WORK / f"{name}.img"
     image.unlink(missing_ok=True)
+    shutil.rmtree(WORK / "guests", ignore_errors=True)  # thin copies of the earlier one are none of this
     make = ["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", f"{layer.folder}/root", str(image), f"{DISK_MB}M"]
     script = f"{PRIVATE}\n{layer.mount}\nexec {shlex.join(make)}"
     subprocess.run(["unshare", "--mount", "--propagation", "private", "bash", "-c", script], check=True)

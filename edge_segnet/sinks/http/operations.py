@@ -80,12 +80,13 @@ class _Endpoint:
 
 
 MULTIPART: Final = "multipart/x-mixed-replace"
+MIXED: Final = "multipart/mixed"
 
 
 def _stream(kind: str, path: str, summary: str) -> Operation:
     answer = partial(Answers.pictures, kind=kind)
     several = kind == "layers"
-    return Operation(path, answer, summary, MULTIPART, limit="fps", camera=True, cameras=several)
+    return Operation(path, answer, summary, MIXED if several else MULTIPART, limit="fps", camera=True, cameras=several)
 
 
 def _frame(kind: str, path: str, summary: str, media_type: str) -> Operation:

@@ -23,6 +23,8 @@ LOOK_S: Final = 0.05
 """Between two looks at the log of events: a comparison of two ids."""
 CURSOR: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MULTIPART: Final = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
+MIXED: Final = f"multipart/mixed; boundary={BOUNDARY.decode()}"
+"""For the dashboard's own layers: WebKit (Safari) takes x-mixed-replace apart by itself, and a page's fetch fails."""
 EVENTS: Final = "text/event-stream"
 _BUSY: Final = b'{"error": "too many streams are open; try again later"}'
 
@@ -80,7 +82,7 @@ class Stream:
             connection.on_lost = None
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        media_type = EVENTS if self._kind == EVENT else MULTIPART
+        media_type = {EVENT: EVENTS, "layers": MIXED}.get(self._kind, MULTIPART)
         # nginx would hold events back.
         return [(b"content-type", media_type.encode()), (b"x-accel-buffering", b"no")]
 

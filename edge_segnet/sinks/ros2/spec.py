@@ -15,6 +15,8 @@ class Ros2Status(SinkStatus, total=False):
     watched: dict[str, list[str]]
     """Camera -> topics that somebody has subscribed to."""
     sent: int
+    without: str | None
+    """Which topic there is not, and why."""
 
 
 SPECS: Final = (

@@ -57,7 +57,7 @@ def service() -> StreetService:
 
 @pytest.fixture
 def sink(service: StreetService) -> Iterator[HttpSink]:
-    with serving(service) as sink, driving(service, [halves()], 0.1):
+    with serving(service) as sink, driving(service, [halves()]):
         yield sink
 
 

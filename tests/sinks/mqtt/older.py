@@ -72,14 +72,15 @@ def amqtt() -> Iterator[int]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", _AMQTT, str(port)], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: _answers(port))
+        wait_until(lambda: answers(port))
         yield port
     finally:
         process.kill()
         process.wait()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether somebody takes connections there."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:

@@ -36,11 +36,11 @@ class Received:
 class Receiver:
     """Subscribed to everything with QoS 2, in a session that lasts."""
 
-    def __init__(self, port: int, topics: str = "#", **account: str) -> None:
+    def __init__(self, port: int, topics: str = "#", *, name: str = "receiver", **account: str) -> None:
         self.messages: list[Received] = []
         self.subscriptions = 0
         self._topics = topics
-        self._client = Client(CallbackAPIVersion.VERSION2, f"receiver-{port}", protocol=MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, f"{name}-{port}", protocol=MQTTv5)
         if account:
             self._client.username_pw_set(account["user"], account["password"])
         self._client.reconnect_delay_set(0.1, 0.1)  # type: ignore[arg-type]  # paho passes it to sleep()
