@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +20,13 @@ from edge_segnet.core.size import MAX_BATCH, parse_optional
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.engine.build import Outcome, Request, build
+from edge_segnet.engine.files import read_trusted
 from edge_segnet.engine.folders import engine_folders
 from edge_segnet.engine.library import Wanted
-from edge_segnet.engine.manifest import check_suffix
+from edge_segnet.engine.manifest import check_suffix, manifest_path, parse
 from edge_segnet.graph.lower import Precision
 from edge_segnet.graph.model_files import ENGINE_SUFFIX, OnnxModel
+from edge_segnet.settings import deployed
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,9 @@ class BuildEngine:
     optimization_level: Annotated[
         int | None, typer.Option(metavar="0-5", min=0, max=5, help="Higher builds longer; left out: TensorRT's, 3.")
     ] = None
+    deployed: Annotated[
+        bool, typer.Option("--deployed", help="Also that of the model which 'service model' has serve in its place.")
+    ] = False
     force: Annotated[bool, typer.Option("--force", help="Build even if the engine that is there fits.")] = False
     json: Json = None
 
@@ -83,23 +88,53 @@ class BuildEngine:
         )
         if self.out is not None:
             check_suffix(self.out)
-        source = read_onnx(self.model, parse_optional(self.size))
         try:
-            outcome = _build(source, self.out, request)
-        except MemoryError as error:
-            smaller = "--batch" if self.batch > 1 else "--size"
-            hint = f"close what else uses the memory, add swap, or build a smaller {smaller}"
-            raise ModelError(f"{self.model}: too little memory to build an engine here", hint=hint) from error
+            made = self._made(self.model, self.size, self.out, request)
+        except ModelError:
+            self._of_deployed(request)  # it serves, so it is not kept from its engine by the other's fault
+            raise
+        also = self._of_deployed(request)
         with json_lines(self.json) as emit:
-            emit(
-                {
-                    "engine": str(outcome.engine),
-                    "built": outcome.built,
-                    "stale": list(outcome.reasons),
-                    **_document(outcome),
-                }
-            )
+            emit(_document(made) | ({} if also is None else {"deployed": _document(also)}))
+
+    def _of_deployed(self, request: Request) -> Outcome | None:
+        """The engine of what ``service model`` has serve; None: not asked for, or nothing is deployed."""
+        if not self.deployed or (found := _deployed()) is None:
+            return None
+        path, engine = found
+        size, as_before = _as_before(engine, self.size, request)
+        return self._made(str(path), size, engine, as_before)
+
+    def _made(self, model: str, size: str | None, out: Path | None, request: Request) -> Outcome:
+        source = read_onnx(model, parse_optional(size))
+        try:
+            outcome = _build(source, out, request)
+        except MemoryError as error:
+            smaller = "--batch" if request.batch > 1 else "--size"
+            hint = f"close what else uses the memory, add swap, or build a smaller {smaller}"
+            raise ModelError(f"{model}: too little memory to build an engine here", hint=hint) from error
         logger.info("%s", _summary(outcome))
+        return outcome
+
+
+def _deployed() -> tuple[Path, Path] | None:
+    """The deployed model and where its engine lies; None: the settings' own model serves, or the file is gone."""
+    served = deployed.read().deployed
+    if served is None or not (path := deployed.file_of(served.sha256)).is_file():
+        logger.info("no model is deployed: nothing more to build")
+        return None
+    return path, deployed.engine_of(path)
+
+
+def _as_before(engine: Path, size: str | None, request: Request) -> tuple[str | None, Request]:
+    """What was not asked for is as the service has built it: by the manifest of the engine that is there."""
+    try:
+        recipe = parse(read_trusted(manifest_path(engine)), engine).recipe
+    except ModelError:
+        return size, request
+    batch = recipe.batch if request.batch == 1 else request.batch
+    as_built = replace(request, precision=request.precision or recipe.precision, batch=batch)
+    return size or "{}x{}".format(*recipe.size), as_built
 
 
 def _build(model: OnnxModel, out: Path | None, request: Request) -> Outcome:
@@ -139,7 +174,8 @@ def _reference(model: OnnxModel, image: Image) -> Labels:
 
 
 def _document(outcome: Outcome) -> dict[str, object]:
-    return {"manifest": outcome.manifest.model_dump(mode="json")}
+    told = {"engine": str(outcome.engine), "built": outcome.built, "stale": list(outcome.reasons)}
+    return {**told, "manifest": outcome.manifest.model_dump(mode="json")}
 
 
 def _summary(outcome: Outcome) -> str:

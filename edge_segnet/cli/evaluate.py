@@ -23,7 +23,8 @@ from edge_segnet.core.classes import ClassMap
 from edge_segnet.core.errors import BudgetMissed, UsageError
 from edge_segnet.core.size import parse_optional
 from edge_segnet.data.labels.alignment import Alignment
-from edge_segnet.data.recorded import Truth, find_truth
+from edge_segnet.data.recorded import Truth
+from edge_segnet.data.truths import find_truths
 from edge_segnet.graph import card as cards
 from edge_segnet.offline import compare as compares
 from edge_segnet.offline import evaluate as evaluating
@@ -46,9 +47,13 @@ class Evaluate:
     code 7 where NEW misses the --gate.
     """
 
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures, or a recording (drive.mcap).")]
+    images: Annotated[
+        list[Path],
+        typer.Option(metavar="DIR", help="Pictures, a recording (drive.mcap), a folder or glob of them; repeatable."),
+    ]
     labels: Annotated[
-        Path, typer.Option(metavar="DIR", help="Label PNGs of the same names or numbers, or a recording with labels.")
+        list[Path],
+        typer.Option(metavar="DIR", help="Label PNGs of the same names or numbers, or recordings with labels."),
     ]
     model: Model = "segnet-lite"
     backend: BackendName = "auto"
@@ -107,7 +112,7 @@ class Evaluate:
             check_plotting()
         if self.calibrate is not None and self.calibrate.suffix != ".onnx":
             raise UsageError(f"--calibrate {self.calibrate}: a model file ends in .onnx")
-        truth = find_truth(self.images, self.labels)
+        truth = find_truths(self.images, self.labels)
         opened = open_model(self.model, parse_optional(self.size), kind, BackendOptions(spinning=True))
         card, engine = opened.card, opened.backend
         alignment = self._align(truth, card.classes)
@@ -115,24 +120,29 @@ class Evaluate:
             evaluation = evaluating.evaluate(truth.pairs(), engine, card.fit, alignment, advance)
         engine.close()
         if self.curve is not None:
-            plot(evaluation.sureness, self.curve, f"{card.name} on {self.images.name}")
+            plot(evaluation.sureness, self.curve, f"{card.name} on {self._where}")
         if self.calibrate is not None:
-            _calibrate(evaluation, self.model, self.images, self.calibrate)
+            _calibrate(evaluation, self.model, self._where, self.calibrate)
         with json_lines(self.json) as emit:
             emit(evaluation.to_document(card.classes, card.name, engine.name))
         if self.json != "-":
             console(self.json).print(_table(evaluation, card.classes))
             console(self.json).print(_summary(evaluation, engine.name))
 
+    @property
+    def _where(self) -> str:
+        first, *others = self.images
+        return f"{first.name} and {len(others)} more" if others else first.name
+
     def _align(self, truth: Truth, model: ClassMap) -> Alignment:
         ids = Ids(self.classes, self.void, dict(map(renaming, self.merge or [])), self.drop or [])
-        return align(truth, self.labels, model, ids)
+        return align(truth, self.labels[0], model, ids)
 
     def _compare(self, old: str, new: str, kind: BackendKind) -> None:
         if self.curve is not None or self.calibrate is not None:
             raise UsageError("--curve and --calibrate are about one model", hint="leave --compare out")
         bounds = [] if self.gate is None else parse_gate(self.gate)
-        truth = find_truth(self.images, self.labels)
+        truth = find_truths(self.images, self.labels)
         with ExitStack() as opened:
             models = []
             for name in (old, new):
@@ -159,10 +169,10 @@ class Evaluate:
             raise BudgetMissed(f"{new} misses the gate: {'; '.join(missed)}", hint=f"keep {old}, or change --gate")
 
 
-def _calibrate(evaluation: evaluating.Evaluation, model: str, images: Path, out: Path) -> None:
+def _calibrate(evaluation: evaluating.Evaluation, model: str, where: str, out: Path) -> None:
     loaded = read_onnx(model)
     weights = cards.fingerprint(loaded.proto)
-    calibration = evaluating.calibrate(evaluation, loaded.card, weights, str(images.name))
+    calibration = evaluating.calibrate(evaluation, loaded.card, weights, where)
     cards.save(cards.calibrated(loaded, calibration), out)
     print(  # noqa: T201
         f"{out}: temperature {calibration.temperature:.2f}, winning logit {calibration.winning_mean:.2f} +- "

@@ -18,9 +18,10 @@ from edge_segnet.cli.common import check_share
 from edge_segnet.core.errors import BudgetMissed, EdgeSegnetError, InputError, ModelError, UsageError
 from edge_segnet.core.files import state_folder
 from edge_segnet.graph.model_files import ENGINE_SUFFIX, OnnxModel
-from edge_segnet.service import deployed, outcome
-from edge_segnet.service.deployed import Attempt, Journal, Request
-from edge_segnet.service.limits import Limits
+from edge_segnet.service import outcome
+from edge_segnet.settings import deployed
+from edge_segnet.settings.deployed import Attempt, Journal, Request
+from edge_segnet.settings.limits import Limits
 
 logger = logging.getLogger(__name__)
 LOOK_S: Final = 0.1

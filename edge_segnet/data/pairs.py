@@ -17,20 +17,21 @@ from edge_segnet.pictures.listing import files_in, in_order, is_picture, picture
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its labels: files of the same name in two folders."""
+    """A picture and its labels: files of the same name in two folders. ``folder``: of which one of several."""
 
     image: Path
     labels: Path
+    folder: str = ""
 
     @property
     def title(self) -> str:
         """The picture's name, as people know it."""
-        return self.image.name
+        return f"{self.folder}/{self.image.name}" if self.folder else self.image.name
 
     @property
     def stem(self) -> str:
         """By which its drive is known."""
-        return self.image.stem
+        return f"{self.folder}/{self.image.stem}" if self.folder else self.image.stem
 
     def read(self, classes: int, void: int) -> tuple[Image, Labels]:
         """Picture uint8 [H,W,3] BGR and labels uint8 [H,W], with void as id ``classes``.

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.core.errors import BadFrame, EndOfStream, InputError
+from edge_segnet.core.errors import BadFrame, EndOfStream, InputError, SourceLost
 from edge_segnet.core.types import Frame, Image, Labels
 from edge_segnet.data.masks import read_ids
 from edge_segnet.data.pairs import Pair, find_pairs, with_void
@@ -112,6 +112,9 @@ def _next(source: FiniteSource) -> Frame | None:
         return None
     except BadFrame as error:
         raise InputError(error.message, hint=error.hint) from error
+    except SourceLost as error:
+        hint = "a part of a drive is not scored: leave it out, or take what 'mcap recover' makes of it"
+        raise InputError(error.message, hint=hint) from error
 
 
 class _Numbered:

@@ -36,13 +36,14 @@ APART: Final[dict[Group, tuple[tuple[str, str], ...]]] = {
     "model": (
         ("opencv", "software.check_opencv"),
         ("onnxruntime", "software.check_onnxruntime"),
+        ("deployed", "deployed.check"),
         ("model", "model.check"),
     ),
 }
 """Native libraries, which may crash or hang: one process per group, checks in this order."""
 ORDER: Final = (
-    "settings", "section", "secrets", "rules", "model", "palette", "model runs", "unit", "user", "rights", "state",
-    "camera", "cameras here", "device", "gstreamer", "elements", "decoders", "rtsp out", "broker", "port",
+    "settings", "section", "secrets", "rules", "deployed", "model", "palette", "model runs", "unit", "user", "rights",
+    "state", "camera", "cameras here", "device", "gstreamer", "elements", "decoders", "rtsp out", "broker", "port",
     "gpu", "tensorrt", "cuda compiler", "engine", "python", "opencv", "onnxruntime",
     "disk", "memory", "power mode", "power supply", "clocks", "heat", "clock",
 )  # fmt: skip

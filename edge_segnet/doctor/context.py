@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from edge_segnet.core.errors import SettingsError
+from edge_segnet.core.errors import ModelError, SettingsError
 from edge_segnet.doctor import account, systemd
 from edge_segnet.doctor.account import Account
 from edge_segnet.doctor.place import Place
 from edge_segnet.doctor.report import Finding
 from edge_segnet.doctor.systemd import Unit
+from edge_segnet.settings import deployed
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks import registry
 
@@ -31,6 +33,16 @@ class Context:
     fault: SettingsError | None = None
     unit: Unit | None = None
     user: Account = field(default_factory=account.asking)
+
+    @cached_property
+    def served(self) -> Config | None:
+        """The settings with the deployed model in the place of their own, if there is one: what the service runs."""
+        if self.config is None:
+            return None
+        try:
+            return deployed.read().applied(self.config)
+        except (ModelError, OSError):  # told by the check of what is deployed
+            return self.config
 
 
 Check = Callable[[Context], Iterator[Finding]]

@@ -42,9 +42,9 @@ def _listed(folder: Path) -> list[Path]:
 
 def _of_settings(context: Context) -> tuple[Path | None, ModelError | None]:
     """The engine that the service would take, or why there is none."""
-    if context.config is None or context.config.backend == "onnx":
+    if context.served is None or context.served.backend == "onnx":
         return None, None
-    model = context.config.model
+    model = context.served.model
     if model.endswith(".engine"):
         return Path(model), None
     from edge_segnet.engine.load import find_engine_of
@@ -60,8 +60,8 @@ def _engine(context: Context, path: Path, *, mine: bool) -> Finding:
 
     try:
         manifest = _verified(path)
-        if mine and context.config is not None and not context.config.model.endswith(".engine"):
-            _fits_model(context.config.model, context.config.network_size, path, manifest)
+        if mine and context.served is not None and not context.served.model.endswith(".engine"):
+            _fits_model(context.served.model, context.served.network_size, path, manifest)
         recipe = manifest.recipe
         size = "{}x{}".format(*recipe.size)
         words = f"{path}: {recipe.flavour} {recipe.version}, {recipe.precision}, {size}, built {manifest.built_at[:10]}"

@@ -23,7 +23,7 @@ from edge_segnet.settings.schema import Config
 
 def check(context: Context) -> Iterator[Finding]:
     """In that order; what comes later needs what came before."""
-    config = context.config
+    config = context.served
     if config is None:
         yield grey("model", "not checked: the settings can't be used")
         return

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from edge_segnet.core.errors import ModelError
-from edge_segnet.core.files import state_folder
-from edge_segnet.graph.model_files import ENGINE_SUFFIX
 from edge_segnet.service.model import Loaded
+from edge_segnet.settings import deployed
 from edge_segnet.settings.schema import Config
 
 LOOK_S: Final = 0.2
@@ -27,15 +26,19 @@ def needs_engine(config: Config, old: Loaded) -> bool:
     return config.backend == "tensorrt" or (config.backend == "auto" and old.backend.name.startswith("tensorrt"))
 
 
-def engine_of(model: Path) -> Path:
-    """Where a deployed model's engine lies."""
-    return state_folder() / "engines" / f"{model.stem}{ENGINE_SUFFIX}"
-
-
 def command(model: Path, size: tuple[int, int] | None) -> list[str]:
     """What builds it, into the state folder, as politely as a process can be."""
     sized = [] if size is None else ["--size", f"{size[0]}x{size[1]}"]
-    program = [sys.executable, "-m", "edge_segnet", "build-engine", str(model), "-o", str(engine_of(model)), *sized]
+    program = [
+        sys.executable,
+        "-m",
+        "edge_segnet",
+        "build-engine",
+        str(model),
+        "-o",
+        str(deployed.engine_of(model)),
+        *sized,
+    ]
     return ["nice", "-n", "10", *program]
 
 

@@ -23,13 +23,14 @@ from edge_segnet.core.errors import BudgetMissed, EdgeSegnetError, ModelError
 from edge_segnet.core.soundness import require_valid
 from edge_segnet.core.types import Frame, Result
 from edge_segnet.engine.golden import golden_frame
-from edge_segnet.service import aside, deployed, judge
+from edge_segnet.service import aside, judge
 from edge_segnet.service import model as models
-from edge_segnet.service.deployed import Request, Served
 from edge_segnet.service.judge import Shadow, Trial, Vitals, Worse
 from edge_segnet.service.ledger import Ledger
 from edge_segnet.service.model import Loaded
 from edge_segnet.service.state import State
+from edge_segnet.settings import deployed
+from edge_segnet.settings.deployed import Request, Served
 from edge_segnet.settings.schema import Config
 
 SHARE: Final = 0.25
@@ -101,7 +102,7 @@ class Deployer:
             ModelError: its engine can't be built; ``error`` itself where no engine is to blame.
         """
         model = Path(config.model)
-        if config.backend == "auto" and not aside.engine_of(model).exists():
+        if config.backend == "auto" and not deployed.engine_of(model).exists():
             raise error
         if config.backend not in ("auto", "tensorrt"):
             raise error

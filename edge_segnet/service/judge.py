@@ -21,8 +21,8 @@ from edge_segnet.core.soundness import fault
 from edge_segnet.core.types import Result
 from edge_segnet.pictures.shape import scaled, unfit_labels
 from edge_segnet.service.camera import WORKING, Camera
-from edge_segnet.service.limits import Limits
 from edge_segnet.service.model import Loaded
+from edge_segnet.settings.limits import Limits
 
 FEW: Final = 5
 """Frames below which nobody can judge."""

@@ -12,10 +12,10 @@ from typing import Final
 from edge_segnet.core.documents import DeploymentStage, utc
 from edge_segnet.core.errors import BudgetMissed, ModelError, OutputError
 from edge_segnet.scene.events import Event
-from edge_segnet.service import deployed
-from edge_segnet.service.deployed import Attempt, Journal, Request, Served
 from edge_segnet.service.judge import Worse
 from edge_segnet.service.state import State
+from edge_segnet.settings import deployed
+from edge_segnet.settings.deployed import Attempt, Journal, Request, Served
 from edge_segnet.settings.schema import Config
 
 logger = logging.getLogger(__name__)
@@ -47,10 +47,7 @@ class Ledger:
 
     def applied(self, config: Config) -> Config:
         """The settings with the deployed model in the place of their own, if it stands for that."""
-        served = self.journal.stands_for(config.model)
-        if served is None or not deployed.file_of(served.sha256).is_file():
-            return config
-        return config.model_copy(update={"model": str(deployed.file_of(served.sha256))})
+        return self.journal.applied(config)
 
     def settle(self, config: Config) -> None:
         """These settings, as they were read, are at work: a deployed model that they don't have serve is set aside."""

@@ -61,7 +61,7 @@ def _segment(model: Path, folder: Path) -> None:
 
 
 def _evaluate(model: Path, folder: Path) -> None:
-    Evaluate(folder / "images", folder / "labels", model=str(model), backend="onnx").run()
+    Evaluate([folder / "images"], [folder / "labels"], model=str(model), backend="onnx").run()
 
 
 def _bench(model: Path, folder: Path) -> None:

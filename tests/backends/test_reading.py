@@ -65,7 +65,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "read_model": lambda path: read_model(str(path)),
     "segment": lambda path: Segment([str(path.parent)], model=str(path), counts=True).run(),
     "bench": lambda path: Bench(model=str(path)).run(),
-    "evaluate": lambda path: Evaluate(images=path.parent, labels=path.parent, model=str(path)).run(),
+    "evaluate": lambda path: Evaluate(images=[path.parent], labels=[path.parent], model=str(path)).run(),
     "build-engine": lambda path: BuildEngine(model=str(path)).run(),
     "convert": lambda path: Convert(path, path.with_name("out.onnx"), target="openvino").run(),
 }

@@ -76,6 +76,39 @@ def test_two_models_are_compared_on_a_recording(drive: Path, model: Path, tmp_pa
     assert read_image(tmp_path / "sheet.png").size
 
 
+def test_many_recordings_are_as_many_drives(model: Path, tmp_path: Path) -> None:
+    labels, other = tmp_path / "labels", save_other(tmp_path / "other.onnx")
+    for robot in ("r1", "r2"):
+        (tmp_path / robot).mkdir()
+        for number in range(2):
+            topics = {"/front/image": drives.compressed(drives.pictures(4), "png")}
+            made = drives.write_mcap(tmp_path / robot / f"d{number}.mcap", topics)
+            one = labels / robot / made.stem
+            assert edge_segnet("segment", made, "-m", model, "-o", one, "--visualize", "labels").code == 0
+    pattern = f"{tmp_path}/r1/*.mcap?topic=/front/image"
+    flags = ("--images", pattern, "--labels", labels / "r1", "--images", tmp_path / "r2", "--labels", labels / "r2")
+    done = edge_segnet("evaluate", *flags, "--compare", model, other, "--json", "-")
+    assert done.code == 0, done.err
+    (found,) = done.documents
+    assert found["intervals"] == {"sure": 0.95, "over": "drives", "groups": 4} and found["old"]["frames"] == 16
+    assert {each["frame"][:5] for each in found["worst"]} == {"r1-d0", "r1-d1", "r2-d0", "r2-d1"}
+    single = edge_segnet("evaluate", *flags, "-m", model, "--json", "-")
+    assert single.documents[0]["frames"] == 16 and single.documents[0]["mean_iou"] == 1.0
+    shutil.rmtree(labels / "r2" / "d1")
+    done = edge_segnet("evaluate", *flags, "-m", model)
+    assert done.code == 4 and "d1.mcap: no labels of it in" in done.error
+    done = edge_segnet("evaluate", *flags, "--labels", labels, "-m", model)
+    assert done.code == 2 and "--images is there 2 times, --labels 3 times" in done.error
+
+
+def test_a_cut_recording_is_not_scored(drive: Path, model: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    assert edge_segnet("segment", drive, "-m", model, "-o", labels, "--visualize", "labels").code == 0
+    drive.write_bytes(drive.read_bytes()[: drive.stat().st_size // 2])
+    done = edge_segnet("evaluate", "--images", drive, "--labels", labels, "-m", model)
+    assert done.code == 4 and "breaks off" in done.error and "is not scored: leave it out" in done.err
+
+
 def test_a_model_is_calibrated_with_a_recording(drive: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "int8.onnx"
     done = edge_segnet("quantize", model, "--calibrate", f"{drive}?topic=/front/image", "-o", out, "--json", "-")

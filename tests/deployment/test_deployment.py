@@ -45,7 +45,12 @@ def unit_value(key: str) -> str:
 
 def test_the_units_command_is_one_of_ours(tmp_path: Path) -> None:
     words = shlex.split(unit_value("ExecStart"))
-    assert Path(words[0]).name == "edge-segnet" and words[1:] == ["build-engine", "$MODEL", "$ENGINE_FLAGS"]
+    assert Path(words[0]).name == "edge-segnet" and words[1:] == [
+        "build-engine",
+        "--deployed",
+        "$MODEL",
+        "$ENGINE_FLAGS",
+    ]
     done = edge_segnet(words[1], "none-such", folder=tmp_path)
     assert done.code == 3 and "none-such: no such model" in done.error
 

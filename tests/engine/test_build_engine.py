@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from edge_segnet.engine.plan import PlanOptions, build_plan, supported_capabilit
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.lower import lower
 from edge_segnet.graph.model_files import OnnxModel
+from edge_segnet.settings import deployed
 from tests.conftest import left_in
 from tests.engine.engines import forge, rtx
 from tests.support.command import Done, edge_segnet
@@ -80,6 +82,25 @@ def test_an_engine_for_four_cameras(model: Path, tmp_path: Path) -> None:
     for value in ("0", "17", "many"):
         refused = build(model, tmp_path, "--batch", value)
         assert refused.code == 2 and "--batch" in refused.err
+
+
+def test_the_deployed_models_engine_is_built_again_too_as_the_service_had_built_it(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    assert "deployed" not in build(model, tmp_path, "--deployed", "--json", "-").documents[0]
+    sha256 = "ab" * 32
+    deployed.folder().mkdir()
+    copyfile(model, deployed.file_of(sha256))
+    deployed.Journal(deployed.Served(sha256, "tiny", "segnet-lite")).write()
+    engine = deployed.engine_of(deployed.file_of(sha256))
+    first = build(deployed.file_of(sha256), tmp_path, "-o", str(engine), "--size", "96x64", "--precision", "fp32")
+    assert first.code == 0, first.err
+    engine.write_bytes(b"of another JetPack")
+    done = build(model, tmp_path, "--deployed", "--json", "-")
+    assert done.code == 0, done.err
+    assert done.documents[0]["deployed"]["engine"] == str(engine) and done.documents[0]["deployed"]["built"]
+    assert (manifest(engine).recipe.size, manifest(engine).recipe.precision) == ((96, 64), "fp32")
 
 
 def test_nothing_is_rebuilt_that_still_fits(model: Path, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from edge_segnet.core.errors import ModelError
 from edge_segnet.scene.events import EventLog
-from edge_segnet.service import aside, deployed
+from edge_segnet.service import aside
 from edge_segnet.service.deploy import STOPPED, Deployer, Hands, Interrupted
 from edge_segnet.service.ledger import Ledger
 from edge_segnet.service.state import State
+from edge_segnet.settings import deployed
 from edge_segnet.settings.schema import Config
 from tests.engine.engines import rtx
 from tests.support.models import save_tiny
@@ -32,9 +33,13 @@ def test_it_is_built_into_the_state_folder_and_goes_with_its_model(mine: Path, t
     rtx()
     looks: list[float] = []
     aside.build(mine, (64, 48), lambda: looks.append(time.monotonic()))
-    assert looks and aside.engine_of(mine) == tmp_path / "engines" / f"{SHA}.engine" and aside.engine_of(mine).exists()
+    assert (
+        looks
+        and deployed.engine_of(mine) == tmp_path / "engines" / f"{SHA}.engine"
+        and deployed.engine_of(mine).exists()
+    )
     deployed.prune(deployed.Journal(deployed.Served(SHA, "tiny", "segnet-lite")))
-    assert aside.engine_of(mine).exists() and mine.exists()
+    assert deployed.engine_of(mine).exists() and mine.exists()
     deployed.prune(deployed.Journal())
     assert not mine.exists() and [each.name for each in (tmp_path / "engines").glob(f"{SHA}*")] == []
 
@@ -75,7 +80,7 @@ def deployer(disturbed: str = "") -> Deployer:
 
 def test_a_stale_engine_is_built_again_at_the_start(mine: Path) -> None:
     rtx()
-    error, engine = ModelError("stale"), aside.engine_of(mine)
+    error, engine = ModelError("stale"), deployed.engine_of(mine)
     auto = Config.model_validate({"model": str(mine), "backend": "auto"})
     with pytest.raises(ModelError, match="stale"):
         deployer().rebuild(auto, error)  # nobody had one

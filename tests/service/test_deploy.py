@@ -20,8 +20,8 @@ from edge_segnet.core.errors import BudgetMissed, EdgeSegnetError, ModelError, U
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.types import Fit, Frame
 from edge_segnet.scene.events import Event
-from edge_segnet.service import deployed
-from edge_segnet.service.deployed import Attempt, Journal, Served
+from edge_segnet.settings import deployed
+from edge_segnet.settings.deployed import Attempt, Journal, Served
 from edge_segnet.settings.schema import CameraConfig
 from edge_segnet.sinks.registry import load
 from tests.service.test_life import Stage, Steady, file, running, settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_segnet.service import deployed
+from edge_segnet.settings import deployed
 from tests.service.test_deploy import sha256_of
 from tests.support import suspects
 from tests.support.program import program

@@ -18,8 +18,8 @@ from edge_segnet.core.types import Done, Frame, Result, Segmentation
 from edge_segnet.graph.model_files import ModelCard
 from edge_segnet.service.camera import Camera
 from edge_segnet.service.judge import FEW, Shadow, Trial, Vitals, Worse, vitals
-from edge_segnet.service.limits import Limits
 from edge_segnet.service.model import Loaded
+from edge_segnet.settings.limits import Limits
 from edge_segnet.sources.health import CameraStatus
 from tests.support.results import SIZE, result_of
 
@@ -230,7 +230,7 @@ def test_only_cameras_that_work_say_how_it_was() -> None:
 def test_what_can_not_be_on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may write the state folder may not have root write elsewhere."""
     from edge_segnet.core.errors import ModelError
-    from edge_segnet.service import deployed
+    from edge_segnet.settings import deployed
 
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     deployed.folder().mkdir()

@@ -24,7 +24,8 @@ from typing import Any, Final
 from edge_segnet.core.documents import DeploymentDocument, DeploymentStage, utc
 from edge_segnet.core.errors import ModelError
 from edge_segnet.core.files import output_error, read_file, state_folder, write_bytes, write_durably
-from edge_segnet.service.limits import Limits
+from edge_segnet.settings.limits import Limits
+from edge_segnet.settings.schema import Config
 
 KEPT: Final = 5
 """Models that served before, and can again."""
@@ -92,6 +93,13 @@ class Journal:
         """What is to serve where the settings name ``model``; None: that one itself."""
         return self.deployed if self.deployed is not None and self.deployed.instead_of == model else None
 
+    def applied(self, config: Config) -> Config:
+        """Settings with the deployed model in the place of their own, if it stands for that and is still there."""
+        served = self.stands_for(config.model)
+        if served is None or not file_of(served.sha256).is_file():
+            return config
+        return config.model_copy(update={"model": str(file_of(served.sha256))})
+
     def ended(self, attempt: Attempt) -> Journal:
         """It is history."""
         return replace(self, under_way=None, attempts=(*self.attempts, attempt)[-ATTEMPTS:])
@@ -123,6 +131,11 @@ def folder() -> Path:
 def file_of(sha256: str) -> Path:
     """Of a model that was deployed here."""
     return folder() / f"{sha256}.onnx"
+
+
+def engine_of(model: Path) -> Path:
+    """Where a deployed model's engine lies."""
+    return state_folder() / "engines" / f"{model.stem}.engine"
 
 
 def begun(request: Request) -> Attempt:
