@@ -20,7 +20,7 @@ POOL: Final = 3
 SEEN: Final = 10
 """Frames for each place that are compared with each other: 2,000 of them take a second."""
 FAIR: Final = 1.5
-"""Times its even share that a group may have, as long as others have something to give."""
+"""Times its share that a group may have, as long as others have something to give."""
 
 
 def normalised(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -52,24 +52,62 @@ def without_duplicates(order: Sequence[int], thumbs: NDArray[np.uint8], most: in
     return taken
 
 
-def spread(order: Sequence[int], groups: Sequence[Sequence[str]], count: int, fair: float = FAIR) -> list[int]:
-    """The first ``count`` of ``order``, but no group with more than ``fair`` times its even share while others have
-    something to give. ``groups``: of every index its groups, the largest first (robot, drive).
+def spread(
+    order: Sequence[int],
+    groups: Sequence[Sequence[str]],
+    count: int,
+    fair: float = FAIR,
+    scores: Sequence[float] | None = None,
+) -> list[int]:
+    """The first ``count`` of ``order``, but no group with more than ``fair`` times its share while others have
+    something to give.
+
+    Args:
+        order: places, the best first.
+        groups: of every place its groups, the largest first (robot, drive).
+        count: how many.
+        fair: factor of a group's share.
+        scores: of every place; groups in need get larger shares then (``shares_by_need``), else all the same.
     """
-    known = [len({groups[place][level] for place in order}) for level in range(len(groups[0]) if groups else 0)]
-    limits = [math.ceil(fair * count / each) for each in known]
+    levels = len(groups[0]) if groups else 0
+    limits = []
+    for level in range(levels):
+        named = [(groups[place][level], 0.0 if scores is None else scores[place]) for place in order]
+        limits.append({name: math.ceil(fair * count * share) for name, share in shares_by_need(named, count).items()})
     held: list[Counter[str]] = [Counter() for _ in limits]
     taken, late = list[int](), list[int]()
     for place in order:
         if len(taken) == count:
             return taken
-        if any(held[level][groups[place][level]] >= limit for level, limit in enumerate(limits)):
+        names = groups[place]
+        if any(held[level][names[level]] >= limit[names[level]] for level, limit in enumerate(limits)):
             late.append(place)
             continue
         taken.append(place)
         for level, counter in enumerate(held):
-            counter[groups[place][level]] += 1
+            counter[names[level]] += 1
     return taken + late[: count - len(taken)]
+
+
+def shares_by_need(scored: Sequence[tuple[str, float]], count: int) -> dict[str, float]:
+    """What share of ``count`` places each group should have: half of all evenly, half by how far its best scores, as
+    many as an even share has, lie above the median of all. A group that is like the others gets few more than half an
+    even share, and one that the model fails on gets several.
+
+    Args:
+        scored: (group, score) of every candidate.
+        count: places in all.
+    """
+    found: dict[str, list[float]] = {}
+    for name, score in scored:
+        found.setdefault(name, []).append(score)
+    if not found:
+        return {}
+    middle, best = float(np.median([score for _, score in scored])), math.ceil(count / len(found))
+    need = {name: float(np.mean(sorted(each)[-best:])) - middle for name, each in found.items()}
+    total = sum(max(each, 0.0) for each in need.values())
+    even = 1.0 / len(found)
+    return {name: 0.5 * even + 0.5 * (max(each, 0.0) / total if total > 0.0 else even) for name, each in need.items()}
 
 
 def farthest(features: NDArray[np.float32], first: int) -> list[int]:

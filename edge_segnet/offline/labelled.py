@@ -45,14 +45,15 @@ def read_rows(folder: Path, wish: Wish) -> Rows:
     """
     table = _read(folder)
     count = len(table["seq"])
-    order = list(range(count))
+    order, scores = list(range(count)), np.zeros(count)
     if wish.by != "disagreement":
-        order = np.argsort(-_scores(table, wish), kind="stable").tolist()
+        scores = _scores(table, wish)
+        order = np.argsort(-scores, kind="stable").tolist()
     kept = _thinned(order, table, wish)
     if wish.by != "disagreement":
         robots = [robot or "" for robot in table["robot"]]
         groups = [(one, f"{one}/{name}") for one, name in zip(robots, table["recording"], strict=True)]
-        kept = spread(kept, groups, SEEN * wish.count, fair=1.0)  # the rows alone know nothing of likeness
+        kept = spread(kept, groups, SEEN * wish.count, 1.0, scores.tolist())  # the rows alone know nothing of likeness
     wanted: dict[tuple[str, str, str], set[int]] = {}
     for place in kept:
         where = (table["recording"][place], table["topic"][place] or "", table["robot"][place] or "")

@@ -203,18 +203,18 @@ def _drive(source: Input, seq: int) -> tuple[str, str]:
 
 def choose(pool: Pool, wish: Wish) -> list[int]:
     """Places of the picked frames in the pool, the first one being the best. Of the best ones that differ (``POOL`` for
-    each that is wanted) those that the encoder finds most different. At every step robots and drives come in evenly:
-    else one whose frames are all a little worse would never get far enough to be spread to.
+    each that is wanted) those that the encoder finds most different. At every step each robot and drive has its share,
+    by need: else one whose frames are all a little worse would never get far enough to be spread to.
     """
     if not pool.candidates:
         return []
     order = np.argsort(-np.array(pool.scores), kind="stable").tolist()
     groups = [(each.robot, f"{each.robot}/{each.drive}") for each in pool.candidates]
-    order = spread(order, groups, SEEN * wish.count, fair=1.0)
+    order = spread(order, groups, SEEN * wish.count, 1.0, pool.scores)
     unlike = without_duplicates(order, np.stack(pool.thumbs), len(order), wish.near)
-    best = spread(unlike, groups, POOL * wish.count, fair=1.0)
+    best = spread(unlike, groups, POOL * wish.count, 1.0, pool.scores)
     ways = farthest(np.stack([pool.features[place] for place in best]), 0)
-    return spread([best[way] for way in ways], groups, wish.count)
+    return spread([best[way] for way in ways], groups, wish.count, scores=pool.scores)
 
 
 @dataclass(frozen=True, eq=False)

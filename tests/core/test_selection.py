@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_segnet.core.selection import farthest, normalised, rarity, spread, without_duplicates
+from edge_segnet.core.selection import farthest, normalised, rarity, shares_by_need, spread, without_duplicates
 
 
 def test_nothing_is_taken_twice() -> None:
@@ -39,6 +39,17 @@ def test_no_group_takes_all() -> None:
     assert spread(list(range(8)), groups, 4) == [0, 1, 2, 3]  # nobody else has anything
     assert len(spread(list(range(12)), groups, 12)) == 12
     assert spread([3, 1], groups, 9) == [3, 1]
+
+
+def test_a_drive_in_need_gets_more_and_the_others_still_some() -> None:
+    groups = [(f"d{place // 10}",) for place in range(40)]
+    scores = [0.5 if place < 10 else 0.05 for place in range(40)]
+    found = spread(sorted(range(40), key=lambda place: -scores[place]), groups, 16, 1.0, scores)
+    held = [sum(groups[place] == (f"d{drive}",) for place in found) for drive in range(4)]
+    assert held == [10, 2, 2, 2]  # half of 16 by need, and an eighth of 16 evenly
+    assert shares_by_need([("a", 0.1), ("b", 0.1)], 4) == {"a": 0.5, "b": 0.5}
+    assert sum(shares_by_need([("a", 0.9), ("b", 0.1), ("c", 0.2)], 4).values()) == pytest.approx(1.0)
+    assert shares_by_need([], 4) == {}
 
 
 def test_who_has_the_rare_ones() -> None:
