@@ -19,8 +19,6 @@ POOL: Final = 3
 """Candidates for each place: of that many best ones the most different are taken."""
 SEEN: Final = 10
 """Frames for each place that are compared with each other: 2,000 of them take a second."""
-FAIR: Final = 1.5
-"""Times its share that a group may have, as long as others have something to give."""
 
 
 def normalised(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -56,24 +54,21 @@ def spread(
     order: Sequence[int],
     groups: Sequence[Sequence[str]],
     count: int,
-    fair: float = FAIR,
     scores: Sequence[float] | None = None,
 ) -> list[int]:
-    """The first ``count`` of ``order``, but no group with more than ``fair`` times its share while others have
-    something to give.
+    """The first ``count`` of ``order``, but no group with more than its share while others have something to give.
 
     Args:
         order: places, the best first.
         groups: of every place its groups, the largest first (robot, drive).
         count: how many.
-        fair: factor of a group's share.
         scores: of every place; groups in need get larger shares then (``shares_by_need``), else all the same.
     """
     levels = len(groups[0]) if groups else 0
     limits = []
     for level in range(levels):
         named = [(groups[place][level], 0.0 if scores is None else scores[place]) for place in order]
-        limits.append({name: math.ceil(fair * count * share) for name, share in shares_by_need(named, count).items()})
+        limits.append({name: math.ceil(count * share) for name, share in shares_by_need(named, count).items()})
     held: list[Counter[str]] = [Counter() for _ in limits]
     taken, late = list[int](), list[int]()
     for place in order:
@@ -110,11 +105,14 @@ def shares_by_need(scored: Sequence[tuple[str, float]], count: int) -> dict[str,
     return {name: 0.5 * even + 0.5 * (max(each, 0.0) / total if total > 0.0 else even) for name, each in need.items()}
 
 
-def farthest(features: NDArray[np.float32], first: int) -> list[int]:
+def farthest(features: NDArray[np.float32], first: int, worth: Sequence[float] | None = None) -> list[int]:
     """Every row [N,K] in the order of greedy k-centre (Sener and Savarese 2018, arXiv 1708.00489, algorithm 1): each is
-    the one that is farthest from all before it; the features are brought to one scale.
+    the one that is farthest from all before it; the features are brought to one scale. With ``worth`` [N], each >= 0,
+    a row's distance counts as many times: what is unlike and of no worth does not come before what is worth much.
     """
     scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
+    values = np.ones(len(features)) if worth is None else np.asarray(worth, np.float64)
+    values = np.maximum(values / max(float(values.max()), 1e-12), 1e-6)
     distances = np.full(len(features), np.inf)
     order, place = list[int](), first
     while True:
@@ -123,7 +121,7 @@ def farthest(features: NDArray[np.float32], first: int) -> list[int]:
         distances[place] = -1.0  # also of rows that are equal: never twice
         if len(order) == len(features):
             return order
-        place = int(distances.argmax())
+        place = int(np.where(distances < 0.0, -1.0, distances * values).argmax())
 
 
 def rarity(shares: NDArray[np.float64]) -> NDArray[np.float64]:

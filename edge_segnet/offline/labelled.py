@@ -53,7 +53,7 @@ def read_rows(folder: Path, wish: Wish) -> Rows:
     if wish.by != "disagreement":
         robots = [robot or "" for robot in table["robot"]]
         groups = [(one, f"{one}/{name}") for one, name in zip(robots, table["recording"], strict=True)]
-        kept = spread(kept, groups, SEEN * wish.count, 1.0, scores.tolist())  # the rows alone know nothing of likeness
+        kept = spread(kept, groups, SEEN * wish.count, scores.tolist())  # the rows alone know nothing of likeness
     wanted: dict[tuple[str, str, str], set[int]] = {}
     for place in kept:
         where = (table["recording"][place], table["topic"][place] or "", table["robot"][place] or "")

@@ -210,11 +210,12 @@ def choose(pool: Pool, wish: Wish) -> list[int]:
         return []
     order = np.argsort(-np.array(pool.scores), kind="stable").tolist()
     groups = [(each.robot, f"{each.robot}/{each.drive}") for each in pool.candidates]
-    order = spread(order, groups, SEEN * wish.count, 1.0, pool.scores)
+    order = spread(order, groups, SEEN * wish.count, pool.scores)
     unlike = without_duplicates(order, np.stack(pool.thumbs), len(order), wish.near)
-    best = spread(unlike, groups, POOL * wish.count, 1.0, pool.scores)
-    ways = farthest(np.stack([pool.features[place] for place in best]), 0)
-    return spread([best[way] for way in ways], groups, wish.count, scores=pool.scores)
+    best = spread(unlike, groups, POOL * wish.count, pool.scores)
+    worth = [max(pool.scores[place], 0.0) for place in best]
+    ways = farthest(np.stack([pool.features[place] for place in best]), 0, worth)
+    return spread([best[way] for way in ways], groups, wish.count, pool.scores)
 
 
 @dataclass(frozen=True, eq=False)
