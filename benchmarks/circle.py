@@ -40,8 +40,8 @@ SIZE = (480, 360)
 
 @dataclass(frozen=True)
 class Budget:
-    """How much of everything; ``length``: frames of a drive, ``held_out``: drives that are scored, ``val``: drives by
-    which a training chooses its best weights, and nothing else.
+    """How much of everything; ``length``: frames of a drive, ``held_out``: drives that are scored, ``val``: drives (a
+    third as long) by which a training chooses its best weights, and nothing else. Nine drives have every difficulty.
     """
 
     drives: int
@@ -140,7 +140,7 @@ def score(model: Path | str, data: Path, size: tuple[int, int]) -> float:
 def run(folder: Path, budget: Budget) -> list[Figure]:
     """Once around for each seed and each way to choose."""
     render(folder / "pool", 0, budget.drives, budget.length, budget.size)
-    render(folder / "val", 500, budget.val, budget.length, budget.size)
+    render(folder / "val", 500, budget.val, max(budget.length // 3, 1), budget.size)
     render(folder / "held-out", 900, budget.held_out, budget.length, budget.size)
     before = score("segnet-lite", folder / "held-out", budget.size)
     picked(folder / "pool", folder / "by-uncertainty", budget.frames, folder)
@@ -163,7 +163,7 @@ def run(folder: Path, budget: Budget) -> list[Figure]:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Those that ``budget_of`` reads."""
-    for name, value in (("drives", 20), ("length", 30), ("frames", 60), ("seeds", 3), ("held-out", 6), ("val", 3)):
+    for name, value in (("drives", 20), ("length", 30), ("frames", 60), ("seeds", 3), ("held-out", 9), ("val", 9)):
         parser.add_argument(f"--{name}", type=int, default=value, metavar="N")
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("W", "H"))
