@@ -53,7 +53,7 @@ def _drives(images: str, labels: str) -> list[_Drive]:
     file, topic = split_topic(images)
     path = Path(file)
     several = path.is_dir() and any(path.glob("*.mcap"))
-    if is_there(path) and not several:
+    if not several and (is_there(path) or not glob.has_magic(file)):
         return [_Drive(images, labels)]
     # Not Path.glob, which takes no absolute patterns.
     matching = glob.glob(str(path / "*.mcap") if several else file, recursive=True)  # noqa: PTH207

@@ -14,6 +14,7 @@ TINY = (
     (re.compile(r"--rendered \d+"), "--rendered 8"),
     (re.compile(r"--minutes \d+"), "--epochs 1 --batch 4"),
     (re.compile(r"--size \d+x\d+"), "--size 96x64"),
+    (re.compile(r"--crop \d+x\d+"), "--crop 96x64"),
     (re.compile(r"synthetic://drive"), "synthetic://drive?fps=5"),
     (re.compile(r'--gate "[^"]*"'), '--gate "mean_iou >= -100"'),
 )

@@ -43,7 +43,7 @@ def test_a_bag_is_played_and_heard(bag: tuple[Path, list[object]]) -> None:
     assert all(len(heard[topic]) == len(shown) for topic in PER_FRAME if topic in heard), told
     labels = [each.segmentation.labels for each in shown]
     assert heard["/front/mask"] == [["mono8", *each.shape, int(each.astype(int).sum())] for each in labels]
-    assert heard["/front/image/compressed"][0][0] == "bgr8; jpeg compressed bgr8"
+    assert all("jpeg" in form and size > 0 for form, size in heard["/front/image/compressed"])
 
 
 def test_a_node_of_ours_opens_publishes_and_closes() -> None:
