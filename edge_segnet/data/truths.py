@@ -57,12 +57,17 @@ def _drives(images: str, labels: str) -> list[_Drive]:
         return [_Drive(images, labels)]
     # Not Path.glob, which takes no absolute patterns.
     matching = glob.glob(str(path / "*.mcap") if several else file, recursive=True)  # noqa: PTH207
-    files = in_order(each for each in map(Path, matching) if each.is_dir() or is_recording(each))
+    files = in_order(each for each in map(Path, matching) if each.is_dir() or _is_named_so(each))
     if not files:
         raise InputError(f"{images}: no recording or folder there", hint="check the path")
     if len(files) == 1 and not several:
         return [_Drive(_with_topic(files[0], topic), labels)]
     return [_Drive(_with_topic(each, topic), _labels_of(each, labels)) for each in files]
+
+
+def _is_named_so(file: Path) -> bool:
+    """What is called a recording and is none is told by who opens it: it is not passed over."""
+    return is_recording(file) or file.suffix.lower() == ".mcap"
 
 
 def _with_topic(file: Path, topic: str | None) -> str:
@@ -97,7 +102,7 @@ def _with_names(found: Sequence[_Drive]) -> Iterator[_Drive]:
 
 
 def _truth(drive: _Drive) -> Truth:
-    if not is_recording(Path(split_topic(drive.images)[0])):
+    if not _is_named_so(Path(split_topic(drive.images)[0])):
         pairs = find_pairs(Path(drive.images), Path(drive.labels))
         return of_pairs([replace(each, folder=drive.name) for each in pairs])
     truth = find_truth(Path(drive.images), Path(drive.labels))
