@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -42,9 +43,15 @@ def _needs_tensorrt_rtx() -> None:
     rtx()
 
 
-def build(model: Path, folder: Path, *flags: str) -> Done:
+def build(model: Path, folder: Path, *flags: str, state: Path | None = None) -> Done:
     where = ("-o", f"engines/{model.stem}.engine")
-    return edge_segnet("build-engine", model, "--runtime", "tensorrt-rtx", *where, *flags, folder=folder)
+    prepare = None if state is None else partial(_keep_state_in, str(state))
+    flags = ("--runtime", "tensorrt-rtx", *where, *flags)
+    return edge_segnet("build-engine", model, *flags, folder=folder, prepare=prepare)
+
+
+def _keep_state_in(folder: str) -> None:
+    os.environ["STATE_DIRECTORY"] = folder
 
 
 def manifest(engine: Path) -> Manifest:
@@ -88,7 +95,8 @@ def test_the_deployed_models_engine_is_built_again_too_as_the_service_had_built_
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    assert "deployed" not in build(model, tmp_path, "--deployed", "--json", "-").documents[0]
+    alone = build(model, tmp_path, "--deployed", "--json", "-", state=tmp_path)
+    assert alone.code == 0 and "deployed" not in alone.documents[0] and "no model is deployed" in alone.err
     sha256 = "ab" * 32
     deployed.folder().mkdir()
     copyfile(model, deployed.file_of(sha256))
@@ -97,7 +105,7 @@ def test_the_deployed_models_engine_is_built_again_too_as_the_service_had_built_
     first = build(deployed.file_of(sha256), tmp_path, "-o", str(engine), "--size", "96x64", "--precision", "fp32")
     assert first.code == 0, first.err
     engine.write_bytes(b"of another JetPack")
-    done = build(model, tmp_path, "--deployed", "--json", "-")
+    done = build(model, tmp_path, "--deployed", "--json", "-", state=tmp_path)
     assert done.code == 0, done.err
     assert done.documents[0]["deployed"]["engine"] == str(engine) and done.documents[0]["deployed"]["built"]
     assert (manifest(engine).recipe.size, manifest(engine).recipe.precision) == ((96, 64), "fp32")
