@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -84,14 +84,15 @@ def recorded_pairs(images: Input, labels: Path) -> Iterator[RecordedPair]:
     """Pairs in the recording's order, pictures without labels left out.
 
     ``labels``: a folder of label images called by the pictures' numbers (``000012.png``, as ``segment`` and ``label``
-    write them), or a recording, whose labels are matched by time, to half the pictures' period.
+    write them), or a recording or a folder of its parts: labels are matched by time then, to half the pictures' period.
 
     Raises:
         InputError: something can't be read, or not one picture has labels.
     """
     count = 0
     with closing(open_source(images, _SIZE)) as source:
-        labelled = _Numbered(labels) if labels.is_dir() else _Timed(labels, 0.5 / source.fps)
+        numbered = labels.is_dir() and not _parts(labels)
+        labelled = _Numbered(labels) if numbered else _Timed(labels, 0.5 / source.fps)
         while (frame := _next(source)) is not None:
             found = labelled.of(frame)
             if found is not None:
@@ -117,6 +118,11 @@ def _next(source: FiniteSource) -> Frame | None:
         raise InputError(error.message, hint=hint) from error
 
 
+def _parts(folder: Path) -> list[Path]:
+    """What ``label --format mcap`` made of a recording, in order."""
+    return sorted(folder.glob("*.mcap"))
+
+
 class _Numbered:
     """Label images in a folder."""
 
@@ -138,7 +144,8 @@ class _Timed:
         from edge_segnet.sources.recordings import label_images
 
         file, topic = split_topic(str(uri))
-        self._coming = label_images(Path(file), topic)
+        parts = _parts(Path(file)) or [Path(file)]
+        self._coming = chain.from_iterable(label_images(each, topic) for each in parts)
         self._apart_s = apart_s
         self._waiting: tuple[int, Labels] | None = next(self._coming, None)
 

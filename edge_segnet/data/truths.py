@@ -54,15 +54,23 @@ def _drives(images: str, labels: str) -> list[_Drive]:
     path = Path(file)
     several = path.is_dir() and any(path.glob("*.mcap"))
     if not several and (is_there(path) or not glob.has_magic(file)):
-        return [_Drive(images, labels)]
+        theirs = _labels_of(path, labels) if _is_named_so(path) else None
+        return [_Drive(images, theirs or labels)]
     # Not Path.glob, which takes no absolute patterns.
     matching = glob.glob(str(path / "*.mcap") if several else file, recursive=True)  # noqa: PTH207
     files = in_order(each for each in map(Path, matching) if each.is_dir() or _is_named_so(each))
     if not files:
         raise InputError(f"{images}: no recording or folder there", hint="check the path")
-    if len(files) == 1 and not several:
-        return [_Drive(_with_topic(files[0], topic), labels)]
-    return [_Drive(_with_topic(each, topic), _labels_of(each, labels)) for each in files]
+    return [_Drive(_with_topic(each, topic), _need_labels_of(each, labels)) for each in files]
+
+
+def _need_labels_of(images: Path, labels: str) -> str:
+    found = _labels_of(images, labels)
+    if found is None:
+        called = f"{images.stem}/, {images.stem}.mcap or as label calls them"
+        hint = f"they are called {called} there, once; or give --images and --labels again and again"
+        raise InputError(f"{images}: no labels of it in {labels}", hint=hint)
+    return found
 
 
 def _is_named_so(file: Path) -> bool:
@@ -74,21 +82,17 @@ def _with_topic(file: Path, topic: str | None) -> str:
     return str(file) if topic is None else f"{file}?topic={topic}"
 
 
-def _labels_of(images: Path, labels: str) -> str:
-    """In the folder, or among what the glob finds: the folder or recording of the same name."""
+def _labels_of(images: Path, labels: str) -> str | None:
+    """In the folder, or among what the glob finds: the folder or recording of the same name; None: there is none, or
+    more than one.
+    """
     file, topic = split_topic(labels)
     place = Path(file)
     there = place.iterdir() if place.is_dir() else map(Path, glob.glob(file, recursive=True))  # noqa: PTH207
     able = [each for each in there if each.is_dir() or is_recording(each)]
     exact = [each for each in able if each.stem == images.stem]
     found = exact or [each for each in able if each.stem.startswith(f"{images.stem}-")]
-    if len(found) != 1:
-        what = f"{len(found)} labels of it" if found else "no labels of it"
-        hint = (
-            f"they are called {images.stem}/ or {images.stem}.mcap there; or give --images and --labels again and again"
-        )
-        raise InputError(f"{images}: {what} in {labels}", hint=hint)
-    return _with_topic(found[0], topic)
+    return _with_topic(found[0], topic) if len(found) == 1 else None
 
 
 def _with_names(found: Sequence[_Drive]) -> Iterator[_Drive]:
