@@ -1,19 +1,19 @@
-"""What ``ros2 bag play`` does, by ROS's own rclpy and middleware: the bag's bytes as they are, offered with the bag's
-quality of service, and read by subscribers with ROS's own types. ``python -m tests.support.ros_play BAG``.
+"""What ``ros2 bag play`` does, by ROS's own rclpy and middleware: a bag's bytes as they are, offered with the bag's own
+quality of service, and read by subscribers with ROS's own types. Run by an interpreter that has rclpy; on standard input
+a JSON list of messages: topic, schema, qos (as the bag notes it), data (base64).
 """
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from mcap.reader import make_reader
 
 PATIENCE_S = 20.0
 
@@ -48,24 +48,22 @@ def facts_of(message: Any) -> Any:
     return len(str(message))
 
 
-def main(bag: Path) -> None:
+def main(bag: list[dict[str, str]]) -> None:
     """Print what arrived, by topic, and the types that ROS does not have here."""
     rclpy: Any = importlib.import_module("rclpy")
     rclpy.init()
     node, heard = rclpy.create_node("bag_play"), dict[str, list[Any]]()
     missing, makers, waiting = set[str](), dict[str, Any](), list[tuple[str, bytes]]()
-    with bag.open("rb") as file:
-        for schema, channel, message in make_reader(file).iter_messages():
-            assert schema is not None
-            if (kind := kind_of(schema.name)) is None:
-                missing.add(schema.name)
-                continue
-            if channel.topic not in makers:
-                profile, topic = profile_of(channel.metadata["offered_qos_profiles"]), channel.topic
-                makers[topic] = node.create_publisher(kind, topic, profile)
-                known = heard.setdefault(topic, [])
-                node.create_subscription(kind, topic, lambda got, known=known: known.append(facts_of(got)), profile)
-            waiting.append((channel.topic, message.data))
+    for message in bag:
+        topic = message["topic"]
+        if (kind := kind_of(message["schema"])) is None:
+            missing.add(message["schema"])
+            continue
+        if topic not in makers:
+            profile, known = profile_of(message["qos"]), heard.setdefault(topic, [])
+            makers[topic] = node.create_publisher(kind, topic, profile)
+            node.create_subscription(kind, topic, lambda got, known=known: known.append(facts_of(got)), profile)
+        waiting.append((topic, base64.b64decode(message["data"])))
     end_s = time.monotonic() + PATIENCE_S
     while any(maker.get_subscription_count() == 0 for maker in makers.values()) and time.monotonic() < end_s:
         rclpy.spin_once(node, timeout_sec=0.05)
@@ -80,4 +78,4 @@ def main(bag: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(json.load(sys.stdin))
