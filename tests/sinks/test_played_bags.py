@@ -1,5 +1,5 @@
-"""Our ROS 2 bags through ROS 2 itself: its middleware, its types, its Python. ``EDGE_SEGNET_PEERS`` names a folder with an
-environment ``ros2``: pip install ros-rclpy ros-rmw-fastrtps-cpp ros-sensor-msgs ros-std-msgs ros-diagnostic-msgs
+"""Our ROS 2 bags through ROS 2 itself: its middleware, its types, its Python. ``EDGE_SEGNET_PEERS`` names a folder with
+an environment ``ros2``: pip install ros-rclpy ros-rmw-fastrtps-cpp ros-sensor-msgs ros-std-msgs ros-diagnostic-msgs
 ros-rcl-interfaces. PyPI has neither ``ros2 bag`` nor vision_msgs.
 """
 

@@ -1,6 +1,6 @@
 """What ``ros2 bag play`` does, by ROS's own rclpy and middleware: a bag's bytes as they are, offered with the bag's own
-quality of service, and read by subscribers with ROS's own types. Run by an interpreter that has rclpy; on standard input
-a JSON list of messages: topic, schema, qos (as the bag notes it), data (base64).
+quality of service, and read by subscribers with ROS's own types. Run by an interpreter that has rclpy; on standard
+input a JSON list of messages: topic, schema, qos (as the bag notes it), data (base64).
 """
 
 from __future__ import annotations
