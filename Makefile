@@ -4,8 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # On a Jetson the environment must see JetPack's own tensorrt and gi.
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
-# Tests mostly wait: for cameras, brokers, browsers.
-WORKERS ?= $(shell expr 3 '*' $$(nproc))
+# Tests mostly wait: for cameras, brokers, browsers. Each worker collects all of them first.
+WORKERS ?= $(shell expr 2 '*' $$(nproc))
+# Those that no other may run beside: to collect all takes longer than to look for the word.
+ALONE = $(shell grep -rl 'mark.alone' --include='test_*.py' tests)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: run test test-bare peers ray check bench loop gpu fuzz faults soak wheels system vm deb sbom floor aarch64 clean
@@ -15,7 +17,7 @@ run: $(VENV)/.core  ## serve the rendered street: dashboard, API and metrics at 
 
 test: $(VENV)/.test  ## every test that this machine can run; says what it skips and why
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \
-	    $(BIN)/python -m pytest -m alone && exit $$many
+	    $(BIN)/python -m pytest -m alone $(ALONE) && exit $$many
 
 test-bare: $(VENV)/.test  ## the tests that call other programs, where there are none but Python, make, a shell and coreutils
 	$(BIN)/python -m tools.bare -n $(WORKERS) --dist worksteal -m 'not alone'; many=$$?; \

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from tests.support import calls
+from tests.support import calls, readers
+from tests.support.command import FORKSERVER
 from tests.support.models import save_tiny
 
 settings.register_profile("calm", deadline=None)  # a busy machine is no failure
@@ -101,6 +102,12 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Services that tests run keep state and caches in folders of this run, and of this worker of it."""
     for name in ("STATE_DIRECTORY", "CACHE_DIRECTORY"):
         os.environ[name] = str(tmp_path_factory.mktemp(name.partition("_")[0].lower()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _readers() -> None:
+    """Models are read by processes that need not start first."""
+    readers.serve(FORKSERVER)
 
 
 @pytest.fixture(scope="session")

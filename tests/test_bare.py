@@ -26,11 +26,15 @@ def test_through_a_fixture(tool): assert tool
 
 def test_our_own(): subprocess.run([sys.executable, "-c", "pass", "doctor"], check=True)
 
+def test_a_page(): subprocess.run(["bash", "-c", "edge-segnet --version || true"], check=True)
+
+def test_a_page_that_calls(): subprocess.run(["bash", "-c", "edge-segnet doctor --help || true"], check=True)
+
 def test_python(): subprocess.run([sys.executable, "-c", "pass"], check=True)
 
 def test_nothing(): pass
 """
-CALLING = ["test_looks", "test_our_own", "test_starts", "test_through_a_fixture"]
+CALLING = ["test_a_page_that_calls", "test_looks", "test_our_own", "test_starts", "test_through_a_fixture"]
 
 
 def test_the_bare_path_has_a_shell_and_no_broker(tmp_path: Path) -> None:
@@ -50,13 +54,14 @@ def run(folder: Path, *words: str) -> str:
 
 def test_what_called_a_program_is_run_again_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT}\nmarkers = alone\n")
-    (tmp_path / "test_six.py").write_text(TESTS)
-    assert "6 passed" in run(tmp_path, "--calling", "-n", "2")  # nothing is known yet, and nothing is noted
-    assert "6 passed" in run(tmp_path)
+    (tmp_path / "test_eight.py").write_text(TESTS)
+    assert "8 passed" in run(tmp_path, "--calling", "-n", "2")  # nothing is known yet, and nothing is noted
+    assert "8 passed" in run(tmp_path)
     noted = json.loads((tmp_path / ".pytest_cache" / "v" / calls.KEY).read_text())
     assert [name.partition("::")[2] for name in noted] == CALLING
+    assert calls.files(tmp_path) == ["test_eight.py"] and calls.files(tmp_path / "elsewhere") == []
     run(tmp_path, "-n", "1", "-k", "nothing")
-    assert "4 passed, 2 deselected" in run(tmp_path, "--calling")
+    assert "5 passed, 3 deselected" in run(tmp_path, "--calling")
 
 
 def test_commands_of_ours_that_call_programs_are_noted() -> None:

@@ -69,7 +69,12 @@ def _bound_memory(path: Path) -> None:
 def main() -> None:
     """Read what is wished, and tell it on standard output."""
     end_with_parent()
-    told = json.loads(sys.stdin.buffer.readline())
+    from edge_segnet.graph import card, head, lower  # noqa: F401 - loaded before the wish comes
+
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # nobody had one
+    told = json.loads(line)
     size = None if told["size"] is None else (told["size"][0], told["size"][1])
     wanted: Any = told["targets"] if isinstance(told["targets"], str) else tuple(told["targets"])
     wish = Wish(told["name"], size, wanted, told["batch"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from edge_segnet.backends import ahead
 from edge_segnet.core import calibration as calibrations
 from edge_segnet.core.classes import from_dict
 from edge_segnet.core.errors import EdgeSegnetError, ModelError, UsageError
@@ -32,8 +32,6 @@ HEADER: Final = struct.Struct("<I")
 """Bytes of the facts (JSON), which tell the bytes of each graph that follows."""
 LIMIT_S: Final = 600.0
 """Far beyond any network that is in use: a graph that takes this long was made to."""
-_ALONE: Final = {"OPENBLAS_NUM_THREADS": "1", "NOTIFY_SOCKET": ""}
-"""Each of OpenBLAS's threads reserves address space, and only the service speaks to the service manager."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,7 @@ class Reading:
         """
         self.path = find_model(name)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_segnet.backends.reader"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | _ALONE,
-            )
+            self._process = ahead.take()
         except OSError as error:
             raise ModelError(
                 f"{self.path}: the process that reads it can't be started ({sys.executable}: {error.strerror})",
@@ -156,12 +148,7 @@ class Reading:
 
     def close(self) -> None:
         """End the other process; may be called twice."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        ahead.end(self._process)
 
 
 def _parts(facts: dict[str, Any], data: bytes, place: int) -> dict[str, dict[str, bytes]]:

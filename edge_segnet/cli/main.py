@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from edge_segnet.backends import ahead
 from edge_segnet.cli.command import LazyGroup, announce
 from edge_segnet.core.errors import EdgeSegnetError
 from edge_segnet.core.logs import OneLine, StandardError
@@ -84,6 +85,8 @@ def main() -> NoReturn:
     _prepare()
     if sys.argv[1:2] == ["run"]:
         process.begin()  # before anything slow is imported
+        if not {"--check", "--help"}.intersection(sys.argv):
+            ahead.begin()
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="edge-segnet", standalone_mode=False)
     except EdgeSegnetError as error:

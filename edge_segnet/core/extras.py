@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, requires
 from typing import Final
 
 _NAMED: Final = re.compile(r"pip install 'edge-segnet\[([\w-]+)\]'")
@@ -19,6 +18,8 @@ def here(hint: str) -> str:
 
 def command(extra: str) -> str:
     """``/opt/edge-segnet/bin/python -m pip install 'paho-mqtt>=2.0'``, with sudo where this user may not write."""
+    from importlib.metadata import PackageNotFoundError, requires  # which who misses nothing does not wait for
+
     try:
         lines = requires("edge-segnet") or []
     except PackageNotFoundError:

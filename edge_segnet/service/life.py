@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from edge_segnet.board.notify import Notifier
+from edge_segnet.core import threads
 from edge_segnet.core.files import state_folder
 from edge_segnet.core.pace import Deadline, Waker
 from edge_segnet.core.types import Sink
@@ -27,7 +28,7 @@ from edge_segnet.service.reload import Origin, Reloader
 from edge_segnet.service.sinks import SinkManager
 from edge_segnet.service.state import State
 from edge_segnet.settings.schema import Config
-from edge_segnet.sources import open_camera
+from edge_segnet.sources import open_camera, prepare
 
 logger = logging.getLogger(__name__)
 TICK_S, STARTING_TICK_S = 0.25, 0.02
@@ -64,6 +65,7 @@ class Daemon:
         self._reloader = Reloader(config, origin, self.state, self._sinks, around)
         self._heartbeat = Heartbeat(notifier, self.state)
         self._monitor = Monitor(self.state, notifier, lambda: self._sinks.trigger("asked"))
+        self._early = tuple(config.cameras.values()) if opener is open_camera else ()
         self._stopping = self._reload_asked = self._record_asked = False
         self._failure: Exception | None = None
 
@@ -95,6 +97,8 @@ class Daemon:
         ended = False
         try:
             self._reloader.start()
+            if self._early:  # while the model is read and opened
+                threads.start(lambda: prepare(self._early), "sources", again=False)
             self._monitor.start()
             while not (self._stopping or ended):
                 self._tick()

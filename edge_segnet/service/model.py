@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from edge_segnet.backends import ahead
 from edge_segnet.backends.model import BackendOptions, Model, open_backend, read_apart, read_model, resized
 from edge_segnet.backends.reading import Reading, targets
 from edge_segnet.core.errors import ModelError
@@ -109,6 +110,7 @@ def _facts(path: Path) -> tuple[str, int, int, int]:
 def begin(config: Config) -> Reading | None:
     """Have the settings' model read while something else is done; None: it is not there, or needs no reading."""
     if config.model.endswith(ENGINE_SUFFIX) or not is_there(config):
+        ahead.drop()
         return None
     return Reading(config.model, config.network_size, targets(config.backend), cameras_together(config))
 

@@ -62,7 +62,7 @@ class TokenFile(Section):
 class TokenCredential(Section):
     """A secret that systemd hands over (``LoadCredential=NAME:PATH``)."""
 
-    token_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    token_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=64)]
 
 
 Auth = Literal["none"] | TokenFile | TokenCredential

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -183,6 +184,22 @@ def open_camera(camera: CameraConfig, name: str, size: tuple[int, int], fit: Fit
     from edge_segnet.sources.gstreamer import Opening, open_uri
 
     return open_uri(Opening(source, Terms.of(camera), frame_format))
+
+
+def prepare(cameras: Iterable[CameraConfig]) -> None:
+    """Load what opening them will need, and takes long: the street's textures, the process that makes cameras'
+    processes. For a thread of its own; what is wrong is told when they are opened.
+    """
+    for camera in cameras:
+        source = None if camera.source is None else uris.parse(camera.source)
+        if source is None or (source.live and source.kind != "csi"):
+            from edge_segnet.sources.nursery import nursery
+
+            nursery.begin()
+        elif source.kind == "synthetic":
+            from edge_segnet.street.atlas import atlas_of
+
+            atlas_of(source.seed)
 
 
 def picture_size(camera: CameraConfig) -> tuple[int, int] | None:

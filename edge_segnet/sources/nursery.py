@@ -60,6 +60,12 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
         self._end: socket.socket | None = None
 
+    def begin(self) -> None:
+        """Have it load what cameras need, before the first one comes; waits for nothing."""
+        with self._lock, contextlib.suppress(OSError):  # ``start`` tells
+            if self._end is None:
+                self._launch()
+
     def start(self, order: dict[str, Any], descriptors: list[int]) -> int:
         """Fork a camera's process; its number.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from functools import lru_cache
+from typing import Final
+
 import numpy as np
 
 from edge_segnet.street import people, signs, surfaces
@@ -9,6 +13,8 @@ from edge_segnet.street.dice import Dice
 from edge_segnet.street.facades import draw_front, plan_front
 from edge_segnet.street.texture import Ripmap
 
+_making: Final = threading.Lock()
+"""Who asks for a street that is being made waits for it."""
 KINDS = ("shops", "terrace", "villa", "modern")
 
 
@@ -46,3 +52,13 @@ class Atlas:
         self.walkers = [people.walker(dice(270 + k)) for k in range(7)]
         self.riders = [people.cyclist(dice(280 + k), oncoming=False) for k in range(3)]
         self.oncoming_riders = [people.cyclist(dice(290 + k), oncoming=True) for k in range(2)]
+
+
+def atlas_of(seed: int) -> Atlas:
+    """That street's; the last two are kept, and shared: nobody changes a texture, and its halvings are the same whoever
+    makes them."""
+    with _making:
+        return _atlas(seed)
+
+
+_atlas = lru_cache(maxsize=2)(Atlas)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_segnet.core.errors import UsageError
 from edge_segnet.core.types import Image, Labels
-from edge_segnet.street.atlas import Atlas
+from edge_segnet.street.atlas import atlas_of
 from edge_segnet.street.camera import EYE_M, FAR_M, FRAMES_PER_SECOND, Course, Drive, View
 from edge_segnet.street.ground import Ground
 from edge_segnet.street.kerbside import Plots
@@ -47,7 +47,7 @@ class Street:
             )
         self.size, self.seed = size, seed
         self._course, self._drive = Course(seed), Drive.of(seed, eye_m)
-        atlas = Atlas(seed)
+        atlas = atlas_of(seed)
         self._sky, self._ground = Sky(seed, size), Ground(seed, size)
         self._plots, self._traffic = Plots(seed, atlas), Traffic(seed, atlas)
         self._lens = Lens(seed, size)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_segnet.backends import reading
+from edge_segnet.backends import ahead, reading
 from edge_segnet.backends.model import read_apart, read_model
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.segmenter import load
@@ -21,7 +21,14 @@ from edge_segnet.core.errors import ModelError
 from edge_segnet.graph.model_files import LoweredModel, OnnxModel
 from edge_segnet.pictures.files import write_image
 from tests.support.models import save_tiny
+from tests.support.readers import START
 from tests.support.results import frame_of
+
+
+@pytest.fixture(autouse=True)
+def _a_real_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fork of a warm process."""
+    monkeypatch.setattr(ahead, "start", START)
 
 
 @pytest.mark.parametrize("size", [None, (96, 64)])

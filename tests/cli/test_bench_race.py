@@ -14,10 +14,11 @@ from tests.support.command import edge_segnet
 from tests.support.int8 import save_int8
 
 
-def test_every_runtime_here_races(model: Path, tmp_path: Path) -> None:
+def test_every_runtime_here_races(model: Path, photo: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra: openvino)")
     out = tmp_path / "race.json"
-    flags = ["--model", str(model), "--backend", "all", "--seconds", "0.3", "--warmup", "0", "--json", str(out)]
+    flags = ["--model", str(model), "--backend", "all", "--source", str(photo), "--json", str(out)]
+    flags += ["--seconds", "0.3", "--warmup", "0"]
     # Nine processes one after the other: more than a command of the fork server may take on a busy machine.
     command = [sys.executable, "-m", "edge_segnet", "bench", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)

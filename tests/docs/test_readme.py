@@ -1,4 +1,4 @@
-"""Every command in the README is run, in order, in one folder that has the files which it names."""
+"""Every command in the README is run, after those that write what it names, in a folder that has all other files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.support.pictures import write_lut
 README = Path(__file__).parents[2] / "README.md"
 SET_UP = re.compile(r"^(make|pip) ")
 """Run by .ci/run itself; inside a test they would rebuild the environment that they run in."""
-pytestmark = pytest.mark.alone  # in a row, by one process: each command may need what those before it have written
+MEASURES = re.compile(r"^edge-segnet bench ")
+WRITES = re.compile(r"(?:-o|--json|--plot|dataset init) (\S+)")
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,18 @@ ran: defaultdict[Path, set[str]] = defaultdict(set)
 
 
 def before(line: str) -> list[str]:
-    """The README's commands before this one that can be run."""
-    lines = commands(README)
-    return [each for each in lines[: lines.index(line)] if not SET_UP.match(each) and not missing(each)]
+    """The README's commands before this one that write what it names, and those that write what they name."""
+    lines, wanted = commands(README), [line]
+    for each in reversed(lines[: lines.index(line)]):
+        named = {word for one in wanted for word in one.split()}
+        if named.intersection(WRITES.findall(each)) and not SET_UP.match(each) and not missing(each):
+            wanted.append(each)
+    return wanted[:0:-1]
 
 
-@pytest.mark.parametrize("line", commands(README))
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=[pytest.mark.alone] * bool(MEASURES.match(line))) for line in commands(README)]
+)
 def test_command(line: str, folder: Path) -> None:
     if SET_UP.match(line):
         pytest.skip(f"{line}: set-up, which .ci/run does")

@@ -9,6 +9,9 @@ import sys
 import pytest
 
 from edge_segnet.settings.schema import CameraConfig
+from edge_segnet.sources import open_camera, prepare
+from edge_segnet.sources.nursery import Nursery
+from edge_segnet.street.atlas import Atlas
 
 WITHOUT_GSTREAMER = """
 import json, sys
@@ -60,3 +63,16 @@ def test_a_flip_in_the_source_or_beside_it() -> None:
     assert CameraConfig(pipeline="x", flip="rotate-90").turn == "rotate-90"
     with pytest.raises(ValueError, match="flip is given twice"):
         CameraConfig(source="csi://0?flip=vertical", flip="horizontal")
+
+
+def test_what_takes_long_is_there_before_a_camera_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Nursery] = []
+    monkeypatch.setattr(Nursery, "begin", lambda nursery: begun.append(nursery))
+    street = CameraConfig(source="synthetic://drive?seed=4242")
+    prepare([street, CameraConfig(source="drive.mp4"), CameraConfig(source="csi://0")])
+    assert not begun
+    monkeypatch.setattr(Atlas, "__init__", None)  # no second one can be made
+    open_camera(street, "front", (64, 48)).close()
+    prepare([CameraConfig(source="rtsp://127.0.0.1:9/x")])
+    prepare([CameraConfig(pipeline="videotestsrc ! appsink")])
+    assert len(begun) == 2

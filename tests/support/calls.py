@@ -1,11 +1,12 @@
 """Which tests call other programs: noted while they run, for ``pytest --calling``, which runs only these.
 
-A test calls one if it starts a program other than this Python, looks for one, or runs a command of ours that does so
-in a process of its own.
+A test calls one if it starts a program other than this Python and ours, looks for one, or runs a command of ours that
+does so in a process of its own.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -19,6 +20,8 @@ KEY: Final = "edge-segnet/calls"
 """In pytest's cache: the tests of the last whole run that called a program."""
 THROUGH: Final = frozenset({"doctor", "bench", "service", "recover"})
 """Words of our own commands that call programs by name: systemd's, git, the compiler of CUDA."""
+OURS: Final = "edge-segnet"
+SHELLS: Final = ("sh", "bash")
 _noted: set[str] = set()
 
 
@@ -30,10 +33,14 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event not in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
         return
     name, words = _program(arguments[0]), arguments[1]
-    if not name.startswith("python"):
+    given = [str(word) for word in words] if isinstance(words, (list, tuple)) else []
+    if name in SHELLS and given[1:2] == ["-c"]:  # a page's line
+        given = given[2].split()
+        name = _program(given[0])
+    if name.startswith("python") or name == OURS:
+        _noted.update(THROUGH.intersection(given))
+    else:
         _noted.add(name)
-    elif isinstance(words, (list, tuple)):
-        _noted.update(THROUGH.intersection(map(str, words)))
 
 
 def watch() -> None:
@@ -59,6 +66,13 @@ def taken() -> list[str]:
     found = sorted(_noted)
     _noted.clear()
     return found
+
+
+def files(root: Path) -> list[str]:
+    """Where the tests are that called something in a run before; none, where there was none."""
+    noted = root / ".pytest_cache" / "v" / KEY
+    names = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else []
+    return sorted({name.partition("::")[0] for name in names if (root / name.partition("::")[0]).is_file()})
 
 
 class Notes:

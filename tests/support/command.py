@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import calls
+from tests.support import calls, readers
 
 PRELOAD = (
     "tests.support.command",
@@ -36,10 +36,12 @@ PRELOAD = (
     "edge_segnet.sources.images",
     "edge_segnet.sources.video_file",
     "edge_segnet.graph.resize",
+    "edge_segnet.graph.lower",
+    "edge_segnet.graph.head",
 )
 TIMEOUT_S = 60
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(list(PRELOAD))
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(list(PRELOAD))
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,15 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def _child(arguments: Sequence[str], folder: str, out: str, err: str, prepare: Callable[[], None] | None) -> None:
+def child(arguments: Sequence[str], folder: str, out: str, err: str, prepare: Callable[[], None] | None) -> None:
+    """In the new process: ends it (SystemExit)."""
     for number, path in ((1, out), (2, err)):
         descriptor = os.open(path, os.O_WRONLY)
         os.dup2(descriptor, number)
         os.close(descriptor)
     os.chdir(folder)
     sys.argv = ["edge-segnet", *arguments]
+    readers.fork()
     if prepare is not None:
         prepare()
     from edge_segnet.cli.main import main
@@ -96,7 +100,7 @@ def edge_segnet(
             log.touch()
         texts = [str(argument) for argument in arguments]
         request = (texts, str(folder or Path.cwd()), out or str(logs[0]), str(logs[1]), prepare)
-        process = _FORKSERVER.Process(target=_child, args=request)
+        process = FORKSERVER.Process(target=child, args=request)
         process.start()
         process.join(TIMEOUT_S)
         if process.exitcode is None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +39,19 @@ from edge_segnet.train.loss import lovasz_softmax  # noqa: E402
 from edge_segnet.train.model import SegNet, normalise  # noqa: E402
 from edge_segnet.train.weather import WEATHER  # noqa: E402
 from edge_segnet.train.weights import fold, load_encoder, unfold  # noqa: E402
+from tests.train.trainer import Train, trainer  # noqa: E402
 
 SIZE = (96, 64)
+
+
+PROGRAM = (sys.executable, "-m", "edge_segnet")
+
+
+@pytest.fixture(scope="module")
+def train() -> Iterator[Train]:
+    """The real command, for who sends it no signals."""
+    with trainer() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -280,16 +291,16 @@ def test_lovasz_is_the_jaccard_loss_at_the_corners() -> None:
 
 def _train(out: Path, folders: tuple[Path, Path], *more: str) -> list[str]:
     images, labels = map(str, folders)
-    command = [sys.executable, "-m", "edge_segnet", "train", "-o", str(out), "--size", "96x64", "--batch", "4"]
+    command = ["train", "-o", str(out), "--size", "96x64", "--batch", "4"]
     data = ["--images", images, "--labels", labels, "--val-images", images, "--val-labels", labels]
     return [*command, *data, "--device", "cpu", *more]
 
 
-def test_train_learns_and_can_be_continued(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_train_learns_and_can_be_continued(tmp_path: Path, folders: tuple[Path, Path], train: Train) -> None:
     out = tmp_path / "model.onnx"
     first = _train(out, folders, "--epochs", "12", "--json", str(tmp_path / "first.json"), "--synthetic", "0.25")
-    done = subprocess.run(first, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = train(first)
+    assert done.code == 0, done.err
     history = json.loads((tmp_path / "first.json").read_text())["history"]
     assert history[-1]["validation"]["global_accuracy"] > history[0]["validation"]["global_accuracy"]
     assert out.with_suffix(".curves.png").stat().st_size > 5000
@@ -298,32 +309,32 @@ def test_train_learns_and_can_be_continued(tmp_path: Path, folders: tuple[Path, 
     assert onnx_model.card.provenance["architecture"] == "segnet-lite"
 
     second = _train(tmp_path / "more.onnx", folders, "--epochs", "0.1", "--init", str(out), "--rate", "1e-5")
-    done = subprocess.run(second, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = train(second)
+    assert done.code == 0, done.err
     before, after = (cards.load(str(path)).card.provenance["validation"] for path in (out, tmp_path / "more.onnx"))
     assert after["mean_iou"] == pytest.approx(before["mean_iou"], abs=0.05)
 
 
-def test_train_goes_on_after_a_kill(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_train_goes_on_after_a_kill(tmp_path: Path, folders: tuple[Path, Path], train: Train) -> None:
     out = tmp_path / "model.onnx"
     command = _train(out, folders, "--epochs", "40")
     checkpoint = out.with_suffix(".ckpt")
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+    with subprocess.Popen([*PROGRAM, *command], stderr=subprocess.DEVNULL, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
     assert checkpoint.exists()
     assert not out.exists()
-    done = subprocess.run(_train(out, folders, "--epochs", "0.5"), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"{checkpoint} is finished; a larger --minutes or --epochs goes on" in done.stderr
+    done = train(_train(out, folders, "--epochs", "0.5"))
+    assert done.code == 0, done.err
+    assert f"{checkpoint} is finished; a larger --minutes or --epochs goes on" in done.err
     assert out.exists()
 
 
 def _stop(command: list[str], checkpoint: Path, number: int) -> subprocess.CompletedProcess[str]:
     """Let it train until there is a checkpoint, then send it a signal."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen([*PROGRAM, *command], stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -334,7 +345,7 @@ def _stop(command: list[str], checkpoint: Path, number: int) -> subprocess.Compl
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_how_to_go_on_and_can_be_finished(
-    tmp_path: Path, folders: tuple[Path, Path], number: int, code: int
+    tmp_path: Path, folders: tuple[Path, Path], train: Train, number: int, code: int
 ) -> None:
     out = tmp_path / "model.onnx"
     checkpoint = out.with_suffix(".ckpt")
@@ -343,79 +354,81 @@ def test_an_interrupted_run_says_how_to_go_on_and_can_be_finished(
     assert f"the same command goes on from {checkpoint}" in stopped.stderr and "--finish" in stopped.stderr
     before = checkpoint.read_bytes()
     finish = _train(out, folders, "--epochs", "40", "--finish")
-    done = subprocess.run(finish, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = train(finish)
+    assert done.code == 0, done.err
     provenance = cards.load(str(out)).card.provenance
-    assert "finishing" in done.stderr and provenance["steps"] > 0
+    assert "finishing" in done.err and provenance["steps"] > 0
     assert 0.0 < provenance["position"] < 1.0
     assert checkpoint.read_bytes() == before  # finishing takes no step
     more = _train(tmp_path / "more.onnx", folders, "--epochs", "0.5", "--init", str(out))
-    done = subprocess.run(more, capture_output=True, text=True, check=False)
-    assert f"at {100 * provenance['position']:.0f} % of the schedule" in done.stderr
+    done = train(more)
+    assert f"at {100 * provenance['position']:.0f} % of the schedule" in done.err
     again = cards.load(str(tmp_path / "more.onnx")).card.provenance
     assert again["position"] == pytest.approx(1.0)
     none = _train(tmp_path / "other.onnx", folders, "--epochs", "40", "--finish")
-    done = subprocess.run(none, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "--finish: there is no" in done.stderr
+    done = train(none)
+    assert done.code == 2 and "--finish: there is no" in done.err
 
 
-def test_another_training_does_not_go_on_from_a_checkpoint(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_another_training_does_not_go_on_from_a_checkpoint(
+    tmp_path: Path, folders: tuple[Path, Path], train: Train
+) -> None:
     """Other labels, another recipe: refused, and what was trained stays."""
     out = tmp_path / "model.onnx"
-    assert subprocess.run(_train(out, folders, "--epochs", "0.5"), check=False).returncode == 0
+    assert train(_train(out, folders, "--epochs", "0.5")).code == 0
     kept = out.read_bytes()
     images, labels = tmp_path / "images", tmp_path / "labels"
     shutil.copytree(folders[0], images)
     shutil.copytree(folders[1], labels)
-    same = subprocess.run(_train(out, (images, labels), "--epochs", "0.5"), capture_output=True, text=True, check=False)
-    assert same.returncode == 0 and "is finished" in same.stderr  # the same data in another place
+    same = train(_train(out, (images, labels), "--epochs", "0.5"))
+    assert same.code == 0 and "is finished" in same.err  # the same data in another place
     write_image(labels / "00.png", np.zeros(SIZE[::-1], np.uint8))
     kept = out.read_bytes()
     other_labels = _train(out, (images, labels), "--epochs", "0.5")
     other_rate = _train(out, folders, "--epochs", "0.5", "--rate", "0.001")
     for command, word in (other_labels, "pictures"), (other_rate, "rate"):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 2, done.stderr
-        assert "belongs to another training" in done.stderr and word in done.stderr
+        done = train(command)
+        assert done.code == 2, done.err
+        assert "belongs to another training" in done.err and word in done.err
         assert out.read_bytes() == kept
 
 
-def test_a_drive_is_left_out_and_validated_on(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_a_drive_is_left_out_and_validated_on(tmp_path: Path, folders: tuple[Path, Path], train: Train) -> None:
     """The names tell drives apart."""
     images, labels = map(str, folders)
     data = ["--images", images, "--labels", labels, "--size", "96x64", "--batch", "4", "--device", "cpu"]
-    command = [sys.executable, "-m", "edge_segnet", "train", "-o", str(tmp_path / "m.onnx"), *data, "--epochs", "0.5"]
-    done = subprocess.run([*command, "--leave-out", "1*.png"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "10 training and 2 validation pairs" in done.stderr and "the network waited for pictures" in done.stderr
+    command = ["train", "-o", str(tmp_path / "m.onnx"), *data, "--epochs", "0.5"]
+    done = train([*command, "--leave-out", "1*.png"])
+    assert done.code == 0, done.err
+    assert "10 training and 2 validation pairs" in done.err and "the network waited for pictures" in done.err
     for pattern, what in ("x*", "none"), ("*", "all"):
-        done = subprocess.run([*command, "--leave-out", pattern], capture_output=True, text=True, check=False)
-        assert done.returncode == 2 and f"--leave-out {pattern}: fits {what} of the 12 pictures" in done.stderr
+        done = train([*command, "--leave-out", pattern])
+        assert done.code == 2 and f"--leave-out {pattern}: fits {what} of the 12 pictures" in done.err
 
 
-def test_a_budget_that_is_over_before_the_first_step(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_a_budget_that_is_over_before_the_first_step(tmp_path: Path, folders: tuple[Path, Path], train: Train) -> None:
     out = tmp_path / "model.onnx"
     command = _train(out, folders, "--minutes", "0.001", "--json", "-")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "the time was over before the first step" in done.stderr
-    document = json.loads(done.stdout, parse_constant=pytest.fail)
+    done = train(command)
+    assert done.code == 0, done.err
+    assert "the time was over before the first step" in done.err
+    document = json.loads(done.out, parse_constant=pytest.fail)
     assert document["best"]["loss"] is None and document["best"]["pictures"] == 1
     assert cards.load(str(out)).card.provenance["steps"] == 0
 
 
 @pytest.mark.alone
-def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path], train: Train) -> None:
     """Loading, validation and export included; a busy machine may be a little late."""
     out = tmp_path / "model.onnx"
-    command = _train(out, folders, "--minutes", "0.4", "--validations", "1000", "--json", str(tmp_path / "h.json"))
+    command = _train(out, folders, "--minutes", "0.2", "--validations", "1000", "--json", str(tmp_path / "h.json"))
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = train(command)
     took = time.monotonic() - started
-    assert done.returncode == 0, done.stderr
-    assert 10 < took < 24 * 1.5
+    assert done.code == 0, done.err
+    assert 5 < took < 12 * 1.5
     history = json.loads((tmp_path / "h.json").read_text())["history"]
-    assert history[-1]["done"] == 1.0 and history[-1]["seconds"] < 24 * 1.25
+    assert history[-1]["done"] == 1.0 and history[-1]["seconds"] < 12 * 1.25
 
 
 @pytest.mark.parametrize(
@@ -433,12 +446,12 @@ def test_a_budget_is_a_budget(tmp_path: Path, folders: tuple[Path, Path]) -> Non
     ],
 )
 def test_wrong_flags_are_one_line(
-    tmp_path: Path, folders: tuple[Path, Path], flags: list[str], code: int, message: str
+    tmp_path: Path, folders: tuple[Path, Path], train: Train, flags: list[str], code: int, message: str
 ) -> None:
-    done = subprocess.run(_train(tmp_path / "m.onnx", folders, *flags), capture_output=True, text=True, check=False)
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    done = train(_train(tmp_path / "m.onnx", folders, *flags))
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
     assert not (tmp_path / "m.onnx").exists()
 
 

@@ -78,12 +78,12 @@ class MqttConfig(Section):
     rate: Rate = Field(5.0, description="results per second and camera at most")
     frame: MqttFrame | None = None
     qos: MqttQos = MqttQos()
-    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,64}$")] | None = Field(
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]+$", max_length=64)] | None = Field(
         None, description="left out: one that belongs to this machine and prefix"
     )
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     password_file: FilePath | None = Field(None, description="a file with the password in one line")
-    password_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
+    password_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=64)] | None = Field(
         None, description="handed over by systemd (LoadCredential=NAME:PATH)"
     )
     tls: MqttTls | None = None

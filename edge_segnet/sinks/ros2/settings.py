@@ -12,9 +12,9 @@ from edge_segnet.settings.sections import Name, Section
 class Ros2Config(Section):
     """ROS 2 topics; needs rclpy, which comes with ROS."""
 
-    node: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] = "edge_segnet"
+    node: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)] = "edge_segnet"
     namespace: Annotated[str, Field(pattern=r"^(/[A-Za-z][A-Za-z0-9_]*)*$", max_length=128)] = ""
-    frame_ids: dict[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]{0,127}$")]] = Field(
+    frame_ids: dict[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_/.-]*$", max_length=128)]] = Field(
         {}, description="camera: its optical frame; left out: NAME_optical_frame"
     )
     size: Literal["network", "camera"] = Field("network", description="of pictures; camera: aligned with its depth")

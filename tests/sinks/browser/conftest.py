@@ -57,7 +57,7 @@ def service() -> StreetService:
 
 @pytest.fixture
 def sink(service: StreetService) -> Iterator[HttpSink]:
-    with serving(service) as sink, driving(service, [halves()]):
+    with serving(service) as sink, driving(service, [halves()], 0.1):
         yield sink
 
 

@@ -50,7 +50,7 @@ def test_the_dashboard_in_all_its_states(browser: Any, busy: StreetService, sche
         page.goto(sink.url)
         assert faults(page) == [], "nothing there yet"
         shown = replace(halves(synthetic=True), alarms=("lost",), view=VIEW)
-        with driving(busy, [shown]):
+        with driving(busy, [shown], 0.25):  # axe looks at elements, not at pictures
             live(page)
             page.wait_for_selector("#eventlist li:nth-child(50)")
             page.locator("#alarms").wait_for()

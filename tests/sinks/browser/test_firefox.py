@@ -74,7 +74,7 @@ def firefox(profile: Path) -> Iterator[Firefox]:
 
 def test_ten_windows_are_live(tmp_path: Path) -> None:
     service = StreetService("front")
-    with serving(service) as sink, driving(service, [halves()]), firefox(tmp_path) as browser:
+    with serving(service) as sink, driving(service, [halves()], 0.2), firefox(tmp_path) as browser:
         windows = [browser.window(sink.url) for _ in range(WINDOWS)]
         state = "document.querySelector('#stage').dataset.state"
         for window in windows:
