@@ -27,20 +27,24 @@ def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchma
     """One camera, then four, each faster than the network; in turns."""
     images = rendered(model)
     period_s = 1.0 / (OVERLOAD * bare_rate(model, images, BARE_S))
-    ratios, spreads, shares, ages = [], [], [], []
+    ratios, shares = [], []
+    ages_ms: dict[str, list[float]] = {name: [] for name in NAMES}
     for _ in range(ROUNDS):
-        single, _ = _served(model, images, period_s, NAMES[:1])
-        rates, late_ms = _served(model, images, period_s, NAMES)
-        ratios.append(sum(rates) / sum(single))
-        spreads.append(max(late_ms) / min(late_ms))
-        shares.append(max(rates) / min(rates))
-        ages.append(max(late_ms))
+        (single,) = _served(model, images, period_s, NAMES[:1]).values()
+        found = _served(model, images, period_s, NAMES)
+        counts = [len(ages) for ages in found.values()]
+        ratios.append(sum(counts) / len(single))
+        shares.append(max(counts) / min(counts))
+        for name, ages in found.items():
+            ages_ms[name] += ages
+    # Of all rounds together: in one round a camera has so few frames that its p99 is its worst one.
+    late_ms = [percentile(ages, 0.99) for ages in ages_ms.values()]
     return [
         *_at_once(model, images),
         Figure("four cameras on one CPU network / one camera: frames/s in all", median(ratios), "x", 1.0, ">="),
-        Figure("four cameras on one CPU network: p99 age, oldest / youngest", median(spreads), "x", 1.2),
+        Figure("four cameras on one CPU network: p99 age, oldest / youngest", max(late_ms) / min(late_ms), "x", 1.2),
         Figure("four cameras on one CPU network: frames/s, most / least", median(shares), "x", 1.1),
-        Figure("four cameras on one CPU network: p99 age of the oldest", median(ages), "ms"),
+        Figure("four cameras on one CPU network: p99 age of the oldest", max(late_ms), "ms"),
     ]
 
 
@@ -64,15 +68,12 @@ def _at_once(model: str, images: Sequence[Image]) -> list[Figure]:
     return figures
 
 
-def _served(
-    model: str, images: Sequence[Image], period_s: float, names: Sequence[str]
-) -> tuple[list[float], list[float]]:
-    """Each camera's frames a second, and its p99 age (ms)."""
+def _served(model: str, images: Sequence[Image], period_s: float, names: Sequence[str]) -> dict[str, list[float]]:
+    """The age (ms) of each frame of each camera, of ``SERVED_S``."""
     settings = {"backend": "onnx", "cameras": {name: {"source": "0"} for name in names}}
     with serving(model, images, period_s, more=settings) as (_, recorder, _url):
         time.sleep(SETTLE_S)
         first = len(recorder.cameras)
         time.sleep(SERVED_S)
         found = list(zip(recorder.cameras, recorder.ages_ms, strict=False))[first:]
-    ages = [[age_ms for camera, age_ms in found if camera == name] for name in names]
-    return [len(each) / SERVED_S for each in ages], [percentile(each, 0.99) for each in ages]
+    return {name: [age_ms for camera, age_ms in found if camera == name] for name in names}

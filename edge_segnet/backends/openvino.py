@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import mmap
 import sys
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from edge_segnet.backends.decoded import apart, from_head, segmentation, stacked
 from edge_segnet.backends.reading import CpuModel, check_precision, graph_for
-from edge_segnet.core.classes import ClassMap
+from edge_segnet.backends.serial import SerialBackend
 from edge_segnet.core.errors import ModelError, first_line
 from edge_segnet.core.files import cache_folder
-from edge_segnet.core.types import CpuPrecision, Done, Frame, Segmentation
+from edge_segnet.core.types import CpuPrecision
 from edge_segnet.graph.model_files import DECODED
 
 HINTS: Final[Mapping[str, str]] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -27,7 +24,7 @@ INSTALL: Final = "pip install 'edge-segnet[openvino]', or take --backend onnx"
 NO_JIT: Final = "the unit forbids code made at run time (MemoryDenyWriteExecute=): docs/service.md names a drop-in"
 
 
-class OpenVinoBackend:
+class OpenVinoBackend(SerialBackend):
     """The ``Backend`` of CPUs that OpenVINO is quick on."""
 
     def __init__(self, model: CpuModel, threads: int = 0, precision: CpuPrecision = "auto", batch: int = 1) -> None:
@@ -37,15 +34,7 @@ class OpenVinoBackend:
         Raises:
             ModelError: OpenVINO is not installed, can't compile the model, or processor or model has no such precision.
         """
-        self.model_name = model.card.name
-        self.chosen_because = ""
-        """Why ``auto`` took this one; empty where nobody chose."""
-        self.batch_because = ""
-        """Why frames of several cameras go together, or don't; empty where nobody asked."""
-        self.max_batch = batch
-        self.input_size = model.card.size
-        self.classes: ClassMap = model.card.classes
-        self._calibration = model.card.calibration
+        super().__init__(model, batch)
         if not code_can_be_made():
             raise ModelError("OpenVINO may not make machine code here", hint=NO_JIT)
         check_precision(model, precision)
@@ -57,49 +46,16 @@ class OpenVinoBackend:
         self.provenance: dict[str, Any] = {"precision": self.precision, "rest_in": rest, "threads": threads}
         """``rest_in``: what the layers of an INT8 model compute in that stayed in float."""
         self._request = _compiled(core, graph_for(model, "openvino", batch), threads, rest)
-        self._lock = threading.Lock()
-        """Guards the request: it holds the inputs and outputs of one frame."""
 
-    def infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
-        """Labels [H,W] and counts [C+1] of each ``frame.image``, uint8 [H,W,3] BGR at ``input_size``.
-
-        Raises:
-            ModelError: OpenVINO fails, for want of memory say.
-        """
-        at_once = [frames[at : at + self.max_batch] for at in range(0, len(frames), self.max_batch)]
-        return [found for some in at_once for found in self._infer(some)]
-
-    def submit(self, frames: Sequence[Frame]) -> Done:
-        """As ``infer``: the processor that would take the next frame has this one."""
-        return Done(self.infer(frames))
-
-    def _infer(self, frames: Sequence[Frame]) -> list[Segmentation]:
-        started = time.perf_counter()
-        with self._lock:
-            try:
-                found = self._run(frames)
-            except Exception as error:  # the runtime's border: whatever it throws is its refusal
-                width, height = self.input_size
-                raise ModelError(
-                    f"{self.model_name} fails at {width}x{height} in OpenVINO ({first_line(error)})",
-                    hint="is there memory enough? a smaller --size takes less",
-                ) from error
-            arrays = [np.array(value) for value in found]  # the request's own buffers are written again
-        inferred = time.perf_counter()
-        decoded = [from_head(each, len(self.classes)) for each in apart(arrays)]
-        stages = {"network": 1e3 * (inferred - started), "decode": 1e3 * (time.perf_counter() - inferred)}
-        return [segmentation(each, self.classes, self._calibration, stages, len(decoded)) for each in decoded]
-
-    def bare_ms(self, frame: Frame) -> float:
-        """Milliseconds of the compiled graph alone."""
-        with self._lock:
-            started = time.perf_counter()
-            self._run([frame])
-            return 1e3 * (time.perf_counter() - started)
-
-    def _run(self, frames: Sequence[Frame]) -> list[Any]:
-        found = self._request.infer({"frame": stacked(frames)}, share_inputs=True, share_outputs=True)
+    def _run(self, pictures: Any) -> list[Any]:
+        found = self._request.infer({"frame": pictures}, share_inputs=True, share_outputs=True)
         return [found[name] for name in DECODED]
+
+    def _kept(self, found: list[Any]) -> list[Any]:
+        return [np.array(value) for value in found]
+
+    def _said(self, error: Exception) -> str:
+        return f"in OpenVINO ({first_line(error)})"
 
     def close(self) -> None:
         """Free the compiled graph."""

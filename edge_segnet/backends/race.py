@@ -39,10 +39,13 @@ MAX_KEPT: Final = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """Who won, a runtime or (of ``together``) a way, and why, in words."""
+    """Who won, a runtime or (of ``together``) a way, and why, in words. ``doubts``: how many starts in a row were too
+    busy to tell; 0: it is settled.
+    """
 
     runtime: str
     reason: str
+    doubts: int = 0
 
 
 def open_quickest(model: CpuModel, options: CpuOptions, precision: CpuPrecision) -> tuple[CpuBackend, str]:
@@ -147,7 +150,7 @@ def _processor() -> str:
     return "\n".join([platform.machine(), *words])
 
 
-def _kept() -> dict[str, dict[str, str]]:
+def _kept() -> dict[str, dict[str, object]]:
     folder = cache_folder()
     if folder is None:
         return {}
@@ -163,7 +166,8 @@ def recall(key: str, known: tuple[str, ...]) -> Outcome | None:
     found = _kept().get(key)
     if not isinstance(found, dict) or found.get("runtime") not in known:
         return None
-    return Outcome(found["runtime"], str(found.get("reason", "")))
+    doubts = found.get("doubts", 0)
+    return Outcome(str(found["runtime"]), str(found.get("reason", "")), doubts if isinstance(doubts, int) else 0)
 
 
 def remember(key: str, outcome: Outcome) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from edge_segnet.backends.onnx import CpuOptions, OnnxBackend
@@ -23,6 +24,10 @@ WORTH: Final = 1.1
 """How much quicker a batch must be for its memory, and for the wait until it is full."""
 LAPS, LONG_S = 3, 4.0
 """Turns of the two; one where a turn takes longer than ``LONG_S``."""
+STEADY: Final = 1.5
+"""The longest turn over the shortest: above that something else had the processor, and the next start asks again."""
+MAX_DOUBTS: Final = 3
+"""Starts that were too busy to tell; a robot that is always busy keeps what the last of them found."""
 
 
 class Together:
@@ -55,6 +60,9 @@ def open_together(
     """``alone``, or with it one for ``most`` frames at once if that is quicker here; says why."""
     key = key_of(model, options, precision, f"{alone.name}, {most} at once")
     kept = recall(key, ("alone", "together"))
+    doubts = 0 if kept is None else kept.doubts
+    if 0 < doubts < MAX_DOUBTS:
+        kept = None
     if kept is not None and kept.runtime == "alone":
         return _said(alone, kept.reason)
     if kept is None:
@@ -67,7 +75,7 @@ def open_together(
         outcome = Outcome("alone", f"one frame at a time: {most} at once fail ({error.message})")
         together = None
     if outcome is not kept:
-        remember(key, outcome)
+        remember(key, replace(outcome, doubts=doubts + 1) if outcome.doubts else outcome)
     if together is not None and outcome.runtime == "together":
         return Together(alone, together, _told(outcome.reason))
     if together is not None:
@@ -106,6 +114,9 @@ def _tried(model: CpuModel, alone: CpuBackend, together: CpuBackend) -> Outcome:
         laps = min(laps - 1, 1) if max(times[alone][-1], times[together][-1]) > LONG_S else laps - 1
     one_s, all_s = (min(taken) for taken in times.values())  # the least disturbed: a busy start must not decide
     facts = f"{most} frames at once take {1e3 * all_s:.1f} ms, one by one {1e3 * one_s:.1f} ms"
+    doubts = int(any(max(taken[1:]) > STEADY * min(taken[1:]) for taken in times.values()))
+    if doubts:
+        facts += ", on a busy processor"
     if one_s >= WORTH * all_s:
-        return Outcome("together", f"frames of {most} cameras go together: {facts}")
-    return Outcome("alone", f"one frame at a time: {facts}")
+        return Outcome("together", f"frames of {most} cameras go together: {facts}", doubts)
+    return Outcome("alone", f"one frame at a time: {facts}", doubts)

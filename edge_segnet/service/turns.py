@@ -6,6 +6,9 @@ that it came with.
 
     a loop: waits --it is first, and a place is free--> gathers --full, nobody due, or time is up--> infers, for all
                  `--another one took its frame-------------------------------------------------------> has its result
+
+Who has inferred hands over before it goes on: its own work, on its result, would keep the interpreter's lock from the
+next one for up to 5 ms (``sys.getswitchinterval``), and the network would stand still meanwhile.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from edge_segnet.core.types import Backend, Frame, Segmentation, Turn
 
 BATCH_WAIT_S = 0.002
 """How long a turn is held for a camera that is due."""
+HANDOVER_S = 0.005
+"""How long the next loop is waited for, should it be slow to begin."""
 KEPT = 0.8
 """Of the time between a camera's frames, how much is as it was; the rest follows the last one."""
 
@@ -76,7 +81,9 @@ class Turns:
         self._most = backend.max_batch
         self._places = getattr(backend, "depth", 1)
         """Turns that may be under way at once."""
-        self._news = threading.Condition()
+        lock = threading.RLock()
+        self._news, self._begun = threading.Condition(lock), threading.Condition(lock)
+        """Somebody came, or a turn is over; and: a turn has begun, for who hands over."""
         self._waiting: list[_Place] = []
         self._under_way, self._turns = 0, 0
         self._gathering = False
@@ -99,6 +106,7 @@ class Turns:
                 return mine.outcome()
             self._under_way += 1
             together = self._gather(mine)
+            self._begun.notify_all()
         try:
             self._infer(together)
         finally:
@@ -108,6 +116,7 @@ class Turns:
                 for place in together:
                     place.over = True
                 self._news.notify_all()
+                self._begun.wait_for(lambda: self._under_way >= self._places or not self._waiting, HANDOVER_S)
         return mine.outcome()
 
     def _may_begin(self, mine: _Place) -> bool:

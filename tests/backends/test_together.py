@@ -13,6 +13,8 @@ from edge_segnet.backends import together
 from edge_segnet.backends.model import BackendOptions, open_backend, read_apart
 from edge_segnet.backends.onnx import OnnxBackend
 from edge_segnet.backends.openvino import OpenVinoBackend, installed
+from edge_segnet.backends.race import CpuBackend, Outcome
+from edge_segnet.backends.reading import CpuModel
 from edge_segnet.backends.together import Together
 from edge_segnet.core.types import Frame
 from edge_segnet.graph.model_files import LoweredModel, OnnxModel
@@ -59,6 +61,7 @@ def test_what_a_trial_finds_is_said_and_kept(
 ) -> None:
     caplog.set_level(logging.INFO)
     options = BackendOptions(batch=4)
+    monkeypatch.setattr(together, "STEADY", 1e9)  # whatever else this machine does
     monkeypatch.setattr(together, "WORTH", worth)
     first = open_backend(made, "onnx", options)
     monkeypatch.setattr(together, "WORTH", 1e9 - worth)  # another trial would find the contrary
@@ -69,6 +72,24 @@ def test_what_a_trial_finds_is_said_and_kept(
         backend.close()
     said = "frames of 4 cameras go together: 4 frames" if quicker else "one frame at a time: 4 frames at once take"
     assert caplog.text.count(said) == 2
+
+
+def test_a_busy_start_is_asked_again_but_not_for_ever(
+    made: OnnxModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    tried, real = [], together._tried
+
+    def counted(model: CpuModel, alone: CpuBackend, four: CpuBackend) -> Outcome:
+        tried.append(alone.name)
+        return real(model, alone, four)
+
+    monkeypatch.setattr(together, "_tried", counted)
+    monkeypatch.setattr(together, "STEADY", 0.0)
+    for _ in range(together.MAX_DOUBTS + 2):
+        open_backend(made, "onnx", BackendOptions(batch=4)).close()
+    assert len(tried) == together.MAX_DOUBTS
+    assert caplog.text.count("on a busy processor") == together.MAX_DOUBTS + 2, "and what it has says so"
 
 
 def test_the_other_process_lowers_both(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from types import SimpleNamespace
 
 import pytest
@@ -94,6 +95,22 @@ def test_cameras_that_come_together_are_last_by_turns() -> None:
             each.result(20)
         last.add(loops.backend.calls[-1][0].split()[0])
     assert last == set(NAMES[1:])
+
+
+def test_who_has_inferred_goes_on_when_the_next_one_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HANDOVER_S", 20.0)
+    loops = Loops(Steps())
+    first, second = loops.come("front", 1), loops.come("left", 1)
+    loops.turns._gathering = True  # nobody may begin
+    loops.backend.step.release()
+    with pytest.raises(FutureTimeout):
+        first.result(0.1)
+    with loops.turns._news:
+        loops.turns._gathering = False
+        loops.turns._news.notify_all()
+    assert first.result(10).frame.camera == "front"
+    loops.backend.step.release()
+    assert second.result(10).frame.camera == "left", "with nobody behind it, it waits for nobody"
 
 
 def test_frames_go_together_as_many_as_the_network_takes() -> None:
