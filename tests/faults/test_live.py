@@ -138,6 +138,7 @@ def test_a_thousand_connections(tmp_path: Path, model: Path, record_property: Pr
     ) as service:
         service.wait_ready()
         process = psutil.Process(service.process.pid)
+        wait_until(lambda: any(tmp_path.glob("lines/*")))
         lines = next(tmp_path.glob("lines/*"))
         before, opened = _rate(lines), []
         grown_mb, files = -process.memory_info().rss / 1e6, process.num_fds()

@@ -6,6 +6,7 @@ real one.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -129,6 +130,7 @@ def _read(stdin: int, stdout: int) -> None:
         os.dup2(ours, number)
         os.close(ours)
     sys.stdin = os.fdopen(0)
+    logging.disable()  # the real one has nobody who shows its warnings
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
