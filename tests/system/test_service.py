@@ -86,6 +86,7 @@ def test_it_stops_at_once(robot: Robot) -> None:
 
 
 SLOW_FRAMES = """
+import time
 _quick = OnnxBackend._infer
 def _slow(self, frame):
     time.sleep(5)
