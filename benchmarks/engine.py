@@ -86,7 +86,7 @@ def host(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchm
             resident.append(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 1e6)
     times.sort()
     return [
-        Figure("GPU loop, host work per frame at p50 (idle driver)", times[len(times) // 2], "ms", 0.3),
+        Figure("GPU loop, host work per frame at p50 (idle driver)", times[len(times) // 2], "ms", 0.03),
         Figure("GPU loop, of that the copies of frame and labels alone", _copies_ms(frames), "ms"),
         Figure("GPU loop, host work per frame at p99 (idle driver)", times[len(times) * 99 // 100], "ms"),
         Figure("GPU loop, memory growth over 5,000 frames", resident[1] - resident[0], "MB", 1.0),

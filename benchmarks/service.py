@@ -70,7 +70,7 @@ def start(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
             time.sleep(1.0)
             ended.append(service.end())
     return [
-        Figure("process start to READY", median(ready[1:]), "s", 2.0),
+        Figure("process start to READY", median(ready[1:]), "s", 1.0),
         Figure("SIGTERM to the end", median(ended[1:]), "s", 2.0),
     ]
 
