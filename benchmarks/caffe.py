@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+from benchmarks import peak
 from benchmarks.figure import Figure
 from edge_segnet.graph import card as cards
 from edge_segnet.graph.lower import lower
@@ -20,16 +19,12 @@ def run(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all benchma
     out = folder / "segnet.onnx"
     command = [sys.executable, "-m", "edge_segnet", "import-caffe", "--model", str(prototxt)]
     command += ["--weights", str(caffemodel), "--classes", "camvid-12", "-o", str(out)]
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
+    done = peak.run(command)
+    assert done.code == 0, done.said
     return [
         Figure("import-caffe: the caffemodel", caffemodel.stat().st_size / 1e6, "MB"),
-        Figure("import-caffe: process start to end", seconds, "s", 15.0),
-        Figure("import-caffe: largest resident memory", usage.ru_maxrss * 1024 / 1e6, "MB", 1000.0),
+        Figure("import-caffe: process start to end", done.seconds, "s", 15.0),
+        Figure("import-caffe: largest resident memory", done.memory / 1e6, "MB", 1000.0),
         *_tensorrt(out),
     ]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from benchmarks import peak
 from benchmarks.figure import Figure, Missing
 from edge_segnet.backends.gpu_slots import Spec, Start
 from edge_segnet.backends.tensorrt import TensorRTBackend
@@ -40,17 +39,11 @@ def build(model: str, folder: Path) -> list[Figure]:  # noqa: ARG001 - all bench
     command = [sys.executable, "-m", "edge_segnet", "build-engine", str(source), *flags, "-o", str(folder / "x.engine")]
     seconds, peaks = [], []
     for _ in range(3):
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        with process.stderr as pipe:
-            said = pipe.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise Missing(said.strip())
-        seconds.append(time.perf_counter() - started)
-        peaks.append(usage.ru_maxrss / 1e6)
+        done = peak.run(command)
+        if done.code:
+            raise Missing(done.said.strip())
+        seconds.append(done.seconds)
+        peaks.append(done.memory / 1e9)
     return [
         Figure("build-engine, VGG16 SegNet 480x360 FP16, process start to end", median(seconds), "s", 10.0),
         Figure("build-engine, VGG16 SegNet 480x360 FP16, peak memory", max(peaks), "GB", 2.0),

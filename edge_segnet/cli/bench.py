@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,12 +263,18 @@ def _note(
 def _memory(backend: Backend, growth_mb: float) -> Memory:
     free, total = backend.memory_mb() if hasattr(backend, "memory_mb") else (None, None)
     return Memory(
-        peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1),
+        peak_rss_mb=peak_rss_mb(),
         growth_mb=round(growth_mb, 2),
         gpu_free_mb=free,
         gpu_total_mb=total,
         nvmap_mb=nvmap_mb(),
     )
+
+
+def peak_rss_mb() -> float:
+    """Of this program. ``getrusage`` would tell that of a larger one that started it: Linux keeps it over ``exec``."""
+    told = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").partition("VmHWM:")[2]
+    return round(int(told.split()[0]) / 1e3, 1)
 
 
 def _agreement(settings: Bench, backend: Backend, sample: list[Frame]) -> Agreement | None:

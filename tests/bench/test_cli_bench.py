@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ QUICK = ("--seconds", "0.4", "--warmup", "0.05", "--backend", "onnx")
 
 def bench(model: Path, folder: Path, *flags: str | Path) -> Done:
     return edge_segnet("bench", "-m", model, *QUICK, *flags, folder=folder)
+
+
+def test_the_memory_of_who_starts_it_is_not_its_own() -> None:
+    large = bytearray(b"x") * 400_000_000
+    line = "from edge_segnet.cli.bench import peak_rss_mb; print(peak_rss_mb())"
+    told = float(subprocess.run([sys.executable, "-c", line], stdout=subprocess.PIPE, check=True).stdout)
+    assert 10 < told < 300 < len(large) / 1e6
 
 
 def test_a_run(model: Path, frames: Path, tmp_path: Path) -> None:
