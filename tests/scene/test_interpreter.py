@@ -11,13 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_segnet.core.classes import CAMVID_11
+from edge_segnet.core.classes import CAMVID_11, ClassMap
 from edge_segnet.core.errors import SettingsError
+from edge_segnet.core.margins import UNCERTAIN
 from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.types import Frame, Labels, Refined, Segmentation
 from edge_segnet.scene.alarms import Alarms
 from edge_segnet.scene.events import EventLog
+from edge_segnet.scene.ground import CameraGeometry
 from edge_segnet.scene.interpreter import Network, Postprocessor, check
+from edge_segnet.scene.regions import RegionCounter, Smoothed
+from edge_segnet.settings.regions import RegionConfig
 from edge_segnet.settings.schema import Config
 from edge_segnet.sinks.registry import load
 from tests.support.results import frame_of
@@ -141,6 +145,24 @@ def test_a_snapshot_has_the_cameras_proportions(log: EventLog) -> None:
     wait_until(lambda: log.newest())
     picture = cv2.imdecode(np.frombuffer(log.snapshot(str(log.newest()[0].snapshot)) or b"", np.uint8), 1)
     assert picture is not None and picture.shape[:2] == (48, 85)
+
+
+@pytest.mark.parametrize("classes", [1, 11, 127, 128, 255])
+def test_a_region_counts_its_uncertain_pixels_of_any_class(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    names = tuple(f"c{number}" for number in range(classes))
+    known = ClassMap("many", names, tuple((number, 1, 2) for number in range(classes)))
+    labels = rng.integers(0, classes + 1, (48, 64), np.uint8)  # C is void
+    margins = rng.integers(0, 2 * UNCERTAIN, labels.shape, np.uint8)
+    counted = np.bincount(labels.ravel(), minlength=classes + 1)
+    segmentation = Segmentation(labels, counted, None, {}, classes=known, margins=margins)
+    counter = RegionCounter(RegionConfig.model_validate({"polygon": LEFT}), known, SIZE, Smoothed(1.0))
+    region = counter.measure(frame_of(0, size=SIZE), segmentation, CameraGeometry(SIZE, SIZE, "stretch"), None)
+    inside = mask_of(LEFT, SIZE) > 0
+    unsure = labels[inside & (margins < UNCERTAIN)]
+    assert np.array_equal(region.counts, np.bincount(labels[inside], minlength=classes + 1))
+    assert region.uncertain is not None
+    assert np.array_equal(region.uncertain, np.bincount(unsure, minlength=classes + 1)[:classes])
 
 
 def test_uncertain_pixels_are_counted_by_region_and_after_the_filter(log: EventLog) -> None:
