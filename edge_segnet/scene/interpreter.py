@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.margins import uncertain_counts
 from edge_segnet.core.types import Fit, Flicker, Frame, Labels, Refined, Region, Segmentation, View
-from edge_segnet.pictures.counting import class_counts, histogram
+from edge_segnet.pictures.counting import class_counts, with_uncertain
 from edge_segnet.pictures.files import encode
 from edge_segnet.pictures.overlay import RenderStyle, draw
 from edge_segnet.scene.alarms import Alarms
@@ -118,9 +117,9 @@ class Postprocessor:
     def _steadied(self, steadying: TemporalFilter, frame: Frame, segmentation: Segmentation) -> Segmentation:
         labels = steadying.steady(segmentation.labels, frame.captured_ns)
         labels.setflags(write=False)
-        counts = class_counts(histogram(labels), len(self._network.classes), labels.size)
-        margins = segmentation.margins
-        uncertain = None if margins is None else uncertain_counts(labels, margins, len(self._network.classes))
+        classes = len(self._network.classes)
+        found, uncertain = with_uncertain(labels, segmentation.margins, classes)
+        counts = class_counts(found, classes, labels.size)
         return replace(segmentation, labels=labels, counts=counts, uncertain=uncertain)
 
     def _viewed(self, frame: Frame) -> CameraGeometry:

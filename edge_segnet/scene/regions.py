@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_segnet.core.classes import ClassMap
-from edge_segnet.core.margins import UNCERTAIN
 from edge_segnet.core.polygons import mask_of
 from edge_segnet.core.stats import shares
-from edge_segnet.core.types import Counts, Frame, Labels, Region, Segmentation
-from edge_segnet.pictures.counting import class_counts, histogram, look_up
+from edge_segnet.core.types import Frame, Region, Segmentation
+from edge_segnet.pictures.counting import class_counts, look_up, with_uncertain
 from edge_segnet.scene.ground import CameraGeometry, Sectors, drivable_lut
 from edge_segnet.settings.regions import MountConfig, RegionConfig
-
-_DOUBT: Final = 0x80
-_DOUBTED: Final = np.where(np.arange(256) < UNCERTAIN, _DOUBT, 0).astype(np.uint8)
-"""Or-ed over the labels it makes two ids of a class, so that one pass counts both; what is outside stays so."""
-_SURE: Final = np.where(np.arange(256) < UNCERTAIN, 0, 255).astype(np.uint8)
-"""Makes no class of what is sure, as ``RegionCounter`` does of what lies outside."""
 
 
 class Smoothed:
@@ -72,7 +64,8 @@ class RegionCounter:
     ) -> Region:
         """Count a frame's labels and which of them are uncertain. One that is not whole moves no smoothed share."""
         inside = segmentation.labels[self._box] | self._outside
-        found, uncertain = self._counted(inside, segmentation.margins)
+        margins = None if segmentation.margins is None else segmentation.margins[self._box]
+        found, uncertain = with_uncertain(inside, margins, self._classes)
         counts = class_counts(found, self._classes, self._pixels)
         now = shares(counts)
         smoothed = self.smoothed.follow(now, frame.captured_ns) if frame.whole else self.smoothed.held(now)
@@ -80,15 +73,3 @@ class RegionCounter:
             return Region(counts, smoothed, None, uncertain)
         free = self._sectors.measure(look_up(inside, self._lut), view, mount)
         return Region(counts, smoothed, free, uncertain)
-
-    def _counted(self, inside: Labels, margins: Labels | None) -> tuple[Counts, Counts | None]:
-        """Pixels per id [256]; and those that are uncertain, per class."""
-        if margins is None:
-            return histogram(inside), None
-        margins = margins[self._box]
-        if self._classes >= _DOUBT:
-            return histogram(inside), histogram(inside | look_up(margins, _SURE))[: self._classes]
-        found = histogram(inside | look_up(margins, _DOUBTED))
-        uncertain = found[_DOUBT : _DOUBT + self._classes]
-        found[: self._classes] += uncertain
-        return found, uncertain
